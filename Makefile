@@ -1,0 +1,119 @@
+# make            build everything into build/
+# make check      unit, wire and simulation tests, then the lints (at most 3 minutes)
+# make programs   reeve-server, reeve and the library only
+# make fuzz       every fuzzer for SECONDS=60 seconds (tests/fuzz/fuzz.mk)
+# make bench      speed, as ratios to limit programs measured in the same run (bench/bench.mk)
+# make install    into DESTDIR$(PREFIX)
+# make SAN=address | SAN=thread ...   the same with a sanitizer, in build-address/ ...
+CC     ?= cc
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+BUILD  ?= build$(if $(SAN),-$(SAN))
+SONAME := libreeve.so.0
+VERSION := 0.1.0
+comma  := ,
+
+# What reeve needs; CFLAGS stays free for whoever builds it.
+FLAGS   = -std=c11 -I. -Iinclude -MMD -MP -fPIC -fvisibility=hidden
+FLAGS  += -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+FLAGS  += $(if $(findstring clang,$(CC)),-Wno-string-conversion) # rv_assert(!"text") is meant
+FLAGS  += -DREEVE_VERSION='"$(VERSION)"' -DREEVE_PREFIX='"$(PREFIX)"'
+FLAGS  += $(if $(filter address,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all)
+FLAGS  += $(if $(filter thread,$(SAN)),-fsanitize=thread)
+FLAGS  += $(if $(filter fuzzer,$(SAN)),-fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all)
+# Cores see the C library of 2008, shells see Linux.
+PURE   := common/base/% common/wire/% common/value/% server/core/% proxy/core/% tests/sim/%
+world   = $(if $(filter $(PURE),$(1)),-D_POSIX_C_SOURCE=200809L,-D_GNU_SOURCE)
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
+BASE    := $(call objects,common/base/*.c)
+WIRE    := $(call objects,common/wire/*.c)
+VALUE   := $(call objects,common/value/*.c)
+NET     := $(call objects,common/net/*.c)
+SERVER  := $(call objects,server/core/*.c)
+CLIENT  := $(call objects,proxy/core/*.c)
+LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(VALUE) $(WIRE) $(BASE)
+CORES   := $(SERVER) $(CLIENT)
+UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
+    $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c)
+SIM     := $(call objects,tests/lib/*.c tests/sim/*.c)
+LIBS     = -lzmq -lsodium -lpthread
+
+PROGRAMS := $(BUILD)/reeve-server $(BUILD)/reeve
+TESTS    := $(BUILD)/run-unit $(BUILD)/run-sim
+
+all: programs examples tests
+
+programs: $(PROGRAMS) $(BUILD)/libreeve.so $(BUILD)/libreeve.a $(BUILD)/reeve.pc
+tests: $(TESTS)
+examples: $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+
+# One object with everything local but reeve_*, so that a static link leaks no name of ours.
+$(BUILD)/libreeve.o: $(LIBRARY)
+	$(LD) -r -o $@.all $^
+	objcopy --wildcard --keep-global-symbol='reeve_*' $@.all $@
+	rm -f $@.all
+
+$(BUILD)/libreeve.a: $(BUILD)/libreeve.o
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/$(SONAME): $(LIBRARY)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ $(LIBS)
+
+$(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $@
+
+$(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(WIRE) $(BASE)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/reeve: $(call objects,cli/*.c) $(NET) $(BASE) $(BUILD)/libreeve.so
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $^ $(LIBS)
+
+$(BUILD)/examples/%: examples/%.c $(BUILD)/libreeve.so
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' -o $@ $< $(BUILD)/libreeve.so
+
+$(BUILD)/reeve.pc: Makefile
+	@mkdir -p $(@D)
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
+	    'Name: reeve' 'Description: multiprocessing for C programs, carried across a network' \
+	    'Version: $(VERSION)' 'Libs: -L$${libdir} -lreeve' 'Libs.private: $(LIBS)' \
+	    'Cflags: -I$${includedir}' >$@
+
+$(BUILD)/run-unit: $(UNIT) $(CORES) $(NET) $(VALUE) $(WIRE) $(BASE)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lmsgpackc $(LIBS)
+
+$(BUILD)/run-sim: $(SIM) $(CORES) $(WIRE) $(BASE)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(call world,$<) $(CFLAGS) -c -o $@ $<
+
+check: all
+	$(BUILD)/run-unit
+	$(BUILD)/run-sim
+	sh tests/lint/layers.sh
+	sh tests/lint/pure.sh $(CORES) $(VALUE) $(WIRE) $(BASE)
+	sh tests/lint/exports.sh $(BUILD)
+	sh tests/lint/headers.sh
+	sh tests/lint/parity.sh
+	sh tests/lint/words.sh
+
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/reeve
+	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(BUILD)/libreeve.a $(DESTDIR)$(PREFIX)/lib
+	install $(BUILD)/$(SONAME) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libreeve.so
+	install -m 644 $(BUILD)/reeve.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 include/reeve.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/reeve/*.h $(DESTDIR)$(PREFIX)/include/reeve
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all programs tests examples check install clean
+-include tests/fuzz/fuzz.mk tests/sim/sim.mk bench/bench.mk
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

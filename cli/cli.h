@@ -1,0 +1,193 @@
+#ifndef CLI_H
+#define CLI_H
+
+/*
+ * cli.h -- the tool `reeve`: its commands and options, each written once.
+ *
+ * From the lists below come the parser, `reeve --help`, `reeve COMMAND --help`, the struct that
+ * the commands read, and the table of exit codes. To add a command: a row here, and a function
+ * run_NAME in a file of its own.
+ */
+
+#include <reeve.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- exit codes: EXIT(name, code, meaning) ---- */
+#define CLI_EXITS(X)                                                                             \
+    X(DONE, 0, "done")                                                                           \
+    X(NOTHING, 1, "nothing there: the queue is empty, the name is unknown")                      \
+    X(USAGE, 2, "the command line is wrong")                                                     \
+    X(CHANGE, 100, "something must be changed first: a key, rights, options, the url, the item") \
+    X(AGAIN, 111, "trying again may help: not reachable, no answer in time, queue full")
+
+#define CLI_EXIT_ENUM(name, code, meaning) EXIT_##name = (code),
+enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
+#undef CLI_EXIT_ENUM
+
+/* ---- commands: COMMAND(name, words, fewest words, most words, one line, more) ---- */
+#define CLI_COMMANDS(X)                                                                            \
+    X(keygen, "NAME", 1, 1, "make a key, or make a key trust a manager",                           \
+      "NAME manager (or --server) makes DIR/manager.key, DIR/manager.pub and DIR/authorized.d/.\n" \
+      "Any other NAME makes DIR/NAME.key, which is secret and stays where it is, and\n"            \
+      "DIR/NAME.pub, which goes into authorized.d/ of the manager. With --trust, and a key of\n"   \
+      "that name there already, no key is made: the manager is added to those it trusts.\n"        \
+      "Nothing is ever overwritten.\n")                                                            \
+    X(serve, "[ARGUMENT]...", 0, CLI_MANY, "run a manager: reeve-server with these arguments",     \
+      "The program is looked for in $REEVE_BINDIR, beside this tool, and in $PATH.\n"              \
+      "See reeve-server --help.\n")                                                                \
+    X(status, "", 0, 0, "show how the manager is, and who is connected",                           \
+      "With --json: {\"manager\": {...}, \"sessions\": [...]}.\n")                                 \
+    X(ls, "[PREFIX]", 0, 1, "list the objects whose names begin with PREFIX",                      \
+      "With --json: an array of one map for each object.\n")                                       \
+    X(put, "QUEUE [ITEM]...", 1, CLI_MANY, "put items into a queue",                               \
+      "Without ITEM each line of standard input is an item. Items are texts, unless --json or\n"   \
+      "--bytes is given. A queue that is missing is made; without --maxsize and --joinable an\n"   \
+      "existing one is used whatever its options are. --timeout is how long to wait for room\n"    \
+      "in a full queue; default: for ever. Ctrl-C ends the reading: what was read is put.\n")      \
+    X(get, "QUEUE", 1, 1, "take items from a queue and print them",                                \
+      "One item a line: texts as they are, other values as JSON. Without --follow it takes what\n" \
+      "is there, and waits up to --timeout for the first item; default: does not wait. With\n"     \
+      "--follow, or with --timeout, a queue that is missing is made. An item of a joinable\n"      \
+      "queue is done when its line has been written; before that it goes back when this\n"         \
+      "command ends, however it ends. Ctrl-C ends it at once and loses nothing.\n")                \
+    X(rm, "NAME...", 1, CLI_MANY, "remove objects, whoever uses them",                             \
+      "Calls that wait there end with an error, and the items are gone.\n")                        \
+    X(shutdown, "", 0, 0, "end the manager, or shut down a queue",                                 \
+      "Without --queue the manager ends, which needs a key with the role admin. A queue that is\n" \
+      "shut down refuses puts and lets gets drain it; with --immediate its items are dropped.\n")
+
+#define CLI_COMMAND_ENUM(name, words, fewest, most, line, more) CLI_##name,
+enum cli_command { CLI_COMMANDS(CLI_COMMAND_ENUM) CLI_COMMANDS_LEN };
+#undef CLI_COMMAND_ENUM
+
+enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
+
+#define CLI_ON(command) (1u << CLI_##command)
+#define CLI_EVERYWHERE  ((1u << CLI_COMMANDS_LEN) - 1)
+#define CLI_CONNECTED   (CLI_EVERYWHERE & ~(CLI_ON(keygen) | CLI_ON(serve)))
+
+/*
+ * ---- options: OPTION(KIND, field, name, letter, value, commands, help) ----
+ *
+ * KIND: FLAG bool, TEXT const char *, TEXTS some of them, COUNT uint32_t, TIME milliseconds.
+ * The values of COUNT and TIME are written as `given` says: false when the option was not there.
+ */
+#define CLI_OPTIONS(X)                                                                            \
+    X(TEXT, dir, "dir", 0, "DIR", CLI_ON(keygen),                                                 \
+      "folder of the keys; default: ~/.config/reeve, for a manager run by root /etc/reeve")       \
+    X(FLAG, server, "server", 0, NULL, CLI_ON(keygen), "NAME is a manager's")                     \
+    X(TEXT, role, "role", 0, "ROLE", CLI_ON(keygen), "client (the default), worker or admin")     \
+    X(TEXTS, rights, "rights", 0, "TEXT", CLI_ON(keygen),                                         \
+      "what the key may do, as put,get:jobs/*; can be given 16 times; default: all objects")      \
+    X(TEXT, trust, "trust", 0, "FILE|KEY", CLI_ON(keygen),                                        \
+      "the manager that this key trusts: its manager.pub, or the key in it")                      \
+    X(COUNT, maxsize, "maxsize", 0, "N", CLI_ON(put), "the queue holds at most N items")          \
+    X(FLAG, joinable, "joinable", 0, NULL, CLI_ON(put) | CLI_ON(get),                             \
+      "the queue is joinable: each item must be said to be done")                                 \
+    X(COUNT, count, "count", 'n', "N", CLI_ON(get), "take at most N items")                       \
+    X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get), "go on until the queue is shut down")       \
+    X(FLAG, bytes, "bytes", 0, NULL, CLI_ON(put) | CLI_ON(get),                                   \
+      "items are bytes, put and printed as they are")                                             \
+    X(TEXT, queue, "queue", 0, "NAME", CLI_ON(shutdown), "shut down this queue, not the manager") \
+    X(FLAG, immediate, "immediate", 0, NULL, CLI_ON(shutdown), "drop the items of the queue")     \
+    X(FLAG, json, "json", 0, NULL, CLI_ON(status) | CLI_ON(ls) | CLI_ON(put) | CLI_ON(get),       \
+      "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                  \
+    X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                             \
+      "say how many items it were")                                                               \
+    X(TIME, timeout, "timeout", 't', "S", CLI_CONNECTED,                                          \
+      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s")                            \
+    X(TEXT, url, "url", 0, "URL", CLI_CONNECTED,                                                  \
+      "the manager's endpoints, separated by commas; default: $REEVE_URL, else your own socket")  \
+    X(TEXT, key, "key", 0, "FILE", CLI_CONNECTED,                                                 \
+      "key file; default: $REEVE_KEY; your own socket needs none")                                \
+    X(FLAG, help, "help", 'h', NULL, CLI_EVERYWHERE, "show this")                                 \
+    X(FLAG, version, "version", 'V', NULL, CLI_EVERYWHERE, "show the version")
+
+struct cli_texts {
+    const char *at[CLI_TEXTS_MAX];
+    size_t len;
+};
+
+struct cli_number {
+    bool given;
+    uint32_t value;
+};
+
+typedef bool cli_type_FLAG;
+typedef const char *cli_type_TEXT;
+typedef struct cli_texts cli_type_TEXTS;
+typedef struct cli_number cli_type_COUNT;
+typedef struct cli_number cli_type_TIME;
+
+/* What the command line says. Texts are those of argv. */
+struct cli_args {
+#define CLI_FIELD(kind, field, name, letter, value, commands, help) cli_type_##kind field;
+    CLI_OPTIONS(CLI_FIELD)
+#undef CLI_FIELD
+    enum cli_command command; /* CLI_COMMANDS_LEN: none was given */
+    char **words;             /* those after the command; ends with NULL */
+    int words_len;
+};
+
+/* ---- cli_options.c ---- */
+
+/* Reads argv, whose words it moves to its end. EXIT_DONE, or EXIT_USAGE after a message. */
+int cli_parse(struct cli_args *out, int argc, char **argv);
+
+void cli_help(enum cli_command command); /* CLI_COMMANDS_LEN: of the tool */
+const char *cli_command_name(enum cli_command command);
+
+/* "1.5", "500ms", "10m" to milliseconds. */
+bool cli_parse_time(uint32_t *ms, const char *text);
+
+/* ---- say.c: messages, `reeve: cannot VERB OBJECT: reason; what to do` ---- */
+
+/* Each prints one line to standard error, and returns the exit code that goes with it. */
+int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int cli_fail_usage(const struct cli_args *args, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The last failure of the library in this thread, with what to do about it. */
+int cli_fail_call(reeve_err err);
+int cli_exit_of(reeve_err err);
+
+/* Numbers with units into out, which is returned: "1.2 MB", "3m 12s", "0.4 s". */
+enum { CLI_TEXT = 32 };
+const char *cli_bytes(char out[CLI_TEXT], uint64_t bytes);
+const char *cli_span(char out[CLI_TEXT], uint64_t ms);
+
+/* ---- connect.c ---- */
+
+/* Open a context as the options say. EXIT_DONE, or another code after a message. */
+int cli_open(reeve_context **out, const struct cli_args *args);
+
+/* Close it. A failure is told; code, if it is not EXIT_DONE, stays. */
+int cli_close(reeve_context **ctx, int code);
+
+uint32_t cli_timeout(const struct cli_args *args, uint32_t otherwise);
+
+/* An existing queue with whatever options it has; with options on the command line, or when it is
+ * missing and create is set, one with those. */
+reeve_err cli_open_queue(reeve_queue **out, reeve_context *ctx, const struct cli_args *args,
+                         bool create);
+
+/* From now on SIGINT and SIGTERM set cli_stopped(), the second time they kill. SIGPIPE is ignored. */
+void cli_catch_signals(void);
+int cli_stopped(void); /* the signal; 0: none */
+
+/* ---- parse_json.c ---- */
+
+/* Append the value that the text is to the builder, which was reset. On false why says where. */
+enum { CLI_WHY = 128 };
+bool cli_put_json(reeve_builder *builder, const char *text, size_t len, char why[CLI_WHY]);
+
+/* ---- the commands, each in cmd_NAME.c; they return an exit code ---- */
+#define CLI_COMMAND_RUN(name, words, fewest, most, line, more) \
+    int run_##name(const struct cli_args *args);
+CLI_COMMANDS(CLI_COMMAND_RUN)
+#undef CLI_COMMAND_RUN
+
+#endif

@@ -1,0 +1,269 @@
+/* cmd_status.c -- reeve status, ls, rm and shutdown. */
+
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALL_MS = 5000 };
+
+/* ---- fields of what the manager says ---- */
+
+static uint64_t number_of(const reeve_value *map, const char *key)
+{
+    uint64_t x = 0;
+
+    reeve_get_uint(reeve_value_find(map, key), &x);
+    return x;
+}
+
+static bool truth_of(const reeve_value *map, const char *key)
+{
+    bool x = false;
+
+    reeve_get_bool(reeve_value_find(map, key), &x);
+    return x;
+}
+
+/* For printf("%.*s"). A name may hold anything: what could move the cursor is not printed. */
+struct shown {
+    char text[64];
+};
+
+static struct shown text_of(const reeve_value *map, const char *key)
+{
+    struct shown out = {""};
+    const char *text = NULL;
+    size_t len = 0;
+
+    if (!reeve_get_str(reeve_value_find(map, key), &text, &len))
+        return out;
+    if (len >= sizeof out.text)
+        len = sizeof out.text - 1;
+    memcpy(out.text, text, len);
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)out.text[i] < ' ' || out.text[i] == 0x7f)
+            out.text[i] = '?';
+    return out;
+}
+
+static int print_json(const reeve_value *value)
+{
+    char *text = reeve_value_json(value);
+
+    if (text == NULL)
+        return cli_fail(EXIT_AGAIN, "cannot print JSON: out of memory");
+    fputs(text, stdout);
+    free(text);
+    return EXIT_DONE;
+}
+
+/* ---- status ---- */
+
+static void show_manager(const reeve_context *ctx, const reeve_value *manager)
+{
+    struct shown durable = text_of(manager, "durable");
+    char up[CLI_TEXT];
+    char queued[CLI_TEXT];
+
+    printf("manager  %s  up %s  term %" PRIu64 "  durable: %s   sessions %" PRIu64
+           "   objects %" PRIu64 "   queued %" PRIu64 " (%s)\n",
+           reeve_endpoint(ctx), cli_span(up, number_of(manager, "uptime_ms")),
+           number_of(manager, "term"), durable.text, number_of(manager, "sessions"),
+           number_of(manager, "objects"), number_of(manager, "queued"),
+           cli_bytes(queued, number_of(manager, "queued_bytes")));
+    printf("items    put %" PRIu64 "   got %" PRIu64 "   came back %" PRIu64
+           "   calls refused %" PRIu64 "\n",
+           number_of(manager, "puts"), number_of(manager, "gets"),
+           number_of(manager, "redelivered"), number_of(manager, "refused"));
+}
+
+static void show_sessions(const reeve_value *sessions)
+{
+    for (size_t i = 0; i < reeve_value_len(sessions); i++) {
+        const reeve_value *s = reeve_value_at(sessions, i);
+
+        printf("session  %-16s  %s on %s, pid %" PRIu64 "%s   waiting %" PRIu64 "   held %" PRIu64
+               "   calls %" PRIu64 "\n",
+               text_of(s, "key").text, text_of(s, "program").text, text_of(s, "host").text,
+               number_of(s, "pid"), truth_of(s, "attached") ? "" : ", lost its connection",
+               number_of(s, "waiting"), number_of(s, "held"), number_of(s, "calls"));
+    }
+}
+
+static int show_status_json(const reeve_value *manager, const reeve_value *sessions)
+{
+    int code = EXIT_DONE;
+
+    fputs("{\"manager\": ", stdout);
+    code = print_json(manager);
+    fputs(", \"sessions\": ", stdout);
+    if (code == EXIT_DONE)
+        code = print_json(sessions);
+    fputs("}\n", stdout);
+    return code;
+}
+
+static int show_status(const struct cli_args *args, reeve_context *ctx)
+{
+    reeve_value *manager = NULL;
+    reeve_value *sessions = NULL; /* stays NULL without the right to list */
+    int code = EXIT_DONE;
+    reeve_err err = reeve_status(&manager, ctx, cli_timeout(args, CALL_MS));
+
+    if (err == REEVE_OK)
+        err = reeve_sessions(&sessions, ctx, cli_timeout(args, CALL_MS));
+    if (err != REEVE_OK && err != REEVE_EPERM) {
+        code = cli_fail_call(err);
+    } else if (args->json) {
+        code = show_status_json(manager, sessions);
+    } else {
+        show_manager(ctx, manager);
+        show_sessions(sessions);
+    }
+    reeve_value_free(&sessions);
+    reeve_value_free(&manager);
+    return code;
+}
+
+int run_status(const struct cli_args *args)
+{
+    reeve_context *ctx = NULL;
+    int code = cli_open(&ctx, args);
+
+    if (code == EXIT_DONE)
+        code = show_status(args, ctx);
+    return cli_close(&ctx, code);
+}
+
+/* ---- ls ---- */
+
+static int name_width(const reeve_value *objects)
+{
+    size_t width = 4;
+
+    for (size_t i = 0; i < reeve_value_len(objects); i++) {
+        size_t len = strlen(text_of(reeve_value_at(objects, i), "name").text);
+
+        width = len > width ? len : width;
+    }
+    return (int)width;
+}
+
+static void show_kind(char *out, size_t size, const reeve_value *o)
+{
+    snprintf(out, size, "%s%s%s", text_of(o, "order").text,
+             truth_of(o, "joinable") ? ",joinable" : "", truth_of(o, "shutdown") ? ",shut" : "");
+}
+
+static void show_bound(char *out, size_t size, const reeve_value *o)
+{
+    uint64_t max = number_of(o, "maxsize");
+
+    if (max == 0)
+        snprintf(out, size, "-");
+    else
+        snprintf(out, size, "%" PRIu64, max);
+}
+
+static void show_objects(const reeve_value *objects)
+{
+    int width = name_width(objects);
+
+    if (reeve_value_len(objects) > 0)
+        printf("%-*s  %-6s %-14s %8s %8s %9s %10s %7s %7s\n", width, "NAME", "TYPE", "OPTIONS",
+               "ITEMS", "AT MOST", "BYTES", "UNFINISHED", "GETTERS", "PUTTERS");
+    for (size_t i = 0; i < reeve_value_len(objects); i++) {
+        const reeve_value *o = reeve_value_at(objects, i);
+        char kind[96];
+        char bound[24];
+        char bytes[CLI_TEXT];
+
+        show_kind(kind, sizeof kind, o);
+        show_bound(bound, sizeof bound, o);
+        printf("%-*s  %-6s %-14s %8" PRIu64 " %8s %9s %10" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n",
+               width, text_of(o, "name").text, text_of(o, "type").text, kind, number_of(o, "size"),
+               bound, cli_bytes(bytes, number_of(o, "bytes")), number_of(o, "unfinished"),
+               number_of(o, "getters"), number_of(o, "putters"));
+    }
+}
+
+static int show_list(const struct cli_args *args, reeve_context *ctx)
+{
+    reeve_value *objects = NULL;
+    reeve_err err = reeve_list(&objects, ctx, args->words[0], cli_timeout(args, CALL_MS));
+    int code = EXIT_DONE;
+
+    if (err != REEVE_OK)
+        return cli_fail_call(err);
+    if (args->json) {
+        code = print_json(objects);
+        putchar('\n');
+    } else {
+        show_objects(objects);
+    }
+    reeve_value_free(&objects);
+    return code;
+}
+
+int run_ls(const struct cli_args *args)
+{
+    reeve_context *ctx = NULL;
+    int code = cli_open(&ctx, args);
+
+    if (code == EXIT_DONE)
+        code = show_list(args, ctx);
+    return cli_close(&ctx, code);
+}
+
+/* ---- rm, shutdown ---- */
+
+/* All that can be removed are; the code is the first failure's. */
+int run_rm(const struct cli_args *args)
+{
+    reeve_context *ctx = NULL;
+    int code = cli_open(&ctx, args);
+
+    for (int i = 0; ctx != NULL && i < args->words_len; i++) {
+        reeve_err err = reeve_remove(ctx, args->words[i], cli_timeout(args, CALL_MS));
+        int failed = err == REEVE_OK ? EXIT_DONE : cli_fail_call(err);
+
+        code = code == EXIT_DONE ? failed : code;
+    }
+    return cli_close(&ctx, code);
+}
+
+static reeve_err shut_queue(const struct cli_args *args, reeve_context *ctx)
+{
+    const reeve_queue_options options = {.create = REEVE_GET_ONLY, .no_prefetch = true};
+    reeve_queue *queue = NULL;
+    reeve_err err = reeve_queue_open(&queue, ctx, args->queue, &options);
+
+    if (err == REEVE_OK)
+        err = reeve_queue_shutdown(queue, args->immediate, cli_timeout(args, CALL_MS));
+    reeve_queue_close(&queue);
+    return err;
+}
+
+int run_shutdown(const struct cli_args *args)
+{
+    reeve_context *ctx = NULL;
+    reeve_err err = REEVE_OK;
+    int code = EXIT_DONE;
+
+    if (args->immediate && args->queue == NULL)
+        return cli_fail_usage(args, "cannot take --immediate: it goes with --queue");
+    code = cli_open(&ctx, args);
+    if (code == EXIT_DONE) {
+        err = args->queue == NULL ? reeve_shutdown(ctx, cli_timeout(args, CALL_MS))
+                                  : shut_queue(args, ctx);
+        code = err == REEVE_OK ? EXIT_DONE : cli_fail_call(err);
+    }
+    if (args->queue == NULL && code == EXIT_DONE) {
+        (void)reeve_close(&ctx); /* nobody is there to say goodbye to */
+        return code;
+    }
+    return cli_close(&ctx, code);
+}

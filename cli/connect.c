@@ -1,0 +1,85 @@
+/* connect.c -- what all commands that talk to a manager do first and last. */
+
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONNECT_MS = 5000 };
+
+uint32_t cli_timeout(const struct cli_args *args, uint32_t otherwise)
+{
+    return args->timeout.given ? args->timeout.value : otherwise;
+}
+
+int cli_open(reeve_context **out, const struct cli_args *args)
+{
+    /* For put and get the timeout is how long to wait for room or for an item. */
+    bool waits = args->command == CLI_put || args->command == CLI_get;
+    uint32_t timeout = waits ? CONNECT_MS : cli_timeout(args, CONNECT_MS);
+    const reeve_options options = {
+        .url = args->url,
+        .key = args->key,
+        .program = "reeve",
+        .connect_timeout_ms = timeout == 0 ? 1 : timeout,
+    };
+    reeve_err err = reeve_open(out, &options);
+
+    if (err == REEVE_OK)
+        return EXIT_DONE;
+    cli_fail_call(err);
+    return err == REEVE_ENOENT ? EXIT_CHANGE : cli_exit_of(err); /* no key file */
+}
+
+int cli_close(reeve_context **ctx, int code)
+{
+    reeve_err err = reeve_close(ctx);
+
+    /* After an error there is nothing new in it. */
+    return err == REEVE_OK || code != EXIT_DONE ? code : cli_fail_call(err);
+}
+
+reeve_err cli_open_queue(reeve_queue **out, reeve_context *ctx, const struct cli_args *args,
+                         bool create)
+{
+    enum { FEW = 16 }; /* so few items are not worth being fetched ahead */
+    bool asked = args->maxsize.given || args->joinable;
+    reeve_queue_options options = {
+        .maxsize = args->maxsize.value,
+        .joinable = args->joinable,
+        .create = asked ? REEVE_CREATE_OR_GET : REEVE_GET_ONLY,
+        .no_prefetch = args->count.given && args->count.value <= FEW,
+    };
+    reeve_err err = reeve_queue_open(out, ctx, args->words[0], &options);
+
+    if (err != REEVE_ENOENT || asked || !create)
+        return err;
+    options.create = REEVE_CREATE_OR_GET;
+    return reeve_queue_open(out, ctx, args->words[0], &options);
+}
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
+{
+    stopped = number;
+}
+
+void cli_catch_signals(void)
+{
+    /* No SA_RESTART: a read from standard input ends too. */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int cli_stopped(void)
+{
+    return stopped;
+}

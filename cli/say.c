@@ -1,0 +1,112 @@
+/* say.c -- what the tool says: one sentence an error, numbers with units. */
+
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What a code means for whoever called the tool, and what to do when the message has no advice. */
+static const struct {
+    int code;
+    const char *advice;
+} meanings[] = {
+    [REEVE_ENOMEM] = {EXIT_AGAIN, NULL},
+    [REEVE_EINVAL] = {EXIT_CHANGE, NULL},
+    [REEVE_EPROTO] = {EXIT_CHANGE, "is a reeve manager of this version there?"},
+    [REEVE_ELIMIT] = {EXIT_CHANGE, NULL},
+    [REEVE_ENOENT] = {EXIT_NOTHING, "reeve ls shows what is there"},
+    [REEVE_ETIME] = {EXIT_AGAIN, "try again, or give it more time by --timeout"},
+    [REEVE_ELOST] = {EXIT_AGAIN, "try again"},
+    [REEVE_ESTALE] = {EXIT_AGAIN, "try again"},
+    [REEVE_EEXPIRED] = {EXIT_AGAIN, "try again"},
+    [REEVE_EPERM] = {EXIT_CHANGE, "the manager's authorized.d/ says what a key may do"},
+    [REEVE_EAUTH] = {EXIT_CHANGE, "see reeve keygen --help"},
+    [REEVE_EEXIST] = {EXIT_CHANGE, "reeve ls shows its options; leave yours out, or reeve rm it"},
+    [REEVE_ETYPE] = {EXIT_CHANGE, "reeve ls shows what it is"},
+    [REEVE_EFULL] = {EXIT_AGAIN, "wait longer by --timeout, or take items out"},
+    [REEVE_EEMPTY] = {EXIT_NOTHING, "wait longer by --timeout"},
+    [REEVE_ESHUTDOWN] = {EXIT_CHANGE, "reeve rm removes the queue, then it can be made again"},
+    [REEVE_EFORK] = {EXIT_CHANGE, NULL},
+    [REEVE_ECLOSED] = {EXIT_CHANGE, NULL},
+    [REEVE_ETOOBIG] = {EXIT_CHANGE, "an item has at most 16 MiB; split it, or put a path"},
+    [REEVE_EVERSION] = {EXIT_CHANGE, "upgrade the manager first, then its clients"},
+    [REEVE_ETOOMANY] = {EXIT_CHANGE, NULL},
+    [REEVE_ESYS] = {EXIT_CHANGE, NULL},
+    [REEVE_ECANCELED] = {EXIT_AGAIN, NULL},
+    [REEVE_EGONE] = {EXIT_NOTHING, "somebody removed it; try again to make it anew"},
+};
+
+enum { MEANINGS_LEN = sizeof meanings / sizeof meanings[0] };
+
+int cli_exit_of(reeve_err err)
+{
+    return (size_t)err < MEANINGS_LEN ? meanings[err].code : EXIT_CHANGE;
+}
+
+int cli_fail(int code, const char *format, ...)
+{
+    va_list ap;
+
+    fflush(stdout);
+    fputs("reeve: ", stderr);
+    va_start(ap, format);
+    vfprintf(stderr, format, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return code;
+}
+
+int cli_fail_usage(const struct cli_args *args, const char *format, ...)
+{
+    bool command = args->command < CLI_COMMANDS_LEN;
+    char text[512];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    return cli_fail(EXIT_USAGE, "%s; see reeve %s%s--help", text, cli_command_name(args->command),
+                    command ? " " : "");
+}
+
+int cli_fail_call(reeve_err err)
+{
+    const char *text = reeve_errmsg();
+    const char *advice = (size_t)err < MEANINGS_LEN ? meanings[err].advice : NULL;
+
+    if (text[0] == '\0')
+        text = reeve_strerror(err);
+    if (advice == NULL || strstr(text, "; ") != NULL)
+        return cli_fail(cli_exit_of(err), "%s", text);
+    return cli_fail(cli_exit_of(err), "%s; %s", text, advice);
+}
+
+const char *cli_bytes(char out[CLI_TEXT], uint64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    double x = (double)bytes;
+    size_t unit = 0;
+
+    for (; x >= 999.5 && unit + 1 < sizeof units / sizeof units[0]; unit++)
+        x /= 1000;
+    snprintf(out, CLI_TEXT, unit == 0 || x >= 99.95 ? "%.0f %s" : "%.1f %s", x, units[unit]);
+    return out;
+}
+
+const char *cli_span(char out[CLI_TEXT], uint64_t ms)
+{
+    unsigned long long s = ms / 1000;
+
+    if (ms < 10000)
+        snprintf(out, CLI_TEXT, "%.1f s", (double)ms / 1000);
+    else if (s < 60)
+        snprintf(out, CLI_TEXT, "%llus", s);
+    else if (s < 3600)
+        snprintf(out, CLI_TEXT, "%llum %llus", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(out, CLI_TEXT, "%lluh %llum", s / 3600, s / 60 % 60);
+    else
+        snprintf(out, CLI_TEXT, "%llud %lluh", s / 86400, s / 3600 % 24);
+    return out;
+}

@@ -1,0 +1,44 @@
+/* tool.c -- reeve COMMAND: read the line, run the command. */
+
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifndef REEVE_VERSION
+#define REEVE_VERSION "0"
+#endif
+
+static int (*const commands[])(const struct cli_args *args) = {
+#define ROW(name, words, fewest, most, line, more) [CLI_##name] = run_##name,
+    CLI_COMMANDS(ROW)
+#undef ROW
+};
+
+static int run(const struct cli_args *args)
+{
+    if (args->version) {
+        printf("reeve %s\n", REEVE_VERSION);
+        return EXIT_DONE;
+    }
+    if (args->help) {
+        cli_help(args->command);
+        return EXIT_DONE;
+    }
+    if (args->command == CLI_COMMANDS_LEN)
+        return cli_fail_usage(args, "cannot run: no command was given");
+    return commands[args->command](args);
+}
+
+int main(int argc, char **argv)
+{
+    struct cli_args args;
+    int code = cli_parse(&args, argc, argv);
+
+    if (code == EXIT_DONE)
+        code = run(&args);
+    if (fflush(stdout) != 0 && errno != EPIPE && code == EXIT_DONE)
+        code = cli_fail(EXIT_AGAIN, "cannot write to standard output: %s", strerror(errno));
+    return code;
+}

@@ -1,0 +1,188 @@
+#include "common/net/keys.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+/* ---- pieces of text ---- */
+
+static bool blank(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static struct rv_slice trim(struct rv_slice text)
+{
+    while (text.len > 0 && blank(text.data[0]))
+        text = rv_slice(text.data + 1, text.len - 1);
+    while (text.len > 0 && blank(text.data[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+/* Take what is before the next end character off the front of *text; all of it if there is none. */
+static struct rv_slice take(struct rv_slice *text, char end)
+{
+    const uint8_t *at = text->len == 0 ? NULL : memchr(text->data, end, text->len);
+    struct rv_slice front = *text;
+
+    if (at == NULL) {
+        text->len = 0;
+        return front;
+    }
+    front.len = (size_t)(at - text->data);
+    *text = rv_slice(at + 1, text->len - front.len - 1);
+    return front;
+}
+
+/* A '#' after a blank starts a comment. Inside a value it may be part of a key. */
+static struct rv_slice strip_comment(struct rv_slice value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.data[i] == '#' && (i == 0 || blank(value.data[i - 1])))
+            return trim(rv_slice(value.data, i));
+    return value;
+}
+
+static bool printable(struct rv_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] <= ' ' || text.data[i] > '~')
+            return false;
+    return text.len > 0;
+}
+
+static bool letters(struct rv_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] < 'a' || text.data[i] > 'z')
+            return false;
+    return text.len > 0;
+}
+
+static void copy(char *out, struct rv_slice text)
+{
+    memcpy(out, text.data, text.len);
+    out[text.len] = '\0';
+}
+
+/* ---- the words; each returns what is wrong with its value, NULL if nothing ---- */
+
+#define NOT_A_KEY "is not a key, which has 40 characters of Z85"
+#define TWICE     "stands here for the second time"
+
+static const char *read_key(char out[RV_KEY_TEXT], struct rv_slice value)
+{
+    uint8_t key[32];
+    bool valid = value.len == RV_KEY_TEXT - 1 && printable(value);
+
+    if (!valid)
+        return NOT_A_KEY;
+    copy(out, value);
+    valid = rv_keys_decode(key, out);
+    sodium_memzero(key, sizeof key);
+    return valid ? NULL : NOT_A_KEY;
+}
+
+static const char *on_name(struct rv_keyfile *k, struct rv_slice value)
+{
+    if (k->name[0] != '\0')
+        return TWICE;
+    if (value.len > RV_NAME_MAX || !printable(value))
+        return "has 1 to 64 characters without blanks";
+    copy(k->name, value);
+    return NULL;
+}
+
+static const char *on_public(struct rv_keyfile *k, struct rv_slice value)
+{
+    return k->public_key[0] != '\0' ? TWICE : read_key(k->public_key, value);
+}
+
+static const char *on_secret(struct rv_keyfile *k, struct rv_slice value)
+{
+    return k->secret_key[0] != '\0' ? TWICE : read_key(k->secret_key, value);
+}
+
+static const char *on_server(struct rv_keyfile *k, struct rv_slice value)
+{
+    if (k->servers_len == RV_KEYS_SERVERS)
+        return "can be given 8 times";
+    return read_key(k->servers[k->servers_len++], value);
+}
+
+static const char *on_role(struct rv_keyfile *k, struct rv_slice value)
+{
+    static const char *const roles[] = {"client", "worker", "admin"};
+
+    if (k->role[0] != '\0')
+        return TWICE;
+    for (size_t i = 0; i < rv_countof(roles); i++)
+        if (rv_slice_equal(value, rv_slice_str(roles[i]))) {
+            copy(k->role, value);
+            return NULL;
+        }
+    return "is client, worker or admin";
+}
+
+static const char *on_rights(struct rv_keyfile *k, struct rv_slice value)
+{
+    if (k->rights_len == RV_KEYS_RIGHTS)
+        return "can be given 16 times";
+    if (value.len >= sizeof k->rights[0] || !printable(value))
+        return "have 1 to 127 characters without blanks";
+    copy(k->rights[k->rights_len++], value);
+    return NULL;
+}
+
+static const struct {
+    const char *word;
+    const char *(*read)(struct rv_keyfile *k, struct rv_slice value);
+} words[] = {
+    {"name", on_name},     {"public", on_public}, {"secret", on_secret},
+    {"server", on_server}, {"role", on_role},     {"rights", on_rights},
+};
+
+/* ---- lines ---- */
+
+/* What can't be a word is not repeated in the message: it may be a secret gone astray. */
+static bool read_line(struct rv_keyfile *k, struct rv_slice line, unsigned number, char *why)
+{
+    struct rv_slice value = line;
+    struct rv_slice word = trim(take(&value, '='));
+    const char *wrong = NULL;
+
+    if (word.len == 0 ? value.len == 0 : word.data[0] == '#')
+        return true;
+    if (!letters(word) || word.len > 20 || line.len == 0 ||
+        memchr(line.data, '=', line.len) == NULL) {
+        snprintf(why, RV_KEYS_WHY, "line %u: not a line of the form word = value", number);
+        return false;
+    }
+    for (size_t i = 0; i < rv_countof(words); i++) {
+        if (!rv_slice_equal(word, rv_slice_str(words[i].word)))
+            continue;
+        wrong = words[i].read(k, strip_comment(trim(value)));
+        if (wrong != NULL)
+            snprintf(why, RV_KEYS_WHY, "line %u: %s %s", number, words[i].word, wrong);
+        return wrong == NULL;
+    }
+    snprintf(why, RV_KEYS_WHY, "line %u: unknown word '%.*s'", number, (int)word.len,
+             (const char *)word.data);
+    return false;
+}
+
+bool rv_keys_parse(struct rv_keyfile *out, struct rv_slice text, char *why)
+{
+    bool valid = true;
+
+    memset(out, 0, sizeof *out);
+    for (unsigned number = 1; valid && text.len > 0; number++)
+        valid = read_line(out, take(&text, '\n'), number, why);
+    if (valid && out->public_key[0] == '\0') {
+        snprintf(why, RV_KEYS_WHY, "it has no line public = KEY");
+        valid = false;
+    }
+    if (!valid)
+        rv_keys_wipe(out);
+    return valid;
+}

@@ -1,0 +1,679 @@
+#include "common/net/net_util.h"
+
+#include "common/net/keys.h"
+#include "common/net/net_ipc.h"
+#include "common/net/net_selftest.h"
+#include "common/net/zap.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define uthash_malloc(size)      rv_alloc(size)
+#define uthash_free(bytes, size) free(bytes)
+#include <uthash.h>
+
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93 /* hidden in the header as a draft, accepted all the same */
+#endif
+
+enum {
+    ID_LEN = 5,             /* of a connection id made by libzmq: a zero and 32 bits */
+    BACKLOG = 4096,         /* the usual 100 makes clients of a crowd wait for a second */
+    LOST_PATIENCE_MS = 100, /* how long an end waits for the messages before it */
+    CLOSE_PATIENCE_MS = 1000,
+};
+
+/* HANDSHAKE_FAILED_PROTOCOL is left out on purpose: with it in the mask, a connection that meets
+ * a broken message after its handshake stays open for ever and moves no data. */
+#define EVENTS                                                                     \
+    (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | \
+     ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_CLOSED)
+
+/* A connection that has sent a message. */
+struct peer {
+    uint32_t id; /* libzmq's, never used twice while the socket lives */
+    uint32_t principal;
+    uint32_t uid;
+    uint32_t pid;
+    bool local;
+    int fd;          /* libzmq's; -1 when not known */
+    uint64_t cookie; /* the kernel's name of the connection behind fd; 0 when not known */
+    char user[48];   /* as the key check said it; another one is another connection */
+    char address[64];
+    UT_hash_handle hh;
+};
+
+/* What the monitor says of a descriptor. A connection's events come in order and before its
+ * descriptor is used again, and all of them come before the messages that follow them. */
+struct slot {
+    uint32_t id; /* the connection, once it has sent a message */
+    bool used;   /* id is set */
+    bool ended;  /* gone, and not accepted anew */
+};
+
+/* A bound endpoint. */
+struct door {
+    char *name;  /* libzmq's; NULL when not bound */
+    char *shown; /* for people and clients */
+    int lock;    /* of a local socket; -1 for others */
+};
+
+struct lost {
+    uint64_t peer;
+    rv_ns at;
+};
+
+/*
+ * `dry` is true while the router is known to have nothing: it said so, and nobody has touched it
+ * since. Only then does its descriptor tell of the next message; touching the router may have
+ * swallowed the signal, so that it must be asked before anybody sleeps.
+ */
+struct rv_net {
+    void *router;
+    void *monitor;
+    int router_fd;
+    int monitor_fd;
+    bool dry;
+    struct rv_zap *zap;
+
+    struct door *doors;
+    size_t doors_len;
+    size_t closed; /* how many of them libzmq has closed again */
+    bool ipc_same_uid;
+    char public_key[RV_KEY_TEXT];
+
+    struct rv_frames frames;
+    struct peer *peers; /* by id */
+    struct slot *slots; /* by descriptor */
+    size_t slots_len;
+
+    struct lost *losts; /* from head to len; those before ready follow all their messages */
+    size_t losts_head, losts_ready, losts_len, losts_cap;
+
+    struct pollfd *polls;
+    size_t polls_len;
+    struct rv_net_stats stats;
+};
+
+/* ---- what has ended ---- */
+
+static uint64_t name_of(uint32_t id)
+{
+    return UINT64_C(1) << 32 | id; /* never 0, which is nobody */
+}
+
+static void add_lost(struct rv_net *net, uint32_t id)
+{
+    if (net->losts_len == net->losts_cap) {
+        net->losts_cap = net->losts_cap == 0 ? 64 : net->losts_cap * 2;
+        net->losts = rv_realloc(net->losts, net->losts_cap * sizeof *net->losts);
+    }
+    net->losts[net->losts_len++] = (struct lost){.peer = name_of(id), .at = rv_clock_now()};
+}
+
+static struct slot *slot_of(struct rv_net *net, uint32_t fd)
+{
+    size_t len = net->slots_len == 0 ? 64 : net->slots_len;
+
+    if (fd > INT32_MAX)
+        return NULL;
+    while (len <= fd)
+        len *= 2;
+    if (len > net->slots_len) {
+        net->slots = rv_realloc(net->slots, len * sizeof *net->slots);
+        memset(net->slots + net->slots_len, 0, (len - net->slots_len) * sizeof *net->slots);
+        net->slots_len = len;
+    }
+    return &net->slots[fd];
+}
+
+static void end_slot(struct rv_net *net, uint32_t fd, bool ended)
+{
+    struct slot *slot = slot_of(net, fd);
+
+    if (slot == NULL)
+        return;
+    if (slot->used)
+        add_lost(net, slot->id);
+    *slot = (struct slot){.ended = ended};
+}
+
+/* Events carry a descriptor and no connection id; each message carries its descriptor. The two
+ * together make the hint. */
+static void read_monitor(struct rv_net *net)
+{
+    unsigned event = 0;
+    uint32_t value = 0;
+
+    while (rv_monitor_next(net->monitor, &event, &value)) {
+        if (event == ZMQ_EVENT_ACCEPTED)
+            end_slot(net, value, false);
+        else if (event == ZMQ_EVENT_DISCONNECTED)
+            end_slot(net, value, true);
+        else if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+            net->stats.handshakes++;
+        else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+            net->stats.auth_failures++;
+        else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+            net->stats.handshake_failures++;
+        else if (event == ZMQ_EVENT_CLOSED)
+            net->closed++;
+    }
+}
+
+static void forget(struct rv_net *net, uint32_t id)
+{
+    struct peer *peer = NULL;
+
+    HASH_FIND(hh, net->peers, &id, sizeof id, peer);
+    if (peer == NULL)
+        return;
+    HASH_DEL(net->peers, peer);
+    free(peer);
+}
+
+bool rv_net_lost(struct rv_net *net, uint64_t *peer)
+{
+    const struct lost *lost = NULL;
+
+    if (net->losts_head == net->losts_len)
+        return false;
+    lost = &net->losts[net->losts_head];
+    /* A goodbye should be seen before the end that it announces: wait until the router has had
+     * nothing more to say, but not for ever on a busy one. */
+    if (net->losts_head >= net->losts_ready && rv_clock_now() - lost->at < LOST_PATIENCE_MS * RV_MS)
+        return false;
+    *peer = lost->peer;
+    forget(net, (uint32_t)lost->peer);
+    if (++net->losts_head == net->losts_len)
+        net->losts_head = net->losts_ready = net->losts_len = 0;
+    return true;
+}
+
+/* ---- who speaks ---- */
+
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof cookie;
+
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
+}
+
+static void cut(const struct rv_net *net, const struct peer *peer)
+{
+    const struct slot *slot = NULL;
+
+    if (peer->fd < 0 || (size_t)peer->fd >= net->slots_len)
+        return;
+    slot = &net->slots[peer->fd];
+    /* libzmq has no call for this. Shutting its descriptor down is safe where closing it is not,
+     * if it still is the same connection: the monitor and the kernel must both say so. */
+    if (slot->used && slot->id == peer->id && peer->cookie != 0 &&
+        cookie_of(peer->fd) == peer->cookie)
+        shutdown(peer->fd, SHUT_RDWR);
+}
+
+void rv_net_cut(struct rv_net *net, uint64_t peer)
+{
+    struct peer *found = NULL;
+    uint32_t id = (uint32_t)peer;
+
+    read_monitor(net);
+    HASH_FIND(hh, net->peers, &id, sizeof id, found);
+    if (found != NULL)
+        cut(net, found);
+}
+
+/* "PRINCIPAL/SERIAL" as the key check writes it; 0 when it is anything else. */
+static uint32_t principal_of(const char *user)
+{
+    char *end = NULL;
+    unsigned long principal = 0;
+
+    if (user[0] < '1' || user[0] > '9')
+        return 0;
+    principal = strtoul(user, &end, 10);
+    return *end == '/' && principal <= UINT32_MAX ? (uint32_t)principal : 0;
+}
+
+/* Dual-stack sockets show an IPv4 peer as ::ffff:10.0.0.7. */
+static const char *plain_address(const char *address)
+{
+    return strncmp(address, "::ffff:", 7) == 0 && strchr(address, '.') != NULL ? address + 7
+                                                                               : address;
+}
+
+static void read_facts(struct peer *peer, zmq_msg_t *last, const char *user)
+{
+    const char *address = zmq_msg_gets(last, "Peer-Address");
+    const char *fd = zmq_msg_gets(last, "__fd");
+
+    snprintf(peer->user, sizeof peer->user, "%s", user);
+    peer->principal = principal_of(user);
+    peer->fd = fd == NULL ? -1 : atoi(fd);
+    peer->cookie = peer->fd < 0 ? 0 : cookie_of(peer->fd);
+    /* Over ipc the address is what the kernel knows of the process that connected. */
+    peer->local = address != NULL && rv_zap_local(address, &peer->uid, &peer->pid);
+    if (peer->local)
+        snprintf(peer->address, sizeof peer->address, "uid %u pid %u", (unsigned)peer->uid,
+                 (unsigned)peer->pid);
+    else
+        snprintf(peer->address, sizeof peer->address, "%s",
+                 address == NULL ? "unknown" : plain_address(address));
+}
+
+/* The first message of a connection: note who it is, once. */
+static struct peer *meet(struct rv_net *net, uint32_t id, zmq_msg_t *last, const char *user)
+{
+    struct peer *peer = rv_alloc(sizeof *peer);
+    struct slot *slot = NULL;
+
+    /* What happened to this descriptor before must be known before it gets a new owner. */
+    read_monitor(net);
+    forget(net, id);
+    peer->id = id;
+    read_facts(peer, last, user);
+    if (!rv_zap_knows(net->zap, peer->principal, peer->local, peer->uid))
+        peer->principal = 0; /* lost its key between the handshake and the first message */
+    HASH_ADD(hh, net->peers, id, sizeof peer->id, peer);
+    slot = peer->fd < 0 ? NULL : slot_of(net, (uint32_t)peer->fd);
+    if (slot == NULL)
+        return peer;
+    if (slot->used && slot->id != id)
+        add_lost(net, slot->id);
+    slot->used = !slot->ended;
+    slot->id = id;
+    if (slot->ended)
+        add_lost(net, id); /* it has ended already; this message was still on its way */
+    return peer;
+}
+
+/* Who sent the message that is in net->frames; NULL when it must not be heard. */
+static const struct peer *sender(struct rv_net *net)
+{
+    const uint8_t *bytes = zmq_msg_data(&net->frames.frames[0]);
+    /* The first frame may come without properties; the last one always has them. */
+    zmq_msg_t *last = &net->frames.frames[net->frames.len - 1];
+    const char *user = zmq_msg_gets(last, "User-Id");
+    struct peer *peer = NULL;
+    uint32_t id = 0;
+
+    /* Ids are drawn by the router. A peer that brought one of its own could take another's
+     * place, and nothing of ours does that. */
+    if (zmq_msg_size(&net->frames.frames[0]) != ID_LEN || bytes[0] != 0)
+        return NULL;
+    /* Without a verdict of our key check a message is nobody's. */
+    if (user == NULL || net->frames.len < 2)
+        return NULL;
+    memcpy(&id, bytes + 1, sizeof id);
+    HASH_FIND(hh, net->peers, &id, sizeof id, peer);
+    if (peer == NULL || strcmp(peer->user, user) != 0)
+        peer = meet(net, id, last, user);
+    if (peer->principal != 0 && !net->frames.over)
+        return peer;
+    cut(net, peer);
+    return NULL;
+}
+
+/* ---- messages ---- */
+
+static void fill(struct rv_net *net, const struct peer *peer, struct rv_net_message *out)
+{
+    out->peer = name_of(peer->id);
+    out->principal = peer->principal;
+    out->local = peer->local;
+    out->pid = peer->pid;
+    out->uid = peer->uid;
+    memcpy(out->address, peer->address, sizeof out->address);
+    out->control = rv_frames_slice(&net->frames, 1);
+    out->bodies_len = net->frames.len - 2;
+    for (size_t i = 0; i < out->bodies_len; i++)
+        out->bodies[i] = rv_frames_slice(&net->frames, i + 2);
+}
+
+bool rv_net_receive(struct rv_net *net, struct rv_net_message *out)
+{
+    const struct peer *peer = NULL;
+
+    while (rv_frames_receive(&net->frames, net->router, RV_FRAMES_MAX)) {
+        net->dry = false;
+        peer = sender(net);
+        if (peer != NULL) {
+            fill(net, peer, out);
+            return true;
+        }
+        net->stats.malformed++;
+    }
+    net->dry = true;
+    net->losts_ready = net->losts_len;
+    return false;
+}
+
+/* The same thread receives and sends: only receiving makes libzmq notice that a peer with a full
+ * queue is gone, until then it looks merely slow. */
+enum rv_net_result rv_net_send(struct rv_net *net, uint64_t peer, struct rv_slice control,
+                               const struct rv_slice *bodies, size_t bodies_len)
+{
+    uint8_t id[ID_LEN] = {0};
+    uint32_t number = (uint32_t)peer;
+
+    memcpy(id + 1, &number, sizeof number);
+    net->dry = false;
+    return rv_frames_send(net->router, rv_slice(id, sizeof id), control, bodies, bodies_len);
+}
+
+static bool has_input(struct rv_net *net)
+{
+    net->dry = !rv_zmq_readable(net->router);
+    return !net->dry;
+}
+
+static void poll_until(struct pollfd *polls, size_t len, rv_ns deadline)
+{
+    for (;;) {
+        rv_ns now = deadline == RV_NEVER ? 0 : rv_clock_now();
+        rv_ns left = deadline > now ? deadline - now : 0;
+        struct timespec t = {.tv_sec = left / RV_SEC, .tv_nsec = left % RV_SEC};
+
+        if (ppoll(polls, (nfds_t)len, deadline == RV_NEVER ? NULL : &t, NULL) >= 0)
+            return;
+        rv_assert(errno == EINTR || errno == ENOMEM);
+    }
+}
+
+/* The router is always drained sooner or later: a socket that nobody reads looks like a dead
+ * manager to its clients. */
+unsigned rv_net_wait(struct rv_net *net, const int *fds, size_t fds_len, rv_ns deadline)
+{
+    bool ready = net->losts_head < net->losts_len || (!net->dry && has_input(net));
+    unsigned readable = 0;
+
+    if (net->polls_len < fds_len + 2) {
+        net->polls_len = fds_len + 2;
+        net->polls = rv_realloc(net->polls, net->polls_len * sizeof *net->polls);
+    }
+    net->polls[0] = (struct pollfd){.fd = net->router_fd, .events = POLLIN};
+    net->polls[1] = (struct pollfd){.fd = net->monitor_fd, .events = POLLIN};
+    for (size_t i = 0; i < fds_len; i++)
+        net->polls[i + 2] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    poll_until(net->polls, fds_len + 2, ready ? 0 : deadline);
+    if (net->polls[1].revents != 0)
+        read_monitor(net);
+    for (size_t i = 0; i < fds_len; i++)
+        readable |= net->polls[i + 2].revents != 0 ? 1u << i : 0;
+    return readable;
+}
+
+/* ---- keys, figures ---- */
+
+void rv_net_admit(struct rv_net *net, const struct rv_net_key *keys, size_t len)
+{
+    struct peer *peer = NULL;
+    struct peer *next = NULL;
+
+    rv_zap_admit(net->zap, keys, len);
+    /* libzmq asks for the key once in a connection's life, so those who lost theirs are cut. */
+    read_monitor(net);
+    HASH_ITER (hh, net->peers, peer, next) {
+        if (!rv_zap_knows(net->zap, peer->principal, peer->local, peer->uid))
+            cut(net, peer);
+    }
+}
+
+void rv_net_stats(const struct rv_net *net, struct rv_net_stats *out)
+{
+    *out = net->stats;
+    out->peers = HASH_COUNT(net->peers);
+}
+
+reeve_err rv_net_selftest(struct rv_net *net, char *why)
+{
+    struct rv_net_stats before = net->stats;
+    reeve_err err = REEVE_OK;
+    size_t door = 0;
+
+    for (size_t i = net->doors_len; i-- > 0;)
+        if (rv_ipc_path(net->doors[i].shown) == NULL)
+            door = i;
+    /* Local peers of our own uid come in with any key, and that is what we are. */
+    err = rv_selftest(net->doors[door].shown, net->public_key,
+                      rv_ipc_path(net->doors[door].shown) == NULL || !net->ipc_same_uid, why);
+    read_monitor(net);
+    net->stats = before; /* our own knocking is not worth an alarm */
+    return err;
+}
+
+const char *rv_net_endpoint(const struct rv_net *net, size_t i)
+{
+    rv_assert(i < net->doors_len);
+    return net->doors[i].shown;
+}
+
+/* ---- its life ---- */
+
+static reeve_err check_conf(const struct rv_net_conf *conf, uint8_t secret[32], char *why)
+{
+    uint8_t public[32];
+
+    for (size_t i = 0; i < conf->binds_len; i++)
+        /* Inside the process libzmq checks no keys at all, so inproc is not offered. */
+        if (strncmp(conf->binds[i], "tcp://", 6) != 0 && rv_ipc_path(conf->binds[i]) == NULL)
+            return rv_why(why, RV_NET_WHY, REEVE_EINVAL,
+                          "unable to bind %.100s: an endpoint is tcp://ADDRESS:PORT or ipc://PATH",
+                          conf->binds[i]);
+    if (conf->binds_len == 0)
+        return rv_why(why, RV_NET_WHY, REEVE_EINVAL, "unable to bind: no endpoint was given");
+    if (conf->ipc_same_uid && conf->ipc_principal == 0)
+        return rv_why(why, RV_NET_WHY, REEVE_EINVAL,
+                      "unable to admit local peers: their principal is missing");
+    if (!rv_keys_decode(public, conf->public_key) || !rv_keys_decode(secret, conf->secret_key))
+        return rv_why(why, RV_NET_WHY, REEVE_EINVAL,
+                      "unable to use the manager's key: not 40 characters of Z85");
+    return REEVE_OK;
+}
+
+static bool set_options(struct rv_net *net, const struct rv_net_conf *conf,
+                        const uint8_t secret[32])
+{
+    const struct {
+        int option;
+        int value;
+    } options[] = {
+        {ZMQ_LINGER, 0}, /* what is undelivered at the end is the business of sessions */
+        {ZMQ_IPV6, 1},
+        {ZMQ_BACKLOG, BACKLOG},
+        /* Bounds what a stranger can make us hold before he has shown a key, and how long. */
+        {ZMQ_HANDSHAKE_IVL, rv_handshake_ms(conf->handshake_ms)},
+        {ZMQ_HEARTBEAT_IVL, 0}, /* sessions have their own, that mean more */
+        /* A full queue and an unknown peer are said to us instead of losing the message. */
+        {ZMQ_ROUTER_MANDATORY, 1},
+        /* Nobody takes over another's connection id, and with it the replies. */
+        {ZMQ_ROUTER_HANDOVER, 0},
+        {ZMQ_CURVE_SERVER, 1},
+        /* Without this, CURVE admits any key whenever the key check is not there to ask. */
+        {ZMQ_ZAP_ENFORCE_DOMAIN, 1},
+        {ZMQ_SNDHWM, RV_SEND_MAX},
+        /* Never the flow control, which is the sessions' windows; just an end to abuse. Both
+         * count messages of one peer. */
+        {ZMQ_RCVHWM, RV_RECEIVE_MAX},
+    };
+    const int64_t largest = RV_WIRE_MAX;
+
+    for (size_t i = 0; i < rv_countof(options); i++)
+        if (!rv_zmq_set(net->router, options[i].option, options[i].value))
+            return false;
+    return zmq_setsockopt(net->router, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0 &&
+           zmq_setsockopt(net->router, ZMQ_CURVE_SECRETKEY, secret, 32) == 0 &&
+           zmq_setsockopt(net->router, ZMQ_ZAP_DOMAIN, RV_ZAP_DOMAIN, strlen(RV_ZAP_DOMAIN)) == 0;
+}
+
+static reeve_err open_router(struct rv_net *net, const struct rv_net_conf *conf,
+                             const uint8_t secret[32], char *why)
+{
+    unsigned seed = 0;
+
+    /* libzmq counts connection ids up from rand(), which it never seeds. A peer that knows the
+     * start can claim the id of a connection to come, and that aborts the process. */
+    rv_random_bytes(&seed, sizeof seed);
+    srand(seed);
+
+    net->router = zmq_socket(rv_net_context(conf->io_threads), ZMQ_ROUTER);
+    /* All options stand before the first bind: later they would miss some connections. */
+    if (net->router == NULL || !set_options(net, conf, secret))
+        return rv_zmq_why(why, "set up", "the socket");
+    net->monitor = rv_monitor_open(net->router, EVENTS);
+    if (net->monitor == NULL)
+        return rv_zmq_why(why, "watch", "the socket");
+    net->router_fd = rv_zmq_fd(net->router);
+    net->monitor_fd = rv_zmq_fd(net->monitor);
+    return REEVE_OK;
+}
+
+static char *copy_text(const char *text, size_t len)
+{
+    char *copy = rv_alloc(len + 1);
+
+    memcpy(copy, text, len);
+    return copy;
+}
+
+/* "tcp://[::ffff:10.0.0.7]:7300" is tcp://10.0.0.7:7300 to everybody but libzmq. */
+static char *plain_endpoint(const char *name)
+{
+    const char mapped[] = "tcp://[::ffff:";
+    const char *end = strchr(name, ']');
+    char text[512];
+
+    if (strncmp(name, mapped, sizeof mapped - 1) != 0 || end == NULL || strchr(name, '.') == NULL)
+        return copy_text(name, strlen(name));
+    name += sizeof mapped - 1;
+    snprintf(text, sizeof text, "tcp://%.*s%s", (int)(end - name), name, end + 1);
+    return copy_text(text, strlen(text));
+}
+
+static reeve_err bind_door(struct rv_net *net, struct door *door, const char *endpoint,
+                           const char *public_key, char *why)
+{
+    const char *path = rv_ipc_path(endpoint);
+    char name[512];
+    size_t len = sizeof name;
+    mode_t mask = 0;
+    int rc = 0;
+
+    /* A local socket gets its mode from the umask, at its birth. */
+    if (path != NULL)
+        mask = umask(0177);
+    rc = zmq_bind(net->router, endpoint);
+    if (path != NULL)
+        umask(mask);
+    if (rc != 0 || zmq_getsockopt(net->router, ZMQ_LAST_ENDPOINT, name, &len) != 0)
+        return rv_zmq_why(why, "bind", endpoint);
+    door->name = copy_text(name, strlen(name));
+    door->shown = plain_endpoint(name);
+    return path == NULL ? REEVE_OK : rv_ipc_publish(path, public_key, why);
+}
+
+static reeve_err open_all(struct rv_net *net, const struct rv_net_conf *conf, char *why)
+{
+    uint8_t secret[32];
+    reeve_err err = check_conf(conf, secret, why);
+
+    for (size_t i = 0; i < conf->binds_len && err == REEVE_OK; i++)
+        if (rv_ipc_path(conf->binds[i]) != NULL)
+            err = rv_ipc_prepare(&net->doors[i].lock, rv_ipc_path(conf->binds[i]), why);
+    if (err == REEVE_OK && rv_net_context(conf->io_threads) == NULL)
+        err = rv_zmq_why(why, "start", "libzmq");
+    /* The key check answers before the first door opens. */
+    if (err == REEVE_OK)
+        err = rv_zap_open(&net->zap, conf->ipc_same_uid, conf->ipc_principal, why);
+    if (err == REEVE_OK)
+        err = open_router(net, conf, secret, why);
+    sodium_memzero(secret, sizeof secret);
+    for (size_t i = 0; i < conf->binds_len && err == REEVE_OK; i++)
+        err = bind_door(net, &net->doors[i], conf->binds[i], conf->public_key, why);
+    return err;
+}
+
+reeve_err rv_net_open(struct rv_net **out, const struct rv_net_conf *conf, char *why)
+{
+    struct rv_net *net = rv_alloc(sizeof *net);
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    net->doors_len = conf->binds_len;
+    net->doors = rv_alloc(conf->binds_len * sizeof *net->doors);
+    for (size_t i = 0; i < conf->binds_len; i++)
+        net->doors[i].lock = -1;
+    net->ipc_same_uid = conf->ipc_same_uid;
+    snprintf(net->public_key, sizeof net->public_key, "%s", conf->public_key);
+
+    err = open_all(net, conf, why);
+    if (err == REEVE_OK)
+        *out = net;
+    else
+        rv_net_close(&net);
+    return err;
+}
+
+/* libzmq closes in the background, but the port, and the name of a local socket, must be free when
+ * the next manager finds its lock free. */
+static void unbind(struct rv_net *net)
+{
+    rv_ns deadline = rv_clock_now() + CLOSE_PATIENCE_MS * RV_MS;
+    size_t waiting = 0;
+
+    for (size_t i = 0; i < net->doors_len; i++)
+        if (net->doors[i].name != NULL)
+            waiting += zmq_unbind(net->router, net->doors[i].name) == 0;
+    while (net->closed < waiting && rv_clock_now() < deadline) {
+        struct pollfd poll = {.fd = net->monitor_fd, .events = POLLIN};
+
+        poll_until(&poll, 1, deadline);
+        read_monitor(net);
+    }
+}
+
+static void close_door(struct door *door)
+{
+    if (door->name != NULL && rv_ipc_path(door->name) != NULL)
+        unlink(rv_ipc_path(door->name));
+    if (door->lock >= 0)
+        close(door->lock);
+    free(door->name);
+    free(door->shown);
+}
+
+void rv_net_close(struct rv_net **net)
+{
+    struct rv_net *n = *net;
+    struct peer *peer = NULL;
+    struct peer *next = NULL;
+
+    if (n == NULL)
+        return;
+    rv_frames_free(&n->frames);
+    unbind(n);
+    rv_monitor_close(&n->monitor, n->router);
+    rv_zmq_close(&n->router);
+    rv_zap_close(&n->zap);
+    for (size_t i = 0; i < n->doors_len; i++)
+        close_door(&n->doors[i]);
+    HASH_ITER (hh, n->peers, peer, next) {
+        HASH_DEL(n->peers, peer);
+        free(peer);
+    }
+    free(n->doors);
+    free(n->slots);
+    free(n->losts);
+    free(n->polls);
+    free(n);
+    *net = NULL;
+}

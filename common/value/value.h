@@ -1,0 +1,97 @@
+#ifndef RV_VALUE_H
+#define RV_VALUE_H
+
+/*
+ * value.h -- typed values: MessagePack bytes to a tree, and values to bytes.
+ *
+ * A node of the tree is a msgpack_object; a `const reeve_value *` is a pointer to one, be it
+ * the root or a node below it. The tree is ours and not msgpack_unpack_next()'s: that one
+ * refuses nesting above 32 and allocates whatever a count asks for.
+ */
+
+#include <msgpack/object.h>
+
+#include <reeve/error.h>
+#include <reeve/types.h>
+
+#include "common/base/base.h"
+
+#define RV_VALUE_DEPTH_MAX 64 /* arrays and maps inside each other */
+
+/* ---- text ---- */
+
+/* The length of the UTF-8 sequence that text begins with; 0 when it begins with none. */
+size_t rv_utf8_len(struct rv_slice text);
+
+bool rv_utf8_valid(struct rv_slice text);
+
+/* ---- bytes to values ---- */
+
+/* Exactly one value and nothing after it, at most RV_VALUE_DEPTH_MAX deep, no extension types.
+ * Text may be any bytes. Allocates nothing and reads no byte twice. */
+bool rv_value_valid(struct rv_slice bytes);
+
+/* A copy of bytes as a value, in one allocation of at most 25 times their size and 100 bytes. The
+ * caller owns *out, and frees it with rv_value_free. Errors, with *out NULL: EPROTO (not valid),
+ * ENOMEM. */
+REEVE_NODISCARD reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes);
+
+/* Only roots can be freed; NULL is fine. */
+void rv_value_free(reeve_value **root);
+
+/* The encoding that a root was parsed from. Borrowed from the root. */
+struct rv_slice rv_value_bytes(const reeve_value *root);
+
+/* Where a root came from, kept beside it for whoever received it. All zero after parsing. */
+struct rv_value_origin {
+    uint64_t delivery; /* what to acknowledge; zero when nothing */
+    uint32_t deliveries;
+    bool redelivered;
+    void *queue;
+};
+
+struct rv_value_origin *rv_value_origin(reeve_value *root);
+
+/* The node behind a value; a nil for NULL. */
+const msgpack_object *rv_value_object(const reeve_value *value);
+
+/* An array or a map. */
+static inline bool rv_object_nests(const msgpack_object *o)
+{
+    return o->type == MSGPACK_OBJECT_ARRAY || o->type == MSGPACK_OBJECT_MAP;
+}
+
+/* ---- values to bytes ---- */
+
+/* NULL without memory. */
+reeve_builder *rv_builder_new(void);
+void rv_builder_free(reeve_builder **b);
+
+/* Empty again and without an error. */
+void rv_builder_reset(reeve_builder *b);
+
+/* Make err stick unless another one does already; returns the one that sticks. ENOMEM for NULL,
+ * as from every call below. */
+reeve_err rv_builder_fail(reeve_builder *b, reeve_err err);
+
+/* Append one value, integers in the shortest form; of an array or a map only the head, the values
+ * in it follow. Text is not checked. Errors: ENOMEM, EINVAL (too deep, no value is due),
+ * ETOOBIG (the whole above 4 GiB). */
+reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o);
+
+/* The bytes that go before len bytes of text, or of plain bytes, to make them a value: at most
+ * RV_VALUE_HEAD_MAX. Returns how many. For who has no builder and needs none. */
+enum { RV_VALUE_HEAD_MAX = 5 };
+size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t len);
+
+/* Append one value with everything in it. */
+reeve_err rv_builder_copy(reeve_builder *b, const msgpack_object *o);
+
+/* The error that sticks, EINVAL while values are missing, or OK. */
+reeve_err rv_builder_check(const reeve_builder *b);
+
+/* The finished encoding, borrowed until the next put, reset or free; else what
+ * rv_builder_check says. */
+REEVE_NODISCARD reeve_err rv_builder_bytes(const reeve_builder *b, struct rv_slice *out);
+
+#endif

@@ -1,0 +1,99 @@
+#include "common/wire/item.h"
+#include "common/wire/limits.def"
+
+#include <stdlib.h>
+
+#define EXTRA_BIT   (UINT32_C(1) << 31)
+#define PLACE_SHIFT 28
+#define LEN_MASK    ((UINT32_C(1) << PLACE_SHIFT) - 1)
+
+struct rv_body *rv_body_new(size_t len)
+{
+    struct rv_body *body = malloc(sizeof *body + len);
+
+    if (body != NULL) {
+        body->len = len;
+        body->refs = 1;
+    }
+    return body;
+}
+
+struct rv_body *rv_body_keep(struct rv_body *body)
+{
+    if (body != NULL)
+        body->refs++;
+    return body;
+}
+
+void rv_body_drop(struct rv_body *body)
+{
+    if (body != NULL && --body->refs == 0)
+        free(body);
+}
+
+/* Each size has one place, so that a list has one spelling. */
+static bool fits(enum rv_place place, uint32_t len)
+{
+    switch (place) {
+    case RV_INLINE:
+        return len <= RV_LIMIT_ITEM_INLINE_BYTES;
+    case RV_BODY:
+        return len > RV_LIMIT_ITEM_INLINE_BYTES && len <= RV_LIMIT_BODY_BYTES;
+    case RV_FRAGMENTS:
+        return len > RV_LIMIT_BODY_BYTES && len <= RV_LIMIT_ITEM_BYTES;
+    }
+    return false;
+}
+
+void rv_item_read(struct rv_reader *r, struct rv_item *out)
+{
+    uint32_t head = (uint32_t)rv_read_number(r, 4);
+
+    *out = (struct rv_item){.place = (enum rv_place)(head >> PLACE_SHIFT & 7), .len = head & LEN_MASK};
+    if (head & EXTRA_BIT) {
+        out->priority = (int64_t)rv_read_number(r, 8);
+        out->deliveries = (uint32_t)rv_read_number(r, 4);
+        if (out->priority == 0 && out->deliveries == 0)
+            r->bad = true;
+    }
+    if (!fits(out->place, out->len))
+        r->bad = true;
+    if (out->place == RV_FRAGMENTS)
+        out->body = rv_read_number(r, 8);
+    if (out->place == RV_INLINE)
+        out->bytes = rv_slice(rv_read(r, out->len), out->len);
+    if (r->bad)
+        *out = (struct rv_item){0};
+}
+
+void rv_item_write(struct rv_buf *b, const struct rv_item *item)
+{
+    bool extra = item->priority != 0 || item->deliveries != 0;
+
+    rv_assert(fits(item->place, item->len));
+    rv_write_number(b, item->len | (uint32_t)item->place << PLACE_SHIFT | (extra ? EXTRA_BIT : 0), 4);
+    if (extra) {
+        rv_write_number(b, (uint64_t)item->priority, 8);
+        rv_write_number(b, item->deliveries, 4);
+    }
+    if (item->place == RV_FRAGMENTS)
+        rv_write_number(b, item->body, 8);
+    if (item->place == RV_INLINE)
+        rv_buf_add(b, item->bytes.data, item->len);
+}
+
+bool rv_items_check(const struct rv_items *items, size_t *bodies)
+{
+    struct rv_reader r = rv_reader(items->bytes);
+
+    *bodies = 0;
+    if (items->count == 0 || items->count > RV_LIMIT_PUT_ITEMS)
+        return items->count == 0 && items->bytes.len == 0;
+    for (uint32_t i = 0; i < items->count && !r.bad; i++) {
+        struct rv_item item;
+
+        rv_item_read(&r, &item);
+        *bodies += item.place == RV_BODY;
+    }
+    return !r.bad && r.left == 0;
+}

@@ -1,0 +1,55 @@
+#ifndef RV_ITEM_H
+#define RV_ITEM_H
+
+/*
+ * item.h -- queue items on the wire: opaque bytes with a four-byte head.
+ *
+ *     head (u32)     bit 31      a priority and a delivery count follow
+ *                    bits 28-29  where the bytes are: enum rv_place
+ *                    bits 0-27   length of the bytes
+ *     extra          i64 priority, u32 deliveries    (only if bit 31; not both zero)
+ *     body           u64 number of the body          (only if RV_FRAGMENTS)
+ *     bytes          length of them                  (only if RV_INLINE)
+ *
+ * RV_BODY: the bytes are the next body frame of this message that no item before has used.
+ */
+
+#include "common/wire/wire.h"
+
+enum rv_place { RV_INLINE, RV_BODY, RV_FRAGMENTS };
+
+/* Bytes that several lists may hold: counted, freed with the last. */
+struct rv_body {
+    size_t len;
+    uint32_t refs;
+    uint8_t data[];
+};
+
+/* NULL without memory. One reference, the caller's. */
+struct rv_body *rv_body_new(size_t len);
+struct rv_body *rv_body_keep(struct rv_body *body);
+void rv_body_drop(struct rv_body *body);
+
+struct rv_item {
+    enum rv_place place;
+    uint32_t len;
+    int64_t priority;    /* of a PriorityQueue; else 0 */
+    uint32_t deliveries; /* times that an application had it before, manager to client */
+    uint64_t body;       /* with RV_FRAGMENTS */
+    struct rv_slice bytes; /* with RV_INLINE; borrowed */
+};
+
+/* A list of items as it stands in a message. */
+struct rv_items {
+    uint32_t count;
+    struct rv_slice bytes;
+};
+
+/* Read one; sticks in r when it is malformed or not spelt the only way. */
+void rv_item_read(struct rv_reader *r, struct rv_item *out);
+void rv_item_write(struct rv_buf *b, const struct rv_item *item);
+
+/* Check all items; number of body frames that they use goes to *bodies. */
+bool rv_items_check(const struct rv_items *items, size_t *bodies);
+
+#endif

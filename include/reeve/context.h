@@ -1,0 +1,102 @@
+#ifndef REEVE_CONTEXT_H
+#define REEVE_CONTEXT_H
+
+/*
+ * context.h -- a session with a manager.
+ *
+ *     reeve_context *ctx = NULL;
+ *     reeve_err err = reeve_open(&ctx, NULL);            // $REEVE_URL, $REEVE_KEY
+ *     if (err != REEVE_OK)
+ *         fprintf(stderr, "hello: %s\n", reeve_errmsg());
+ *     reeve_close(&ctx);                                 // flushes, says goodbye
+ *
+ * One context is one connection, which is cut and made again as the network will; calls are
+ * neither lost nor repeated by that. No call hangs: each ends by a value, by its timeout, or
+ * by an error that names who was lost.
+ *
+ * Threads: many may use one context. The library has one background thread (all signals
+ * blocked), installs no signal handler, prints nothing and never aborts on bad input.
+ * Fork: a child's calls on its parent's context give EFORK; it opens its own.
+ */
+
+#include <reeve/error.h>
+#include <reeve/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Zero means "the default" in every field, so `= {0}` is valid. Texts are borrowed during the
+ * open. A NULL text is looked up in the environment, then in the file named by $REEVE_CONFIG
+ * or ~/.config/reeve/reeve.conf or /etc/reeve/reeve.conf (lines of `word = value`). */
+typedef struct reeve_options {
+    const char *url;             /* $REEVE_URL: endpoints, separated by commas; default: the socket
+                                  * of this user, if a manager serves it */
+    const char *key;             /* $REEVE_KEY: key file; not needed on the user's own socket */
+    const char *program;         /* $REEVE_PROGRAM: name in listings; default: the program's */
+    uint32_t connect_timeout_ms; /* $REEVE_CONNECT_TIMEOUT_MS: default 5000 */
+    uint32_t resume_ms;          /* $REEVE_RESUME_MS: how long the manager keeps a session that lost
+                                  * its connection; default 5000, at most a day */
+    uint32_t linger_ms;          /* $REEVE_LINGER_MS: reeve_close waits so long to flush; default 5000 */
+    uint64_t reserved[4];        /* must be zero */
+} reeve_options;
+
+/*
+ * Connect and open a session. On REEVE_OK the caller owns *out and ends it with
+ * reeve_close(). On error *out is NULL. Blocks for at most connect_timeout_ms.
+ * Errors: EINVAL (url, options), ESYS (key file), ETIME (nobody answers), EAUTH (our key is
+ * not admitted, or the server's is not the one we trust), EVERSION, ELIMIT, ENOMEM.
+ * Answers row M04, and M08 by its url.
+ */
+REEVE_API REEVE_NODISCARD reeve_err reeve_open(reeve_context **out, const reeve_options *options);
+
+/*
+ * Flush for at most linger_ms, say goodbye, free *ctx and set it to NULL. Queues opened with it
+ * must be closed before. What could not be flushed is told by reeve_errmsg() and the result
+ * (ELOST, ETIME). NULL and *ctx == NULL are fine.
+ */
+REEVE_API reeve_err reeve_close(reeve_context **ctx);
+
+/* Wait until the manager has all that was put so far, on any queue of the context. Blocks for
+ * at most timeout_ms. Errors: ETIME, and the first refusal of an earlier put. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_flush(reeve_context *ctx, uint32_t timeout_ms);
+
+/* Ask the manager to answer. Blocks for at most timeout_ms. Errors: ETIME, ELOST and the
+ * other ends of a session: ESTALE, EEXPIRED, EAUTH. Answers row M24 (dummy). */
+REEVE_API REEVE_NODISCARD reeve_err reeve_ping(reeve_context *ctx, uint32_t timeout_ms);
+
+/* The manager's state as a map: server, store, term, uptime_ms, durable, sessions, attached,
+ * objects, queued, queued_bytes, commands, puts, gets, redelivered, refused. The caller frees
+ * *out with reeve_value_free(). Blocks for at most timeout_ms. Errors: as reeve_ping.
+ * Answers row M16. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_status(reeve_value **out, reeve_context *ctx,
+                                                 uint32_t timeout_ms);
+
+/* The named objects whose names begin with prefix (NULL: all) as an array of maps: object,
+ * name, type, order, joinable, maxsize, size, bytes, unfinished, getters, putters, refs,
+ * shutdown. Else as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_list(reeve_value **out, reeve_context *ctx,
+                                               const char *prefix, uint32_t timeout_ms);
+
+/* The sessions as an array of maps: session, key, host, program, pid, attached, waiting, held,
+ * calls. Else as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_sessions(reeve_value **out, reeve_context *ctx,
+                                                   uint32_t timeout_ms);
+
+/* Remove a named object, whoever uses it: their calls end with EGONE. Blocks for at most
+ * timeout_ms. Errors: ENOENT, EPERM, and as reeve_ping. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_remove(reeve_context *ctx, const char *name,
+                                                 uint32_t timeout_ms);
+
+/* End the manager. Only for keys with the role admin (EPERM). Blocks for at most timeout_ms.
+ * Answers rows M06 and M25. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_shutdown(reeve_context *ctx, uint32_t timeout_ms);
+
+/* Where the context is connected, as "tcp://10.0.0.7:7300"; borrowed from it. */
+REEVE_API const char *reeve_endpoint(const reeve_context *ctx);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,65 @@
+#ifndef REEVE_ERROR_H
+#define REEVE_ERROR_H
+
+/*
+ * error.h -- the codes that every call returns, and their words.
+ *
+ * 0 is success. reeve_strerror() has a constant sentence for a code; reeve_errmsg() has this
+ * thread's last failure with the who and the why, as in
+ *
+ *     cannot get from queue jobs: manager tcp://m:7300 has not answered for 9.1 s
+ */
+
+#ifndef REEVE_API
+#define REEVE_API __attribute__((visibility("default")))
+#endif
+#define REEVE_NODISCARD __attribute__((warn_unused_result))
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The numbers travel on the wire: append, never reorder. */
+#define REEVE_ERRORS(X)                                                                            \
+    X(OK, 0, "success")                                                                            \
+    X(ENOMEM, 1, "out of memory")                                                                  \
+    X(EINVAL, 2, "invalid argument")                                                               \
+    X(EPROTO, 3, "malformed or unexpected message")                                                \
+    X(ELIMIT, 4, "a configured limit was reached")                                                 \
+    X(ENOENT, 5, "no such object")                                                                 \
+    X(ETIME, 6, "deadline passed")                                                                 \
+    X(ELOST, 7, "connection lost; the outcome is unknown")                                         \
+    X(ESTALE, 8, "the manager was replaced; old handles are void")                                 \
+    X(EEXPIRED, 9, "the session has ended; its handles are void")                                  \
+    X(EPERM, 10, "the key has no right to do this")                                                \
+    X(EAUTH, 11, "the key was refused")                                                            \
+    X(EEXIST, 12, "exists with other options")                                                     \
+    X(ETYPE, 13, "object or value of another type")                                                \
+    X(EFULL, 14, "queue is full")                                                                  \
+    X(EEMPTY, 15, "queue is empty")                                                                \
+    X(ESHUTDOWN, 16, "queue was shut down")                                                        \
+    X(ECLOSED, 17, "handle is closed")                                                             \
+    X(EFORK, 18, "handle belongs to the parent process")                                           \
+    X(ETOOBIG, 19, "item is too large")                                                            \
+    X(EVERSION, 20, "the other side speaks another version")                                       \
+    X(ETOOMANY, 21, "task_done called too many times")                                             \
+    X(ESYS, 22, "the operating system refused")                                                    \
+    X(ECANCELED, 23, "the call was cancelled")                                                     \
+    X(EGONE, 24, "the object was removed")
+
+#define REEVE_ERROR_ENUM(name, number, text) REEVE_##name = number,
+typedef enum { REEVE_ERRORS(REEVE_ERROR_ENUM) } reeve_err;
+#undef REEVE_ERROR_ENUM
+
+/* A constant English sentence for err; never NULL, valid for ever. Does not block. */
+REEVE_API const char *reeve_strerror(reeve_err err);
+
+/* What went wrong in this thread's last call that failed, for a person. Borrowed until this
+ * thread's next failing call; never NULL. Does not block. */
+REEVE_API const char *reeve_errmsg(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

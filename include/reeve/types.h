@@ -1,0 +1,26 @@
+#ifndef REEVE_TYPES_H
+#define REEVE_TYPES_H
+
+/* types.h -- the opaque types of the library. One header each says what they can do. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct reeve_context reeve_context; /* a session with a manager: context.h */
+typedef struct reeve_queue reeve_queue;     /* a proxy of a managed queue: queue.h */
+typedef struct reeve_value reeve_value;     /* a value that was received: value.h */
+typedef struct reeve_builder reeve_builder; /* a value being made: value.h */
+
+/* Timeouts are milliseconds. 0 does not wait; REEVE_FOREVER waits without limit. */
+#define REEVE_FOREVER UINT32_MAX
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,102 @@
+#ifndef RV_CONTEXT_H
+#define RV_CONTEXT_H
+
+/*
+ * context.h -- the shell of a session in somebody's process: one connection, one mutex.
+ *
+ * Whoever waits pumps: it polls the connection without the mutex and takes in what comes, for
+ * everybody. When nobody waits, the background thread does. A caller that is often back within
+ * milliseconds is not competed with: the background thread then only looks in on a slow tick.
+ */
+
+#include "common/net/keys.h"
+#include "proxy/core/channel.h"
+
+#include <reeve/context.h>
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/types.h>
+
+enum { ENDPOINTS_MAX = 8 };
+
+/* Somebody who waits for something to become true. */
+struct rv_waiter {
+    bool (*ready)(void *arg);
+    void *arg;
+    bool polling; /* it pumps; wake it by the descriptor */
+    pthread_cond_t cond;
+    struct rv_waiter *prev, *next;
+};
+
+/* A place to connect to, and whom to expect there. */
+struct rv_candidate {
+    char *endpoint;
+    char server_key[RV_KEY_TEXT]; /* empty: read server.pub beside the socket */
+};
+
+struct reeve_context {
+    pthread_mutex_t mutex;
+    struct rv_link link;
+    struct rv_conn *conn;
+    struct rv_waiter *waiters;
+    rv_ns driven_at;     /* everything that was due then has been tried */
+    bool pumping;        /* somebody polls in a call */
+    rv_ns pumping_since;
+    rv_ns pumped_at;     /* when the last one left */
+    rv_ns pump_until;    /* when it looks again by itself */
+    uint32_t pump_attempt; /* the connection it sleeps on */
+    rv_ns background_until; /* 0: so soon that nobody needs to wake it */
+    uint32_t background_attempt;
+    bool stop;
+    bool thread_runs;
+    pthread_t thread;
+    int wake_fd;       /* wakes the caller that polls */
+    int background_fd; /* wakes the background */
+    pid_t pid;
+    uint32_t generation; /* of the process that opened it; fork begins a new one */
+    uint32_t linger_ms;
+    char public_key[RV_KEY_TEXT];
+    char secret_key[RV_KEY_TEXT];
+    char *program;
+    char host_name[256];
+    struct rv_candidate candidates[ENDPOINTS_MAX];
+    char last_trouble[300]; /* why the last attempt to connect failed */
+};
+
+/* ---- errors ---- */
+
+/* Set this thread's error text, "cannot VERB OBJECT: reason", and return err. */
+reeve_err rv_fail(reeve_err err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The error of a request that is done: its own text, or the code's words. */
+reeve_err rv_fail_request(const struct rv_request *call, const char *verb, const char *object);
+
+/* ---- calls; the context's mutex is held but for enter ---- */
+
+/* Lock the context for a call. EFORK, without the lock, in a child of its process. */
+reeve_err rv_enter(reeve_context *ctx, const char *verb, const char *object);
+void rv_leave(reeve_context *ctx);
+
+/* Where it is connected, or tries to be. */
+const char *rv_endpoint(const reeve_context *ctx);
+
+/* Take in what came, send what is due, wake who can go on. */
+void rv_drive(reeve_context *ctx);
+
+/* A deadline has come up: whoever drives the connection next does so in time. */
+void rv_wake_before(reeve_context *ctx, rv_ns deadline);
+
+/* Wait until ready(arg) or the deadline. False when the deadline came first. */
+bool rv_wait(reeve_context *ctx, bool (*ready)(void *arg), void *arg, rv_ns deadline);
+
+/* Wait for a request, at most timeout_ms (and the time that the manager's verdict may take on
+ * top, for a numbered one), and take its outcome: on REEVE_OK *result has its bytes and the
+ * caller frees them. The request is spent. */
+reeve_err rv_finish(reeve_context *ctx, struct rv_request *call, uint32_t timeout_ms,
+                    const char *verb, const char *object, struct rv_buf *result);
+
+/* A number for this thread that no other thread of the process ever has. */
+uint64_t rv_thread_serial(void);
+
+#endif

@@ -1,0 +1,545 @@
+#include "proxy/core/channel.h"
+
+#include <stdio.h>
+
+enum {
+    AHEAD_NS = 5000000,   /* items ahead are worth so much of the consumer's time */
+    OPEN_BYTES = 65536,   /* a put message takes no more items behind so many bytes */
+    ITEM_HEAD_MAX = 24,
+};
+
+/* ---- life ---- */
+
+reeve_err rv_channel_init(struct rv_channel *ch, struct rv_link *link, uint64_t object,
+                          uint32_t maxsize, bool joinable, bool prefetch)
+{
+    *ch = (struct rv_channel){
+        .link = link,
+        .object = object,
+        .maxsize = maxsize,
+        .joinable = joinable,
+        .prefetch = prefetch,
+        .tell_at = RV_NEVER,
+    };
+    HASH_ADD(hh, link->channels, object, sizeof ch->object, ch);
+    return ch->hh.tbl == NULL ? REEVE_ENOMEM : REEVE_OK;
+}
+
+static void free_batch(struct rv_batch *batch)
+{
+    for (size_t i = batch->bodies_next; i < batch->bodies_len; i++)
+        rv_body_drop(batch->bodies[i]);
+    free(batch->bodies);
+    rv_buf_free(&batch->bytes);
+    free(batch);
+}
+
+static void drop_batches(struct rv_channel *ch)
+{
+    while (ch->head != NULL) {
+        struct rv_batch *batch = ch->head;
+
+        ch->head = batch->next;
+        free_batch(batch);
+    }
+    ch->tail = NULL;
+    ch->buffered = 0;
+}
+
+static void tell(struct rv_channel *ch, uint32_t credit);
+
+void rv_channel_fini(struct rv_channel *ch)
+{
+    struct rv_request *call = NULL;
+    struct rv_request *next = NULL;
+
+    if (ch->link == NULL)
+        return;
+    /* Puts on their way go on without us; nobody is left to hear of their failure. */
+    HASH_ITER(hh, ch->link->calls, call, next)
+    {
+        if (call->arg == ch)
+            call->arg = NULL;
+    }
+    if (ch->taken > ch->told)
+        tell(ch, 0);
+    (void)rv_link_say(ch->link, RV_OP_object_close, ch->object, rv_slice(NULL, 0));
+    if (ch->hh.tbl != NULL)
+        HASH_DEL(ch->link->channels, ch);
+    drop_batches(ch);
+    ch->link = NULL;
+}
+
+/* ---- puts ---- */
+
+reeve_err rv_channel_failure(struct rv_channel *ch, char *why, size_t why_len)
+{
+    reeve_err err = ch->failed;
+
+    if (err != REEVE_OK)
+        snprintf(why, why_len, "%s", ch->failed_why);
+    ch->failed = REEVE_OK;
+    return err;
+}
+
+static void put_done(struct rv_link *link, struct rv_request *call, rv_ns now,
+                     const struct rv_outcome *outcome)
+{
+    struct rv_channel *ch = call->arg;
+
+    (void)now;
+    link->puts_in_flight -= call->count;
+    if (ch == NULL)
+        return;
+    ch->puts_in_flight -= call->count;
+    if (ch->open_call == call) {
+        ch->open_call = NULL;
+        ch->open = 0;
+    }
+    if (outcome->error != REEVE_OK && ch->failed == REEVE_OK) {
+        ch->failed = outcome->error;
+        snprintf(ch->failed_why, sizeof ch->failed_why, "%.*s",
+                 (int)(outcome->text.len < 150 ? outcome->text.len : 150),
+                 outcome->text.len == 0 ? "" : (const char *)outcome->text.data);
+    }
+}
+
+/* Where the bytes of an item go, and its head. Large ones become bodies or fragments; the
+ * caller owns *body. */
+static reeve_err prepare(struct rv_channel *ch, struct rv_slice bytes, int64_t priority,
+                         struct rv_item *item, struct rv_body **body)
+{
+    *body = NULL;
+    *item = (struct rv_item){.len = (uint32_t)bytes.len, .priority = priority, .bytes = bytes};
+    if (bytes.len > RV_LIMIT_ITEM_BYTES)
+        return REEVE_ETOOBIG;
+    if (bytes.len <= RV_LIMIT_ITEM_INLINE_BYTES)
+        return REEVE_OK;
+    *body = rv_body_new(bytes.len);
+    if (*body == NULL)
+        return REEVE_ENOMEM;
+    memcpy((*body)->data, bytes.data, bytes.len);
+    item->place = RV_BODY;
+    if (bytes.len <= RV_LIMIT_BODY_BYTES)
+        return REEVE_OK;
+    item->place = RV_FRAGMENTS;
+    item->body = ++ch->link->last_body;
+    if (!rv_stream_add_fragments(&ch->link->out, item->body, *body)) {
+        rv_body_drop(*body);
+        *body = NULL;
+        return REEVE_ENOMEM;
+    }
+    return REEVE_OK;
+}
+
+/* Add to the message that is still here: patch three lengths and a count, copy the item. */
+static bool add_to_open(struct rv_channel *ch, const struct rv_item *item)
+{
+    struct rv_link *link = ch->link;
+    struct rv_buf head = {0};
+    uint8_t space[ITEM_HEAD_MAX];
+    uint8_t *room = NULL;
+    uint8_t *msg = NULL;
+    size_t len = 0;
+    size_t head_len = item->priority != 0 ? 16 : 4;
+
+    if (ch->open == 0 || ch->open != link->out.next - 1 || ch->open <= link->sent_high ||
+        item->place != RV_INLINE || ch->open_count >= RV_LIMIT_PUT_ITEMS)
+        return false;
+    msg = rv_stream_last(&link->out, &len);
+    if (len + item->len + head_len > OPEN_BYTES)
+        return false;
+    room = rv_stream_grow_last(&link->out, head_len + item->len);
+    if (room == NULL)
+        return false;
+    if (item->priority == 0) {
+        rv_set_number(room, item->len, 4);
+        memcpy(room + 4, item->bytes.data, item->len);
+    } else {
+        head.data = space;
+        head.cap = sizeof space;
+        rv_item_write(&head, &(struct rv_item){.priority = item->priority});
+        memcpy(room, space, head_len);
+        rv_set_number(room, UINT32_C(1) << 31 | item->len, 4);
+        memcpy(room + head_len, item->bytes.data, item->len);
+    }
+    msg = rv_stream_last(&link->out, &len);
+    ch->open_count++;
+    rv_set_number(msg, len - 4, 4);
+    rv_set_number(msg + ch->open_at - 4, len - ch->open_at, 4); /* length of args */
+    rv_set_number(msg + ch->open_at, ch->open_count, 4);
+    rv_set_number(msg + ch->open_at + 4, len - ch->open_at - 8, 4); /* length of the items */
+    return true;
+}
+
+static struct rv_request *send_put(struct rv_channel *ch, uint32_t count, struct rv_slice items,
+                                struct rv_body *const *bodies, size_t bodies_len,
+                                uint32_t timeout_ms)
+{
+    struct rv_buf args = {0};
+    struct rv_request *call = NULL;
+
+    rv_queue_put_args_encode(&args, &(struct rv_queue_put_args){.items = {count, items}});
+    if (!args.bad)
+        call = rv_link_call(ch->link, RV_OP_queue_put, ch->object, timeout_ms, rv_buf_slice(&args),
+                            bodies, bodies_len);
+    rv_buf_free(&args);
+    return call;
+}
+
+reeve_err rv_channel_put(struct rv_channel *ch, rv_ns now, struct rv_slice bytes, int64_t priority)
+{
+    struct rv_link *link = ch->link;
+    struct rv_item item;
+    struct rv_body *body = NULL;
+    struct rv_buf one = {0};
+    struct rv_request *call = NULL;
+    uint64_t urgent = link->urgent;
+    reeve_err err = REEVE_OK;
+
+    (void)now;
+    if (ch->failed != REEVE_OK)
+        return ch->failed;
+    if (link->state == RV_LINK_DEAD)
+        return link->error;
+    if (!rv_link_room(link, bytes.len + ITEM_HEAD_MAX) && link->out.first != link->out.next)
+        return REEVE_ELIMIT;
+    err = prepare(ch, bytes, priority, &item, &body);
+    if (err != REEVE_OK)
+        return err;
+    if (add_to_open(ch, &item)) {
+        ch->open_call->count++;
+        ch->puts_in_flight++;
+        link->puts_in_flight++;
+        return REEVE_OK;
+    }
+    rv_item_write(&one, &item);
+    if (!one.bad)
+        call = send_put(ch, 1, rv_buf_slice(&one), item.place == RV_BODY ? &body : NULL,
+                        item.place == RV_BODY, 0);
+    rv_buf_free(&one);
+    rv_body_drop(body);
+    if (call == NULL)
+        return REEVE_ENOMEM;
+    link->urgent = urgent; /* it may wait for company */
+    call->hook = put_done;
+    call->arg = ch;
+    call->count = 1;
+    call->abandoned = true; /* nobody waits for it: freed with its answer */
+    ch->puts_in_flight++;
+    link->puts_in_flight++;
+    ch->open_call = call;
+    ch->open = call->number;
+    ch->open_count = 1;
+    /* u32 length, u8 type, u16 op, u64 object, u32 timeout, u32 length of args */
+    ch->open_at = 4 + 1 + 2 + 8 + 4 + 4;
+    return REEVE_OK;
+}
+
+struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items, size_t len,
+                                    int64_t priority, uint32_t timeout_ms, size_t *used)
+{
+    struct rv_buf list = {0};
+    struct rv_body *bodies[RV_LIMIT_BODIES];
+    struct rv_request *call = NULL;
+    size_t bodies_len = 0;
+    size_t large = 0;
+    bool ok = true;
+
+    *used = 0;
+    while (*used < len && *used < RV_LIMIT_PUT_ITEMS && bodies_len < RV_LIMIT_BODIES &&
+           list.len + large < RV_LIMIT_BATCH_BYTES - RV_LIMIT_ITEM_INLINE_BYTES - 4096) {
+        struct rv_item item;
+        struct rv_body *body = NULL;
+
+        ok = prepare(ch, items[*used], priority, &item, &body) == REEVE_OK;
+        if (!ok)
+            break;
+        rv_item_write(&list, &item);
+        if (item.place == RV_BODY)
+            bodies[bodies_len++] = body;
+        else
+            rv_body_drop(body);
+        if (item.place != RV_INLINE)
+            large += item.len;
+        ++*used;
+    }
+    if (*used > 0 && !list.bad)
+        call = send_put(ch, (uint32_t)*used, rv_buf_slice(&list), bodies, bodies_len, timeout_ms);
+    for (size_t i = 0; i < bodies_len; i++)
+        rv_body_drop(bodies[i]);
+    rv_buf_free(&list);
+    if (call != NULL)
+        call->count = (uint32_t)*used;
+    return call;
+}
+
+/* ---- gets ---- */
+
+/* Items worth having ahead: as many as the consumer gets through in AHEAD_NS. */
+static void adapt_window(struct rv_channel *ch, rv_ns now)
+{
+    rv_ns spent = now - ch->counted_at;
+    uint64_t fits = 0;
+
+    if (!ch->prefetch || ch->counted == 0) {
+        ch->counted_at = now;
+        return;
+    }
+    fits = spent <= 0 ? RV_LIMIT_CREDIT_ITEMS : (uint64_t)AHEAD_NS * ch->counted / (uint64_t)spent;
+    if (fits > RV_LIMIT_CREDIT_ITEMS)
+        fits = RV_LIMIT_CREDIT_ITEMS;
+    if (fits > ch->window * UINT64_C(2) + 1)
+        fits = ch->window * UINT64_C(2) + 1;
+    ch->window = (uint32_t)fits;
+    ch->counted = 0;
+    ch->counted_at = now;
+}
+
+static void tell(struct rv_channel *ch, uint32_t credit)
+{
+    struct rv_buf args = {0};
+
+    rv_queue_take_args_encode(&args, &(struct rv_queue_take_args){ch->taken, credit, 0});
+    if (!args.bad && rv_link_say(ch->link, RV_OP_queue_take, ch->object, rv_buf_slice(&args))) {
+        ch->told = ch->taken;
+        ch->tell_at = RV_NEVER;
+    }
+    rv_buf_free(&args);
+}
+
+static void free_items_skipped(struct rv_link *link, struct rv_reader *r, uint32_t count,
+                               const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct rv_item item;
+        struct rv_body *body = NULL;
+
+        rv_item_read(r, &item);
+        (void)rv_item_receive(&item, &link->assembly, bodies, bodies_len, frames, &body);
+        rv_body_drop(body);
+    }
+}
+
+/* Keep items that came. False without memory or when their bytes are missing: then the
+ * connection must begin again, and nothing was kept. */
+static bool keep(struct rv_channel *ch, uint64_t first, const struct rv_items *items,
+                 uint32_t direct, const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
+{
+    struct rv_batch *batch = calloc(1, sizeof *batch);
+    struct rv_reader r = rv_reader(items->bytes);
+    bool ok = batch != NULL;
+
+    if (!ok)
+        return false;
+    rv_buf_add(&batch->bytes, items->bytes.data, items->bytes.len);
+    for (uint32_t i = 0; i < items->count && ok; i++) {
+        struct rv_item item;
+        struct rv_body *body = NULL;
+
+        rv_item_read(&r, &item);
+        ok = rv_item_receive(&item, &ch->link->assembly, bodies, bodies_len, frames, &body);
+        if (body != NULL) {
+            struct rv_body **more =
+                realloc(batch->bodies, (batch->bodies_len + 1) * sizeof(struct rv_body *));
+
+            if (more == NULL) {
+                rv_body_drop(body);
+                ok = false;
+                break;
+            }
+            batch->bodies = more;
+            batch->bodies[batch->bodies_len++] = body;
+        }
+    }
+    if (!ok || batch->bytes.bad) {
+        free_batch(batch);
+        return false;
+    }
+    batch->at = rv_reader(rv_buf_slice(&batch->bytes));
+    batch->left = items->count;
+    batch->direct = direct < items->count ? direct : items->count;
+    batch->delivery = first;
+    if (ch->tail != NULL)
+        ch->tail->next = batch;
+    else
+        ch->head = batch;
+    ch->tail = batch;
+    ch->buffered += items->count;
+    return true;
+}
+
+static void get_done(struct rv_link *link, struct rv_request *call, rv_ns now,
+                     const struct rv_outcome *outcome)
+{
+    struct rv_channel *ch = call->arg;
+    struct rv_queue_get_result result;
+
+    (void)now;
+    if (outcome->error != REEVE_OK)
+        return;
+    if (!rv_queue_get_result_decode(&result, outcome->result)) {
+        call->error = REEVE_EPROTO;
+        return;
+    }
+    if (result.items.count == 0)
+        return; /* what was granted before is on its way, or here */
+    if (ch != NULL && result.first + result.items.count - 1 > ch->seen)
+        ch->seen = result.first + result.items.count - 1;
+    if (call->abandoned || ch == NULL) {
+        /* Cancelled: the manager has taken them back, or will. */
+        struct rv_reader r = rv_reader(result.items.bytes);
+
+        free_items_skipped(link, &r, result.items.count, outcome->bodies, outcome->bodies_len,
+                           outcome->frames);
+        return;
+    }
+    if (!keep(ch, result.first, &result.items, call->count, outcome->bodies, outcome->bodies_len,
+              outcome->frames))
+        call->error = REEVE_ENOMEM;
+}
+
+struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_t max,
+                                    uint32_t timeout_ms)
+{
+    struct rv_buf args = {0};
+    struct rv_request *call = NULL;
+
+    adapt_window(ch, now);
+    if (ch->taken > ch->told)
+        tell(ch, 0);
+    rv_queue_get_args_encode(&args, &(struct rv_queue_get_args){max, ch->seen, ch->window, 0});
+    if (!args.bad)
+        call = rv_link_call(ch->link, RV_OP_queue_get, ch->object, timeout_ms, rv_buf_slice(&args),
+                            NULL, 0);
+    rv_buf_free(&args);
+    if (call == NULL)
+        return NULL;
+    call->hook = get_done;
+    call->arg = ch;
+    call->count = max;
+    return call;
+}
+
+bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
+{
+    struct rv_batch *batch = ch->head;
+    struct rv_item item;
+
+    while (batch != NULL && batch->left == 0) {
+        ch->head = batch->next;
+        if (ch->head == NULL)
+            ch->tail = NULL;
+        free_batch(batch);
+        batch = ch->head;
+    }
+    if (batch == NULL)
+        return false;
+    rv_item_read(&batch->at, &item);
+    *out = (struct rv_handed){
+        .bytes = item.bytes, .delivery = batch->delivery, .deliveries = item.deliveries};
+    if (item.place != RV_INLINE) {
+        out->body = batch->bodies[batch->bodies_next++];
+        out->bytes = rv_slice(out->body->data, out->body->len);
+    }
+    batch->delivery++;
+    batch->left--;
+    batch->direct -= batch->direct > 0;
+    ch->buffered--;
+    ch->taken = out->delivery;
+    ch->counted++;
+    /* Half of what was ahead is through: tell, and ask for as much again. */
+    if (ch->window > 1 && ch->buffered <= ch->window / 2 && ch->taken - ch->told >= ch->window / 2) {
+        adapt_window(ch, now);
+        tell(ch, ch->window > ch->buffered ? ch->window - (uint32_t)ch->buffered : 0);
+    } else if (ch->tell_at == RV_NEVER) {
+        ch->tell_at = rv_after_ms(now, RV_LIMIT_TAKE_MS);
+    }
+    return true;
+}
+
+void rv_handed_free(struct rv_handed *item)
+{
+    rv_body_drop(item->body);
+    item->body = NULL;
+}
+
+reeve_err rv_channel_task_done(struct rv_channel *ch, uint64_t delivery)
+{
+    struct rv_buf args = {0};
+    bool ok = false;
+
+    if (ch->link->state == RV_LINK_DEAD)
+        return ch->link->error;
+    if (ch->taken > ch->told)
+        tell(ch, 0);
+    rv_queue_task_done_args_encode(&args, &(struct rv_queue_task_done_args){delivery, 0});
+    ok = !args.bad && ch->told >= delivery &&
+         rv_link_say(ch->link, RV_OP_queue_task_done, ch->object, rv_buf_slice(&args));
+    rv_buf_free(&args);
+    return ok ? REEVE_OK : REEVE_ENOMEM;
+}
+
+/* The manager asks back what was granted ahead: all but what answered a get. */
+static void give_back(struct rv_channel *ch, uint64_t recall)
+{
+    struct rv_buf args = {0};
+    struct rv_batch **at = &ch->head;
+
+    rv_queue_return_args_encode(&args,
+                                &(struct rv_queue_return_args){recall, ch->taken, ch->seen, 0});
+    if (args.bad || !rv_link_say(ch->link, RV_OP_queue_return, ch->object, rv_buf_slice(&args))) {
+        rv_buf_free(&args);
+        return;
+    }
+    rv_buf_free(&args);
+    ch->told = ch->taken;
+    ch->tell_at = RV_NEVER;
+    if (RV_MUTANT(RECALL_IGNORED))
+        return;
+    ch->tail = NULL;
+    while (*at != NULL) {
+        struct rv_batch *batch = *at;
+
+        ch->buffered -= batch->left - batch->direct;
+        batch->left = batch->direct;
+        if (batch->left == 0) {
+            *at = batch->next;
+            free_batch(batch);
+        } else {
+            ch->tail = batch;
+            at = &batch->next;
+        }
+    }
+}
+
+void rv_channel_on_push(struct rv_channel *ch, rv_ns now, const struct rv_push *push,
+                        const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
+{
+    struct rv_queue_grant_args grant;
+    struct rv_queue_recall_args recall;
+
+    (void)now;
+    if (push->op == RV_OP_queue_grant && rv_queue_grant_args_decode(&grant, push->args) &&
+        grant.items.count > 0) {
+        ch->seen = grant.first + grant.items.count - 1;
+        if (!keep(ch, grant.first, &grant.items, 0, bodies, bodies_len, frames))
+            rv_link_die(ch->link, now, REEVE_ENOMEM, "no memory for items that were granted");
+    } else if (push->op == RV_OP_queue_recall && rv_queue_recall_args_decode(&recall, push->args)) {
+        give_back(ch, recall.recall);
+    }
+}
+
+void rv_channel_tick(struct rv_channel *ch, rv_ns now)
+{
+    if (ch->tell_at <= now)
+        tell(ch, 0);
+}
+
+void rv_channel_on_dead(struct rv_channel *ch)
+{
+    drop_batches(ch);
+    ch->tell_at = RV_NEVER;
+    ch->open = 0;
+    ch->open_call = NULL;
+}

@@ -1,0 +1,98 @@
+#ifndef RV_CHANNEL_H
+#define RV_CHANNEL_H
+
+/*
+ * channel.h -- the client's half of a queue: puts on their way, items that were granted.
+ *
+ * put: items for the same queue share one message as long as it has not left, so one call
+ * an item costs a copy. get: the manager grants ahead as many as the consumer gets through in
+ * some milliseconds; a consumer that takes its time is granted none but what it asks for.
+ */
+
+#include "proxy/core/link.h"
+
+/* Items as they came, not yet handed out. */
+struct rv_batch {
+    struct rv_batch *next;
+    struct rv_buf bytes;
+    struct rv_reader at; /* where the next item begins */
+    uint32_t left;
+    uint32_t direct;   /* the first of them that answered a get: they are not recalled */
+    uint64_t delivery; /* of the next item */
+    struct rv_body **bodies; /* of large items, in order */
+    size_t bodies_len, bodies_next;
+};
+
+struct rv_channel {
+    struct rv_link *link;
+    uint64_t object;
+    uint32_t maxsize;
+    bool joinable;
+    bool prefetch;
+    bool closed;
+
+    /* puts */
+    uint64_t open;       /* number of the message that takes more items; 0 is none */
+    uint32_t open_count; /* items in it */
+    size_t open_at;      /* where in the message the count stands */
+    struct rv_request *open_call;
+    uint64_t puts_in_flight;
+    reeve_err failed; /* a put that had returned was refused later */
+    char failed_why[160];
+
+    /* gets */
+    struct rv_batch *head, *tail;
+    uint64_t buffered; /* items in the batches */
+    uint64_t seen;     /* the last delivery number that arrived */
+    uint64_t taken;    /* the last one that was handed out */
+    uint64_t told;     /* the last one that the manager knows to be handed out */
+    rv_ns tell_at;     /* when it is told without company; RV_NEVER: nothing to tell */
+    uint32_t window;   /* items worth having ahead */
+    uint64_t counted;  /* handed out since counted_at */
+    rv_ns counted_at;
+    UT_hash_handle hh;
+};
+
+/* One item, handed out. Free with rv_handed_free. */
+struct rv_handed {
+    struct rv_slice bytes;
+    struct rv_body *body; /* or NULL: bytes are borrowed until the next call on the channel */
+    uint64_t delivery;
+    uint32_t deliveries;
+};
+
+reeve_err rv_channel_init(struct rv_channel *ch, struct rv_link *link, uint64_t object,
+                          uint32_t maxsize, bool joinable, bool prefetch);
+
+/* Gives back what was granted ahead and lets the object go. */
+void rv_channel_fini(struct rv_channel *ch);
+
+/* Queue one item without waiting for its verdict. ELIMIT: the window is full, nothing happened;
+ * ENOMEM; ETOOBIG; or the refusal of an earlier one. */
+reeve_err rv_channel_put(struct rv_channel *ch, rv_ns now, struct rv_slice bytes, int64_t priority);
+
+/* One call for several items (as many as fit one message; *used tells), waiting in the manager
+ * for room. call->result has a queue_put_result. NULL: ENOMEM or dead. */
+struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items, size_t len,
+                                    int64_t priority, uint32_t timeout_ms, size_t *used);
+
+/* The refusal of a put that had returned; forgets it. */
+reeve_err rv_channel_failure(struct rv_channel *ch, char *why, size_t why_len);
+
+/* Hand out an item that is here. */
+bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out);
+void rv_handed_free(struct rv_handed *item);
+
+/* Ask for items; they come into the channel before the call is done. */
+struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_t max,
+                                    uint32_t timeout_ms);
+
+reeve_err rv_channel_task_done(struct rv_channel *ch, uint64_t delivery);
+
+/* For link.c. */
+void rv_channel_on_push(struct rv_channel *ch, rv_ns now, const struct rv_push *push,
+                        const struct rv_slice *bodies, size_t bodies_len, size_t *frames);
+void rv_channel_tick(struct rv_channel *ch, rv_ns now);
+void rv_channel_on_dead(struct rv_channel *ch);
+
+#endif

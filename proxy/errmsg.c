@@ -1,0 +1,55 @@
+/* errmsg.c -- errors in words, one text for each thread. */
+
+#include "proxy/context.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+static _Thread_local char message[512] = "no error";
+
+const char *reeve_errmsg(void)
+{
+    return message;
+}
+
+const char *reeve_strerror(reeve_err err)
+{
+    switch (err) {
+#define ERROR_CASE(name, number, text)                                                             \
+    case REEVE_##name:                                                                             \
+        return text;
+        REEVE_ERRORS(ERROR_CASE)
+#undef ERROR_CASE
+    }
+    return "unknown error";
+}
+
+reeve_err rv_fail(reeve_err err, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return err;
+}
+
+reeve_err rv_fail_request(const struct rv_request *call, const char *verb, const char *object)
+{
+    const char *words = reeve_strerror(call->error);
+
+    if (call->text.len == 0)
+        return rv_fail(call->error, "cannot %s %s: %s", verb, object, words);
+    return rv_fail(call->error, "cannot %s %s: %.*s", verb, object, (int)call->text.len,
+                   (const char *)call->text.data);
+}
+
+uint64_t rv_thread_serial(void)
+{
+    static atomic_uint_fast64_t last;
+    static _Thread_local uint64_t serial;
+
+    if (serial == 0)
+        serial = atomic_fetch_add(&last, 1) + 1;
+    return serial;
+}

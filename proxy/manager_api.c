@@ -1,0 +1,291 @@
+/* manager_api.c -- questions and orders to the manager itself. */
+
+#include "common/value/value.h"
+#include "proxy/context.h"
+
+#include <reeve/value.h>
+
+/* A read of the manager: *result is the caller's to free on REEVE_OK. */
+static reeve_err ask(reeve_context *ctx, uint16_t op, const struct rv_buf *args, uint32_t timeout_ms,
+                     const char *verb, struct rv_buf *result)
+{
+    reeve_err err = rv_enter(ctx, verb, "the manager");
+
+    *result = (struct rv_buf){0};
+    if (err != REEVE_OK)
+        return err;
+    err = rv_finish(ctx, rv_link_read(&ctx->link, op, 0, rv_buf_slice(args)), timeout_ms, verb,
+                    "the manager", result);
+    rv_leave(ctx);
+    if (err != REEVE_OK)
+        rv_buf_free(result);
+    return err;
+}
+
+reeve_err reeve_ping(reeve_context *ctx, uint32_t timeout_ms)
+{
+    struct rv_buf none = {0};
+    struct rv_buf result;
+    reeve_err err = ask(ctx, RV_OP_ping, &none, timeout_ms, "reach", &result);
+
+    rv_buf_free(&result);
+    return err;
+}
+
+/* ---- fields to values ---- */
+
+static void put_key(reeve_builder *b, const char *key)
+{
+    (void)reeve_put_str(b, key);
+}
+
+static void put_slice(reeve_builder *b, const char *key, struct rv_slice text)
+{
+    put_key(b, key);
+    if (rv_utf8_valid(text))
+        (void)reeve_put_strn(b, (const char *)text.data, text.len);
+    else
+        (void)reeve_put_bytes(b, text.data, text.len);
+}
+
+static void put_number(reeve_builder *b, const char *key, uint64_t x)
+{
+    put_key(b, key);
+    (void)reeve_put_uint(b, x);
+}
+
+static void put_truth(reeve_builder *b, const char *key, bool x)
+{
+    put_key(b, key);
+    (void)reeve_put_bool(b, x);
+}
+
+static reeve_err to_value(reeve_value **out, reeve_builder *b)
+{
+    struct rv_slice bytes;
+    reeve_err err = rv_builder_bytes(b, &bytes);
+
+    if (err == REEVE_OK)
+        err = rv_value_parse(out, bytes);
+    return err == REEVE_OK ? err : rv_fail(err, "cannot make a value of the manager's answer");
+}
+
+static reeve_err malformed(void)
+{
+    return rv_fail(REEVE_EPROTO, "cannot read the manager's answer: malformed");
+}
+
+reeve_err reeve_status(reeve_value **out, reeve_context *ctx, uint32_t timeout_ms)
+{
+    struct rv_buf none = {0};
+    struct rv_buf result;
+    struct rv_status_result st;
+    reeve_builder *b = NULL;
+    char store[33];
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    err = ask(ctx, RV_OP_status, &none, timeout_ms, "ask", &result);
+    if (err != REEVE_OK)
+        return err;
+    if (!rv_status_result_decode(&st, rv_buf_slice(&result))) {
+        rv_buf_free(&result);
+        return malformed();
+    }
+    for (size_t i = 0; i < sizeof st.store.bytes; i++) {
+        static const char hex[] = "0123456789abcdef";
+
+        store[2 * i] = hex[st.store.bytes[i] >> 4];
+        store[2 * i + 1] = hex[st.store.bytes[i] & 15];
+    }
+    b = reeve_builder_new();
+    (void)reeve_put_map(b, 15);
+    put_slice(b, "server", st.server);
+    put_slice(b, "store", rv_slice(store, 32));
+    put_number(b, "term", st.term);
+    put_number(b, "uptime_ms", st.uptime_ms);
+    put_slice(b, "durable", st.durable);
+    put_number(b, "sessions", st.sessions);
+    put_number(b, "attached", st.attached);
+    put_number(b, "objects", st.objects);
+    put_number(b, "queued", st.queued);
+    put_number(b, "queued_bytes", st.queued_bytes);
+    put_number(b, "commands", st.commands);
+    put_number(b, "puts", st.puts);
+    put_number(b, "gets", st.gets);
+    put_number(b, "redelivered", st.redelivered);
+    put_number(b, "refused", st.refused);
+    err = to_value(out, b);
+    reeve_builder_free(&b);
+    rv_buf_free(&result);
+    return err;
+}
+
+/* ---- listings: page after page, until one comes that is not full ---- */
+
+static const char *type_of(const struct rv_object_row *row)
+{
+    static const char *const orders[] = {"Queue", "LifoQueue", "PriorityQueue"};
+
+    if (row->kind != RV_KIND_QUEUE || row->order >= rv_countof(orders))
+        return "?";
+    return row->order == RV_ORDER_FIFO && row->joinable ? "JoinableQueue" : orders[row->order];
+}
+
+static void put_object(reeve_builder *b, const struct rv_object_row *row)
+{
+    static const char *const orders[] = {"fifo", "lifo", "priority"};
+
+    (void)reeve_put_map(b, 13);
+    put_number(b, "object", row->object);
+    put_slice(b, "name", row->name);
+    put_slice(b, "type", rv_slice_str(type_of(row)));
+    put_slice(b, "order", rv_slice_str(row->order < 3 ? orders[row->order] : "?"));
+    put_truth(b, "joinable", row->joinable != 0);
+    put_number(b, "maxsize", row->maxsize);
+    put_number(b, "size", row->size);
+    put_number(b, "bytes", row->bytes);
+    put_number(b, "unfinished", row->unfinished);
+    put_number(b, "getters", row->getters);
+    put_number(b, "putters", row->putters);
+    put_number(b, "refs", row->refs);
+    put_truth(b, "shutdown", row->shutdown != 0);
+}
+
+static void put_session(reeve_builder *b, const struct rv_session_row *row)
+{
+    (void)reeve_put_map(b, 9);
+    put_number(b, "session", row->session);
+    put_slice(b, "key", row->principal);
+    put_slice(b, "host", row->host_name);
+    put_slice(b, "program", row->program);
+    put_number(b, "pid", row->pid);
+    put_truth(b, "attached", row->attached != 0);
+    put_number(b, "waiting", row->parked);
+    put_number(b, "held", row->held);
+    put_number(b, "calls", row->calls);
+}
+
+/* Rows of all pages, each with its u32 length; *count of them. */
+static reeve_err collect(reeve_context *ctx, bool objects, const char *prefix, uint32_t timeout_ms,
+                         struct rv_buf *rows, size_t *count)
+{
+    struct rv_buf last = {0};
+    uint64_t last_session = 0;
+    reeve_err err = REEVE_OK;
+    bool more = true;
+
+    while (err == REEVE_OK && more) {
+        struct rv_buf args = {0};
+        struct rv_buf result;
+        struct rv_object_list_result page;
+        struct rv_reader r;
+        struct rv_slice bytes;
+
+        if (objects)
+            rv_object_list_args_encode(
+                &args, &(struct rv_object_list_args){rv_slice_str(prefix), rv_buf_slice(&last), 0});
+        else
+            rv_session_list_args_encode(&args, &(struct rv_session_list_args){last_session, 0});
+        err = ask(ctx, objects ? RV_OP_object_list : RV_OP_session_list, &args, timeout_ms, "list",
+                  &result);
+        rv_buf_free(&args);
+        if (err != REEVE_OK)
+            break;
+        if (!rv_object_list_result_decode(&page, rv_buf_slice(&result))) {
+            rv_buf_free(&result);
+            err = malformed();
+            break;
+        }
+        more = page.count == RV_LIMIT_LIST_ROWS;
+        *count += page.count;
+        rv_buf_add(rows, page.rows.data, page.rows.len);
+        for (r = rv_reader(page.rows); rv_row_next(&r, &bytes);) {
+            struct rv_object_row object;
+            struct rv_session_row session;
+
+            if (objects && rv_object_row_decode(&object, bytes)) {
+                rv_buf_clear(&last);
+                rv_buf_add(&last, object.name.data, object.name.len);
+            } else if (!objects && rv_session_row_decode(&session, bytes)) {
+                last_session = session.session;
+            }
+        }
+        rv_buf_free(&result);
+    }
+    rv_buf_free(&last);
+    return err;
+}
+
+static reeve_err list(reeve_value **out, reeve_context *ctx, bool objects, const char *prefix,
+                      uint32_t timeout_ms)
+{
+    struct rv_buf rows = {0};
+    struct rv_reader r;
+    struct rv_slice bytes;
+    size_t count = 0;
+    reeve_builder *b = NULL;
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    err = collect(ctx, objects, prefix, timeout_ms, &rows, &count);
+    if (err == REEVE_OK) {
+        b = reeve_builder_new();
+        (void)reeve_put_array(b, count);
+        for (r = rv_reader(rv_buf_slice(&rows)); rv_row_next(&r, &bytes);) {
+            struct rv_object_row object;
+            struct rv_session_row session;
+
+            if (objects && rv_object_row_decode(&object, bytes))
+                put_object(b, &object);
+            else if (!objects && rv_session_row_decode(&session, bytes))
+                put_session(b, &session);
+        }
+        err = to_value(out, b);
+        reeve_builder_free(&b);
+    }
+    rv_buf_free(&rows);
+    return err;
+}
+
+reeve_err reeve_list(reeve_value **out, reeve_context *ctx, const char *prefix, uint32_t timeout_ms)
+{
+    return list(out, ctx, true, prefix, timeout_ms);
+}
+
+reeve_err reeve_sessions(reeve_value **out, reeve_context *ctx, uint32_t timeout_ms)
+{
+    return list(out, ctx, false, NULL, timeout_ms);
+}
+
+/* ---- orders ---- */
+
+reeve_err reeve_remove(reeve_context *ctx, const char *name, uint32_t timeout_ms)
+{
+    struct rv_buf args = {0};
+    reeve_err err = rv_enter(ctx, "remove", name);
+
+    if (err != REEVE_OK)
+        return err;
+    rv_object_remove_args_encode(&args, &(struct rv_object_remove_args){rv_slice_str(name), 0});
+    err = rv_finish(ctx,
+                    rv_link_call(&ctx->link, RV_OP_object_remove, 0, timeout_ms, rv_buf_slice(&args),
+                                 NULL, 0),
+                    timeout_ms, "remove", name, NULL);
+    rv_leave(ctx);
+    rv_buf_free(&args);
+    return err;
+}
+
+reeve_err reeve_shutdown(reeve_context *ctx, uint32_t timeout_ms)
+{
+    reeve_err err = rv_enter(ctx, "end", "the manager");
+
+    if (err != REEVE_OK)
+        return err;
+    err = rv_finish(
+        ctx, rv_link_call(&ctx->link, RV_OP_shutdown, 0, timeout_ms, rv_slice(NULL, 0), NULL, 0),
+        timeout_ms, "end", "the manager", NULL);
+    rv_leave(ctx);
+    return err;
+}

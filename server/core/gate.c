@@ -1,0 +1,613 @@
+#include "server/core/gate.h"
+
+#include "common/base/heap.h"
+#include "common/base/mutant.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define uthash_malloc(size)    rv_alloc(size)
+#define uthash_free(ptr, size) free(ptr)
+#define uthash_fatal(text)     rv_assert(!text)
+#include <uthash.h>
+#include <utlist.h>
+
+enum peer_state { PEER_NEW, PEER_OPENING, PEER_READY, PEER_LEAVING };
+
+struct peer {
+    uint64_t id;
+    enum peer_state state;
+    uint32_t principal;
+    uint32_t attempt;
+    bool local;
+    bool queued;      /* in the list of those with something to send */
+    bool blocked;     /* does not read at the moment */
+    uint64_t session; /* serial; 0 unless READY */
+    uint64_t logged;  /* calls up to this number went to the log */
+    uint64_t cursor;  /* next message of the session's stream to send */
+    uint64_t acked;   /* what our last frame acknowledged */
+    rv_ns heard_at;
+    struct rv_timer timer;
+    struct rv_buf answers; /* unnumbered messages to send */
+    struct peer *prev, *next;
+    UT_hash_handle hh;
+    UT_hash_handle by_session;
+};
+
+/* A session whose connection we gave up: the mgr has yet to hear of it. */
+struct orphan {
+    uint64_t session;
+    uint32_t attempt;
+};
+
+struct gate {
+    struct mgr *mgr;
+    struct rv_sink sink;
+    struct peer *peers;
+    struct peer *ready; /* by session */
+    struct peer *queue; /* have something to send */
+    struct peer *blocked;
+    rv_ns retry_at; /* when the blocked are tried again */
+    struct rv_heap heap;
+    struct peer *sending; /* of the frame that gate_transmit gave last */
+    uint64_t sending_cursor;
+    uint64_t sending_ack;
+    struct rv_buf frame;
+    uint64_t *cuts;
+    size_t cuts_len, cuts_cap;
+    struct orphan *orphans;
+    size_t orphans_len, orphans_cap;
+    rv_ns orphaned_at;
+    uint64_t refused;
+};
+
+static void say(const struct gate *g, const char *event, uint64_t peer, const char *why)
+{
+    char line[256];
+
+    if (g->sink.line == NULL)
+        return;
+    snprintf(line, sizeof line, "%s peer=%llx%s%s%s", event, (unsigned long long)peer,
+             why == NULL ? "" : " why=\"", why == NULL ? "" : why, why == NULL ? "" : "\"");
+    g->sink.line(g->sink.arg, RV_WARN, line);
+}
+
+/* ---- peers ---- */
+
+static struct peer *find_peer(const struct gate *g, uint64_t id)
+{
+    struct peer *p = NULL;
+
+    HASH_FIND(hh, g->peers, &id, sizeof id, p);
+    return p;
+}
+
+static struct peer *peer_of_session(const struct gate *g, uint64_t session)
+{
+    struct peer *p = NULL;
+
+    HASH_FIND(by_session, g->ready, &session, sizeof session, p);
+    return p;
+}
+
+static void enqueue(struct gate *g, struct peer *p)
+{
+    if (p->queued || p->blocked)
+        return;
+    p->queued = true;
+    DL_APPEND(g->queue, p);
+}
+
+static void dequeue(struct gate *g, struct peer *p)
+{
+    if (p->queued)
+        DL_DELETE(g->queue, p);
+    if (p->blocked)
+        DL_DELETE(g->blocked, p);
+    p->queued = p->blocked = false;
+}
+
+static void cut(struct gate *g, uint64_t peer)
+{
+    if (g->cuts_len == g->cuts_cap) {
+        g->cuts_cap = g->cuts_cap == 0 ? 16 : g->cuts_cap * 2;
+        g->cuts = rv_realloc(g->cuts, g->cuts_cap * sizeof *g->cuts);
+    }
+    g->cuts[g->cuts_len++] = peer;
+}
+
+/* The session has no connection any more, though nobody closed one. */
+static void let_go(struct gate *g, rv_ns now, uint64_t session, uint32_t attempt)
+{
+    if (g->orphans_len == g->orphans_cap) {
+        g->orphans_cap = g->orphans_cap == 0 ? 16 : g->orphans_cap * 2;
+        g->orphans = rv_realloc(g->orphans, g->orphans_cap * sizeof *g->orphans);
+    }
+    if (g->orphans_len == 0)
+        g->orphaned_at = now;
+    g->orphans[g->orphans_len++] = (struct orphan){session, attempt};
+}
+
+static void leave_session(struct gate *g, struct peer *p)
+{
+    if (p->session != 0)
+        HASH_DELETE(by_session, g->ready, p);
+    p->session = 0;
+}
+
+static void forget(struct gate *g, struct peer *p)
+{
+    leave_session(g, p);
+    dequeue(g, p);
+    rv_heap_cancel(&g->heap, &p->timer);
+    HASH_DELETE(hh, g->peers, p);
+    rv_buf_free(&p->answers);
+    if (g->sending == p)
+        g->sending = NULL;
+    free(p);
+}
+
+/* Tell the peer why, and cut it when that has left. */
+static void send_away(struct gate *g, rv_ns now, struct peer *p, reeve_err error, struct rv_slice text)
+{
+    struct rv_msg msg = {.type = RV_MSG_refuse,
+                         .refuse = {.error = (uint32_t)error, .text = text}};
+    const struct session *s = p->session == 0 ? NULL : mgr_session(g->mgr, p->session);
+
+    if (s != NULL && session_attempt(s) == p->attempt)
+        let_go(g, now, p->session, p->attempt);
+    leave_session(g, p);
+    p->state = PEER_LEAVING;
+    rv_msg_encode(&p->answers, &msg);
+    rv_heap_set(&g->heap, &p->timer, now + RV_SEC);
+    enqueue(g, p);
+}
+
+static void refuse_peer(struct gate *g, rv_ns now, struct peer *p, reeve_err error, const char *text)
+{
+    g->refused++;
+    say(g, "peer.refuse", p->id, text);
+    send_away(g, now, p, error, rv_slice_str(text));
+}
+
+static struct peer *meet(struct gate *g, rv_ns now, const struct gate_message *in)
+{
+    struct peer *p = rv_alloc(sizeof *p);
+
+    p->id = in->peer;
+    p->principal = in->principal;
+    p->local = in->local;
+    rv_heap_set(&g->heap, &p->timer, rv_after_ms(now, RV_LIMIT_HANDSHAKE_MS));
+    HASH_ADD(hh, g->peers, id, sizeof p->id, p);
+    return p;
+}
+
+/* ---- frames from peers ---- */
+
+/* Is every message in the frame well-formed, allowed from a client, and are the body frames
+ * all used? *numbered counts, *has_read and *hello tell what is in it. */
+static bool well_formed(const struct rv_frame *frame, const struct gate_message *in,
+                        uint64_t *numbered, bool *has_read, bool *has_beat, struct rv_msg *hello,
+                        uint64_t *beat_sent)
+{
+    struct rv_reader r = rv_reader(frame->messages);
+    struct rv_msg msg;
+    size_t messages = 0;
+    size_t bodies = 0;
+    bool greeted = false;
+
+    while (rv_frame_next(&r, &msg)) {
+        size_t used = 0;
+        const struct rv_op_info *op = NULL;
+
+        messages++;
+        *numbered += rv_msg_numbered(msg.type);
+        switch (msg.type) {
+        case RV_MSG_hello:
+            *hello = msg;
+            greeted = true;
+            break;
+        case RV_MSG_beat:
+            *has_beat = true;
+            *beat_sent = msg.beat.sent;
+            break;
+        case RV_MSG_read:
+            op = rv_op_info(msg.read.op);
+            *has_read = true;
+            if (op == NULL || !(op->flags & RV_OP_READ) ||
+                !rv_op_args_check(msg.read.op, msg.read.args, &used) || used != 0)
+                return false;
+            break;
+        case RV_MSG_call:
+            op = rv_op_info(msg.call.op);
+            if (op == NULL || !(op->flags & RV_OP_WRITE) ||
+                !rv_op_args_check(msg.call.op, msg.call.args, &used))
+                return false;
+            for (size_t i = 0; i < used; i++)
+                if (bodies + i >= in->bodies_len)
+                    return false;
+            bodies += used;
+            break;
+        case RV_MSG_fragment:
+            bodies++;
+            break;
+        case RV_MSG_cancel:
+        case RV_MSG_goodbye:
+            break;
+        default:
+            return false;
+        }
+    }
+    return !r.bad && bodies == in->bodies_len && bodies == frame->bodies &&
+           (*numbered > 0) == (frame->first > 0) && (!greeted || messages == 1);
+}
+
+static bool on_hello(struct gate *g, rv_ns now, struct peer *p, const struct gate_message *in,
+                     const struct rv_frame *frame, const struct rv_msg *msg, struct command *cmd)
+{
+    if (p->state != PEER_NEW) {
+        refuse_peer(g, now, p, REEVE_EPROTO, "a second hello");
+        return false;
+    }
+    if (msg->hello.major != RV_WIRE_MAJOR) {
+        refuse_peer(g, now, p, REEVE_EVERSION, "this manager speaks version 1.0");
+        return false;
+    }
+    p->state = PEER_OPENING;
+    p->attempt = msg->hello.attempt;
+    *cmd = (struct command){
+        .type = COMMAND_OPEN,
+        .logged = true,
+        .at = now,
+        .peer = p->id,
+        .principal = in->principal,
+        .local = in->local,
+        .bytes = rv_slice(frame->messages.data + 4, frame->messages.len - 4),
+    };
+    return true;
+}
+
+bool gate_receive(struct gate *g, rv_ns now, const struct gate_message *in, struct command *cmd)
+{
+    struct peer *p = find_peer(g, in->peer);
+    struct rv_frame frame;
+    struct rv_msg hello = {.type = RV_MSG_beat};
+    uint64_t numbered = 0;
+    uint64_t beat_sent = 0;
+    bool has_read = false;
+    bool has_beat = false;
+    bool version = true;
+    struct session *s = NULL;
+
+    if (p == NULL)
+        p = meet(g, now, in);
+    p->heard_at = now;
+    if (p->state == PEER_LEAVING)
+        return false;
+    if (!rv_frame_decode(&frame, in->control, &version)) {
+        refuse_peer(g, now, p, version ? REEVE_EPROTO : REEVE_EVERSION,
+                    version ? "malformed frame" : "this manager speaks version 1.0");
+        return false;
+    }
+    if (!well_formed(&frame, in, &numbered, &has_read, &has_beat, &hello, &beat_sent)) {
+        refuse_peer(g, now, p, REEVE_EPROTO, "malformed message");
+        return false;
+    }
+    /* A key may be taken from the table while its connection lives. */
+    if (!mgr_knows(g->mgr, in->principal)) {
+        refuse_peer(g, now, p, REEVE_EAUTH, "the key is not admitted any more");
+        return false;
+    }
+    if (hello.type == RV_MSG_hello)
+        return on_hello(g, now, p, in, &frame, &hello, cmd);
+    if (p->state != PEER_READY) {
+        refuse_peer(g, now, p, REEVE_EPROTO, "a message before the hello was answered");
+        return false;
+    }
+    s = mgr_session(g->mgr, p->session);
+    /* A gap means that messages were lost on a living connection: begin a new one. */
+    if (s == NULL || frame.first > p->logged + 1 || beat_sent > p->logged + numbered ||
+        frame.ack >= session_out(s)->next) {
+        refuse_peer(g, now, p, REEVE_ELOST, "messages are missing on this connection");
+        return false;
+    }
+    if (frame.first > 0 && frame.first + numbered - 1 > p->logged)
+        p->logged = frame.first + numbered - 1;
+    if (has_beat) {
+        struct rv_msg beat = {.type = RV_MSG_beat, .beat = {.sent = p->cursor - 1}};
+
+        rv_msg_encode(&p->answers, &beat);
+        rv_stream_trim(session_out(s)); /* who beats is idle */
+        enqueue(g, p);
+    }
+    if (numbered == 0 && !has_read && frame.ack < session_out(s)->first)
+        return false;
+    *cmd = (struct command){
+        .type = COMMAND_MESSAGES,
+        .logged = numbered > 0,
+        .at = now,
+        .session = p->session,
+        .first = frame.first,
+        .ack = frame.ack,
+        .bytes = frame.messages,
+        .bodies = in->bodies,
+        .bodies_len = in->bodies_len,
+    };
+    return true;
+}
+
+bool gate_lost(struct gate *g, rv_ns now, uint64_t peer, bool gone, struct command *cmd)
+{
+    struct peer *p = find_peer(g, peer);
+    uint64_t session = 0;
+
+    if (p == NULL)
+        return false;
+    session = p->session;
+    *cmd = (struct command){
+        .type = gone ? COMMAND_END : COMMAND_DETACH,
+        .logged = true,
+        .at = now,
+        .session = session,
+        .attempt = gone ? 0 : p->attempt, /* a process is gone with all its connections */
+        .reason = REEVE_ELOST,
+    };
+    forget(g, p);
+    return session != 0;
+}
+
+/* ---- effects ---- */
+
+static void welcome(struct gate *g, rv_ns now, const struct effect *e, const struct outbox *out)
+{
+    struct peer *p = find_peer(g, e->peer);
+    struct peer *old = peer_of_session(g, e->session);
+    struct session *s = mgr_session(g->mgr, e->session);
+
+    if (old != NULL && old != p)
+        send_away(g, now, old, REEVE_ELOST, rv_slice_str("a newer connection has this session"));
+    if (s == NULL)
+        return;
+    if (p == NULL || p->state != PEER_OPENING) {
+        let_go(g, now, e->session, session_attempt(s)); /* it went while its hello was committed */
+        return;
+    }
+    p->state = PEER_READY;
+    p->session = e->session;
+    p->logged = p->acked = session_applied(s);
+    p->cursor = session_out(s)->first;
+    p->heard_at = now;
+    rv_heap_set(&g->heap, &p->timer, rv_after_ms(now, RV_LIMIT_GONE_MS));
+    HASH_ADD(by_session, g->ready, session, sizeof p->session, p);
+    rv_buf_add(&p->answers, out->bytes.data + e->at, e->len);
+    enqueue(g, p);
+}
+
+void gate_stepped(struct gate *g, rv_ns now, const struct command *cmd, const struct outbox *out)
+{
+    for (size_t i = 0; i < out->len; i++) {
+        const struct effect *e = &out->effects[i];
+        struct peer *p = e->session != 0 ? peer_of_session(g, e->session) : find_peer(g, e->peer);
+
+        if (e->type == EFFECT_WELCOME) {
+            welcome(g, now, e, out);
+            continue;
+        }
+        if (p == NULL)
+            continue;
+        switch (e->type) {
+        case EFFECT_REFUSE:
+            g->refused++;
+            send_away(g, now, p, e->error, rv_slice(out->bytes.data + e->at, e->len));
+            break;
+        case EFFECT_ANSWER:
+            rv_buf_add(&p->answers, out->bytes.data + e->at, e->len);
+            enqueue(g, p);
+            break;
+        case EFFECT_OUTPUT:
+            enqueue(g, p);
+            break;
+        case EFFECT_ENDED:
+            send_away(g, now, p, e->error, rv_slice_str("the session has ended"));
+            break;
+        default:
+            break;
+        }
+    }
+    /* Even without a reply the client must hear that its calls have arrived, and its
+     * acknowledgement may have opened the window. */
+    if (cmd->type == COMMAND_MESSAGES) {
+        struct peer *p = peer_of_session(g, cmd->session);
+
+        if (p != NULL)
+            enqueue(g, p);
+    }
+}
+
+/* ---- frames to peers ---- */
+
+static bool window_open(const struct rv_stream *out, uint64_t cursor)
+{
+    size_t in_flight = rv_stream_bytes(out) - rv_stream_bytes_from(out, cursor);
+
+    return in_flight < RV_LIMIT_WINDOW_BYTES && cursor - out->first < RV_LIMIT_WINDOW_MESSAGES;
+}
+
+bool gate_transmit(struct gate *g, rv_ns now, struct gate_frame *out)
+{
+    (void)now;
+    while (g->queue != NULL) {
+        struct peer *p = g->queue;
+        struct session *s = p->session == 0 ? NULL : mgr_session(g->mgr, p->session);
+        static const struct rv_stream none = {.first = 1, .next = 1};
+        const struct rv_stream *stream = s == NULL ? &none : session_out(s);
+        uint64_t cursor = s == NULL ? 1 : p->cursor;
+        uint64_t ack = s == NULL ? 0 : session_applied(s);
+
+        dequeue(g, p);
+        if (s != NULL && cursor < stream->first)
+            cursor = stream->first;
+        if (p->answers.len == 0 && ack == p->acked &&
+            (cursor == stream->next || !window_open(stream, cursor)))
+            continue;
+        rv_buf_clear(&g->frame);
+        out->peer = p->id;
+        if (cursor < stream->next && !window_open(stream, cursor))
+            stream = &none, cursor = 1;
+        g->sending_cursor = rv_stream_frame(stream, cursor, ack, rv_buf_slice(&p->answers), &g->frame,
+                                            out->bodies, &out->bodies_len);
+        if (stream == &none && s != NULL)
+            g->sending_cursor = p->cursor;
+        g->sending_ack = ack;
+        g->sending = p;
+        out->control = rv_buf_slice(&g->frame);
+        return true;
+    }
+    return false;
+}
+
+void gate_sent(struct gate *g, rv_ns now, enum gate_result result)
+{
+    struct peer *p = g->sending;
+    struct session *s = NULL;
+
+    g->sending = NULL;
+    if (p == NULL)
+        return;
+    if (result == GATE_BUSY) {
+        p->blocked = true;
+        DL_APPEND(g->blocked, p);
+        if (g->retry_at <= now)
+            g->retry_at = now + RV_MS;
+        return;
+    }
+    rv_buf_clear(&p->answers);
+    if (p->answers.cap > 4096)
+        rv_buf_free(&p->answers);
+    if (p->state == PEER_LEAVING) {
+        /* Give it a moment to read why; the timer cuts it. */
+        return;
+    }
+    p->cursor = g->sending_cursor;
+    p->acked = g->sending_ack;
+    s = mgr_session(g->mgr, p->session);
+    if (s != NULL && p->cursor < session_out(s)->next)
+        enqueue(g, p);
+}
+
+/* ---- time ---- */
+
+bool gate_expire(struct gate *g, rv_ns now, struct command *cmd)
+{
+    struct rv_timer *t = NULL;
+
+    if (g->blocked != NULL && g->retry_at <= now)
+        while (g->blocked != NULL) {
+            struct peer *p = g->blocked;
+
+            dequeue(g, p);
+            enqueue(g, p);
+        }
+    if (g->orphans_len > 0) {
+        const struct orphan *o = &g->orphans[--g->orphans_len];
+
+        *cmd = (struct command){.type = COMMAND_DETACH,
+                                .logged = true,
+                                .at = now,
+                                .session = o->session,
+                                .attempt = o->attempt};
+        return true;
+    }
+    while ((t = rv_heap_pop(&g->heap, now)) != NULL) {
+        struct peer *p = (struct peer *)(void *)((char *)t - offsetof(struct peer, timer));
+        rv_ns gone_at = rv_after_ms(p->heard_at, RV_LIMIT_GONE_MS);
+        uint64_t session = p->session;
+        uint32_t attempt = p->attempt;
+
+        if (p->state == PEER_READY && gone_at > now) {
+            rv_heap_set(&g->heap, t, gone_at);
+            continue;
+        }
+        if (p->state == PEER_READY)
+            say(g, "peer.silent", p->id, NULL);
+        cut(g, p->id);
+        forget(g, p);
+        if (session == 0)
+            continue;
+        *cmd = (struct command){.type = COMMAND_END,
+                                .logged = true,
+                                .at = now,
+                                .session = session,
+                                .attempt = attempt,
+                                .reason = REEVE_ELOST};
+        return true;
+    }
+    return false;
+}
+
+rv_ns gate_deadline(const struct gate *g)
+{
+    rv_ns next = rv_heap_next(&g->heap);
+
+    if (g->blocked != NULL && g->retry_at < next)
+        next = g->retry_at;
+    if (g->orphans_len > 0 && g->orphaned_at < next)
+        next = g->orphaned_at;
+    return next;
+}
+
+bool gate_cut(struct gate *g, uint64_t *peer)
+{
+    if (g->cuts_len == 0)
+        return false;
+    *peer = g->cuts[--g->cuts_len];
+    return true;
+}
+
+void gate_forgive(struct gate *g, rv_ns pause)
+{
+    struct peer *p = NULL;
+
+    for (p = g->peers; p != NULL; p = p->hh.next)
+        p->heard_at += pause;
+}
+
+uint64_t gate_session(const struct gate *g, uint64_t peer)
+{
+    const struct peer *p = find_peer(g, peer);
+
+    return p == NULL ? 0 : p->session;
+}
+
+uint64_t gate_refused(const struct gate *g)
+{
+    return g->refused;
+}
+
+/* ---- life ---- */
+
+struct gate *gate_new(struct mgr *mgr, const struct rv_sink *sink)
+{
+    struct gate *g = rv_alloc(sizeof *g);
+
+    g->mgr = mgr;
+    if (sink != NULL)
+        g->sink = *sink;
+    return g;
+}
+
+void gate_free(struct gate **gate)
+{
+    struct gate *g = *gate;
+
+    if (g == NULL)
+        return;
+    while (g->peers != NULL)
+        forget(g, g->peers);
+    rv_heap_free(&g->heap);
+    rv_buf_free(&g->frame);
+    free(g->cuts);
+    free(g->orphans);
+    free(g);
+    *gate = NULL;
+}

@@ -1,0 +1,56 @@
+#ifndef MGR_H
+#define MGR_H
+
+/*
+ * mgr.h -- the manager: everything that must survive, and one step function.
+ *
+ *     command --> log --> committed --> mgr_step --> effects
+ *
+ * Start here: command.h is everything that can happen to a manager and everything that it
+ * can do. mgr_step returns nothing, because nothing in it can fail: a peer's mistake is an
+ * effect, our own is an assertion, and limits are checked before memory is taken.
+ */
+
+#include "server/core/command.h"
+#include "common/wire/stream.h"
+
+struct mgr;
+struct session;
+
+struct mgr_conf {
+    struct rv_id store;
+    uint64_t term;
+    const char *server;  /* name and version, for people; borrowed for ever */
+    const char *durable; /* what its log survives, for people; borrowed for ever */
+    rv_ns started_at;
+    struct rv_sink sink; /* the story, a line an event */
+};
+
+struct mgr *mgr_new(const struct mgr_conf *conf);
+void mgr_free(struct mgr **mgr);
+
+/* Step on a committed command; add what follows to out. */
+void mgr_step(struct mgr *mgr, const struct command *cmd, struct outbox *out);
+
+/* The next deadline: wake me then with COMMAND_EXPIRE. RV_NEVER when there is none. */
+rv_ns mgr_deadline(const struct mgr *mgr);
+
+/* Assert what is true of the whole state between two steps. */
+void mgr_check(const struct mgr *mgr);
+
+/* ---- what the gate needs ---- */
+
+/* Is there such a principal at the moment? */
+bool mgr_knows(const struct mgr *mgr, uint32_t principal);
+
+/* NULL when there is none. The pointer is good until the next step. */
+struct session *mgr_session(const struct mgr *mgr, uint64_t serial);
+uint64_t session_applied(const struct session *s);
+uint32_t session_attempt(const struct session *s);
+struct rv_stream *session_out(struct session *s);
+
+/* ---- for tests ---- */
+size_t mgr_objects(const struct mgr *mgr);
+size_t mgr_sessions(const struct mgr *mgr);
+
+#endif

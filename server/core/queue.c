@@ -1,0 +1,965 @@
+#include "server/core/queue.h"
+
+enum {
+    BLOCK_BYTES = 16384 - 64, /* of records; a malloc of 16 KiB with its overhead */
+    RECORD_MAX = 4096,        /* longer items are bodies, so that blocks waste little */
+    RECALL_MS = 100,          /* how long a get that does not wait waits for a recall */
+};
+
+static const uint32_t RECORD_BODY = UINT32_C(1) << 31;
+
+/* ---- items ---- */
+
+static struct item *item_new(struct mgr *mgr)
+{
+    struct item *item = mgr->spare;
+
+    if (item == NULL)
+        return rv_alloc(sizeof *item);
+    mgr->spare = item->next;
+    *item = (struct item){0};
+    return item;
+}
+
+/* An item of the arena keeps its block alive; the last one frees it, but for the tail, which
+ * is begun again. */
+static void release_block(struct queue *q, struct block *block)
+{
+    rv_assert(block->live > 0);
+    if (--block->live > 0)
+        return;
+    if (block == q->tail)
+        block->read = block->write = 0;
+    else
+        free(block);
+}
+
+static void item_free(struct mgr *mgr, struct queue *q, struct item *item)
+{
+    if (item->block != NULL)
+        release_block(q, item->block);
+    rv_body_drop(item->body);
+    item->next = mgr->spare;
+    mgr->spare = item;
+}
+
+/* The item has left the queue for good. */
+static void item_gone(struct mgr *mgr, struct queue *q, struct item *item)
+{
+    q->gone++;
+    item_free(mgr, q, item);
+}
+
+/* ---- the arena: ready items of a first-in first-out queue, 4 bytes each beyond their own ---- */
+
+static uint8_t *arena_room(struct queue *q, size_t len)
+{
+    struct block *old = q->tail;
+
+    if (old == NULL || BLOCK_BYTES - old->write < len) {
+        struct block *block = rv_alloc(sizeof *block + BLOCK_BYTES);
+
+        q->tail = block;
+        if (old != NULL)
+            old->next = block;
+        else
+            q->head = block;
+        /* Only the tail may be without ready records. */
+        if (old != NULL && old->read == old->write) {
+            q->head = old->next;
+            if (old->live == 0)
+                free(old);
+        }
+    }
+    q->tail->live++;
+    q->tail->write += (uint32_t)len;
+    q->arena_len++;
+    return q->tail->data + q->tail->write - len;
+}
+
+static void arena_add(struct queue *q, struct rv_slice bytes)
+{
+    uint8_t *room = arena_room(q, 4 + bytes.len);
+    uint32_t len = (uint32_t)bytes.len;
+
+    memcpy(room, &len, 4);
+    if (len > 0)
+        memcpy(room + 4, bytes.data, len);
+}
+
+static void arena_add_body(struct queue *q, struct rv_body *body)
+{
+    uint8_t *room = arena_room(q, 4 + sizeof body);
+
+    memcpy(room, &RECORD_BODY, 4);
+    memcpy(room + 4, &body, sizeof body);
+}
+
+static struct item *arena_pop(struct mgr *mgr, struct queue *q)
+{
+    struct block *block = q->head;
+    struct item *item = item_new(mgr);
+    uint32_t len = 0;
+
+    memcpy(&len, block->data + block->read, 4);
+    item->block = block;
+    if (len & RECORD_BODY) {
+        memcpy(&item->body, block->data + block->read + 4, sizeof item->body);
+        item->data = item->body->data;
+        item->len = (uint32_t)item->body->len;
+        block->read += 4 + (uint32_t)sizeof item->body;
+    } else {
+        item->data = block->data + block->read + 4;
+        item->len = len;
+        block->read += 4 + len;
+    }
+    if (block->read == block->write && block != q->tail)
+        q->head = block->next;
+    item->arrival = q->arrivals++;
+    q->arena_len--;
+    return item;
+}
+
+/* ---- the heap of a PriorityQueue ---- */
+
+static bool before(const struct item *a, const struct item *b)
+{
+    return a->priority != b->priority ? a->priority < b->priority : a->arrival < b->arrival;
+}
+
+static void heap_push(struct queue *q, struct item *item)
+{
+    size_t at = q->heap_len++;
+
+    if (at == q->heap_cap) {
+        q->heap_cap = q->heap_cap == 0 ? 64 : q->heap_cap * 2;
+        q->heap = rv_realloc(q->heap, q->heap_cap * sizeof(struct item *));
+    }
+    for (; at > 0 && before(item, q->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        q->heap[at] = q->heap[(at - 1) / 2];
+    q->heap[at] = item;
+}
+
+static struct item *heap_pop(struct queue *q)
+{
+    struct item *top = q->heap[0];
+    struct item *last = q->heap[--q->heap_len];
+    size_t at = 0;
+
+    for (size_t child = 1; child < q->heap_len; child = at * 2 + 1) {
+        if (child + 1 < q->heap_len && before(q->heap[child + 1], q->heap[child]))
+            child++;
+        if (!before(q->heap[child], last))
+            break;
+        q->heap[at] = q->heap[child];
+        at = child;
+    }
+    if (q->heap_len > 0)
+        q->heap[at] = last;
+    return top;
+}
+
+/* ---- ready items ---- */
+
+/* Put an item among the ready ones where its arrival says: a returned item goes before all
+ * that came after it. */
+static void place(struct queue *q, struct item *item)
+{
+    struct item *at = q->returned;
+
+    q->ready++;
+    q->bytes += item->len;
+    item->state = ITEM_READY;
+    item->delivery = item->call = 0;
+    if (q->order == RV_ORDER_PRIORITY) {
+        heap_push(q, item);
+        return;
+    }
+    if (RV_MUTANT(RETURN_TO_TAIL) && q->order == RV_ORDER_FIFO) {
+        DL_APPEND(q->returned, item);
+        return;
+    }
+    if (at != NULL && q->order == RV_ORDER_FIFO && at->prev->arrival < item->arrival)
+        at = NULL; /* they mostly come back in order: behind the last */
+    while (at != NULL && (q->order == RV_ORDER_FIFO ? at->arrival < item->arrival
+                                                    : at->arrival > item->arrival))
+        at = at->next;
+    if (at != NULL)
+        DL_PREPEND_ELEM(q->returned, at, item);
+    else
+        DL_APPEND(q->returned, item);
+}
+
+static struct item *take_ready(struct mgr *mgr, struct queue *q)
+{
+    struct item *item = NULL;
+
+    rv_assert(q->ready > 0);
+    if (q->order == RV_ORDER_PRIORITY) {
+        item = heap_pop(q);
+    } else if (q->returned != NULL) {
+        item = q->returned;
+        DL_DELETE(q->returned, item);
+    } else {
+        item = arena_pop(mgr, q);
+    }
+    item->prev = item->next = NULL;
+    q->ready--;
+    q->bytes -= item->len;
+    return item;
+}
+
+/* Accept an item: it is the queue's from now on. Takes over body. */
+static void accept_item(struct mgr *mgr, struct queue *q, const struct rv_item *in,
+                        struct rv_body *body)
+{
+    struct item *item = NULL;
+
+    q->accepted++;
+    q->unfinished += q->joinable;
+    mgr->puts++;
+    if (q->order == RV_ORDER_FIFO && (body != NULL || in->bytes.len <= RECORD_MAX)) {
+        q->ready++;
+        q->bytes += in->len;
+        if (body != NULL)
+            arena_add_body(q, body);
+        else
+            arena_add(q, in->bytes);
+        return;
+    }
+    if (body == NULL) {
+        body = rv_body_new(in->bytes.len);
+        rv_assert(body != NULL);
+        if (in->bytes.len > 0)
+            memcpy(body->data, in->bytes.data, in->bytes.len);
+    }
+    if (q->order == RV_ORDER_FIFO) {
+        q->ready++;
+        q->bytes += in->len;
+        arena_add_body(q, body);
+        return;
+    }
+    item = item_new(mgr);
+    item->arrival = q->arrivals++;
+    item->priority = in->priority;
+    item->body = body;
+    item->data = body->data;
+    item->len = (uint32_t)body->len;
+    place(q, item);
+}
+
+static uint64_t size_of(const struct queue *q)
+{
+    return q->ready + q->ahead;
+}
+
+static uint64_t room_of(const struct queue *q)
+{
+    uint64_t bound = q->maxsize + (RV_MUTANT(BOUND_OFF) ? 1u : 0u);
+
+    if (q->maxsize == 0)
+        return UINT64_MAX;
+    return size_of(q) >= bound ? 0 : bound - size_of(q);
+}
+
+/* ---- granting ---- */
+
+struct grant {
+    uint64_t first;
+    uint32_t count;
+    struct rv_body *bodies[RV_LIMIT_BODIES];
+    size_t bodies_len;
+    size_t bytes; /* of large items */
+};
+
+/* Move up to want ready items to the consumer, and their encoding to mgr->items. Stops early
+ * when the message is full. Returns how many. */
+static uint32_t grant_items(struct mgr *mgr, struct queue *q, struct consumer *c, struct grant *g,
+                            uint64_t want, enum item_state state, uint64_t call)
+{
+    uint32_t granted = 0;
+
+    while (granted < want && q->ready > 0 && g->count < RV_LIMIT_PUT_ITEMS &&
+           g->bodies_len < RV_LIMIT_BODIES &&
+           mgr->items.len + g->bytes <= RV_LIMIT_BATCH_BYTES - RV_LIMIT_ITEM_INLINE_BYTES) {
+        struct item *item = NULL;
+        struct rv_item out;
+
+        if (state == ITEM_AHEAD && c->ahead_bytes > RV_LIMIT_CREDIT_BYTES)
+            break;
+        item = take_ready(mgr, q);
+        out = (struct rv_item){
+            .len = item->len,
+            .priority = item->priority,
+            .deliveries = item->deliveries,
+            .bytes = rv_slice(item->data, item->len),
+        };
+        if (item->len > RV_LIMIT_BODY_BYTES) {
+            out.place = RV_FRAGMENTS;
+            out.body = ++c->session->bodies;
+            rv_assert(rv_stream_add_fragments(&c->session->out, out.body, item->body));
+            g->bytes += item->len;
+        } else if (item->len > RV_LIMIT_ITEM_INLINE_BYTES) {
+            out.place = RV_BODY;
+            g->bodies[g->bodies_len++] = item->body;
+            g->bytes += item->len;
+        }
+        rv_item_write(&mgr->items, &out);
+        item->state = state;
+        item->call = call;
+        item->delivery = ++c->last;
+        DL_APPEND(c->granted, item);
+        if (state == ITEM_AHEAD) {
+            c->ahead++;
+            c->ahead_bytes += item->len;
+            c->session->ahead++;
+            q->ahead++;
+        }
+        mgr->redelivered += item->deliveries > 0;
+        granted++;
+        g->count++;
+    }
+    mgr->gets += granted;
+    return granted;
+}
+
+/* How many a consumer may be granted ahead: its share of what nobody waits for. */
+static uint64_t share_of(const struct queue *q, const struct consumer *c, uint32_t credit)
+{
+    uint64_t share = q->ready / (q->consumers_len == 0 ? 1 : q->consumers_len);
+
+    if (q->getters != NULL || c->recall != 0 || q->shutdown)
+        return 0;
+    return share < credit ? share : credit;
+}
+
+static struct grant begin_grant(struct mgr *mgr, const struct consumer *c)
+{
+    rv_buf_clear(&mgr->items);
+    rv_buf_clear(&mgr->scratch);
+    return (struct grant){.first = c->last + 1};
+}
+
+/* Answer a get with items: direct ones for the caller, more ahead if the queue is long. */
+static void answer_get(struct mgr *mgr, struct queue *q, struct consumer *c, uint64_t number,
+                       uint32_t max, uint32_t credit)
+{
+    struct grant g = begin_grant(mgr, c);
+
+    grant_items(mgr, q, c, &g, max, ITEM_DIRECT, number);
+    grant_items(mgr, q, c, &g, share_of(q, c, credit), ITEM_AHEAD, number);
+    rv_queue_get_result_encode(
+        &mgr->scratch,
+        &(struct rv_queue_get_result){.first = g.first, .items = {g.count, rv_buf_slice(&mgr->items)}});
+    mgr_reply(mgr, c->session, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), g.bodies,
+              g.bodies_len);
+}
+
+/* Send more ahead to a consumer that is running through a long queue. */
+static void push_ahead(struct mgr *mgr, struct queue *q, struct consumer *c, uint32_t credit)
+{
+    uint64_t left = share_of(q, c, credit);
+
+    while (left > 0 && q->ready > 0) {
+        struct grant g = begin_grant(mgr, c);
+        uint32_t granted = grant_items(mgr, q, c, &g, left, ITEM_AHEAD, 0);
+
+        if (granted == 0)
+            return;
+        left -= granted;
+        rv_queue_grant_args_encode(
+            &mgr->scratch,
+            &(struct rv_queue_grant_args){.first = g.first,
+                                          .items = {g.count, rv_buf_slice(&mgr->items)}});
+        mgr_push(mgr, c->session, RV_OP_queue_grant, q->object.id, rv_buf_slice(&mgr->scratch),
+                 g.bodies, g.bodies_len);
+    }
+}
+
+static void recall_from(struct mgr *mgr, struct consumer *c)
+{
+    if (c->recall != 0 || c->ahead == 0)
+        return;
+    c->recall = ++c->queue->recalls;
+    rv_buf_clear(&mgr->scratch);
+    rv_queue_recall_args_encode(&mgr->scratch, &(struct rv_queue_recall_args){.recall = c->recall});
+    mgr_push(mgr, c->session, RV_OP_queue_recall, c->queue->object.id, rv_buf_slice(&mgr->scratch),
+             NULL, 0);
+}
+
+static void recall_all(struct mgr *mgr, struct queue *q)
+{
+    struct consumer *c = NULL;
+
+    if (q->ahead == 0)
+        return;
+    DL_FOREACH(q->consumers, c)
+    {
+        recall_from(mgr, c);
+    }
+}
+
+/* An item comes back from a consumer; it is in none of its lists any more. */
+static void take_back(struct mgr *mgr, struct queue *q, struct item *item)
+{
+    if (q->drop_returns) {
+        q->unfinished -= q->joinable;
+        item_gone(mgr, q, item);
+    } else {
+        place(q, item);
+    }
+}
+
+static void not_ahead(struct consumer *c, const struct item *item)
+{
+    if (item->state != ITEM_AHEAD)
+        return;
+    c->ahead--;
+    c->ahead_bytes -= item->len;
+    c->session->ahead--;
+    c->queue->ahead--;
+}
+
+static struct consumer *consumer_of(struct session *s, struct queue *q, struct ref *ref)
+{
+    struct consumer *c = ref->consumer;
+
+    if (c == NULL) {
+        c = ref->consumer = rv_alloc(sizeof *c);
+        c->session = s;
+        c->queue = q;
+        DL_APPEND(q->consumers, c);
+        q->consumers_len++;
+    }
+    return c;
+}
+
+/* ---- serving those who wait ---- */
+
+static void put_result(struct mgr *mgr, struct session *s, uint64_t number, reeve_err error,
+                       const char *text, uint32_t accepted)
+{
+    rv_buf_clear(&mgr->scratch);
+    rv_queue_put_result_encode(&mgr->scratch, &(struct rv_queue_put_result){.accepted = accepted});
+    mgr_reply(mgr, s, number, error, text, rv_buf_slice(&mgr->scratch), NULL, 0);
+}
+
+/* End a parked call with an error; what it brought and was not accepted is dropped. */
+static void end_call(struct mgr *mgr, struct call *call, reeve_err error, const char *text)
+{
+    struct session *s = call->session;
+    uint64_t number = call->number;
+    uint32_t accepted = call->accepted;
+    bool put = call->op == RV_OP_queue_put;
+
+    mgr_unpark(mgr, call);
+    if (put)
+        put_result(mgr, s, number, error, text, accepted);
+    else
+        mgr_reply(mgr, s, number, error, text, rv_slice(NULL, 0), NULL, 0);
+}
+
+static void end_all(struct mgr *mgr, struct call **list, reeve_err error, const char *text)
+{
+    while (*list != NULL)
+        end_call(mgr, *list, error, text);
+}
+
+static bool serve_putter(struct mgr *mgr, struct queue *q)
+{
+    struct call *call = q->putters;
+    bool moved = false;
+
+    if (call == NULL)
+        return false;
+    while (call->items != NULL && room_of(q) > 0) {
+        struct item *item = call->items;
+        struct rv_item in = {.len = item->len, .priority = item->priority};
+
+        DL_DELETE(call->items, item);
+        accept_item(mgr, q, &in, rv_body_keep(item->body));
+        item_free(mgr, q, item);
+        call->accepted++;
+        moved = true;
+    }
+    if (call->items == NULL)
+        end_call(mgr, call, REEVE_OK, NULL);
+    return moved;
+}
+
+static bool serve_getter(struct mgr *mgr, struct queue *q)
+{
+    struct call *call = q->getters;
+    struct session *s = NULL;
+    struct ref *ref = NULL;
+    uint64_t number = 0;
+    uint32_t max = 0;
+    uint32_t credit = 0;
+
+    if (call == NULL || q->ready == 0 || RV_MUTANT(LOST_NOTIFY))
+        return false;
+    s = call->session;
+    number = call->number;
+    max = call->max;
+    credit = call->credit;
+    HASH_FIND(hh, s->refs, &q->object.id, sizeof q->object.id, ref);
+    rv_assert(ref != NULL);
+    mgr_unpark(mgr, call);
+    answer_get(mgr, q, consumer_of(s, q, ref), number, max, credit);
+    return true;
+}
+
+static void end_hopeless_getters(struct mgr *mgr, struct queue *q)
+{
+    struct call *call = NULL;
+    struct call *next = NULL;
+
+    DL_FOREACH_SAFE(q->getters, call, next)
+    {
+        if (q->shutdown)
+            end_call(mgr, call, REEVE_ESHUTDOWN, NULL);
+        else if (call->impatient)
+            end_call(mgr, call, REEVE_EEMPTY, NULL);
+    }
+}
+
+void queue_serve(struct mgr *mgr, struct queue *q)
+{
+    while (serve_getter(mgr, q) || serve_putter(mgr, q))
+        continue;
+    if (q->getters != NULL && q->ready == 0) {
+        if (q->ahead > 0)
+            recall_all(mgr, q);
+        else
+            end_hopeless_getters(mgr, q);
+    }
+    if (q->drop_returns && q->ahead == 0)
+        end_all(mgr, &q->stoppers, REEVE_OK, NULL);
+    if (q->unfinished == 0)
+        end_all(mgr, &q->joiners, REEVE_OK, NULL);
+}
+
+/* ---- operations ---- */
+
+void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
+                  struct queue *q, const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
+{
+    struct rv_queue_put_args args;
+    struct rv_reader r;
+    struct item *rest = NULL;
+    uint32_t accepted = 0;
+    bool whole = true;
+
+    rv_assert(rv_queue_put_args_decode(&args, msg->args));
+    r = rv_reader(args.items.bytes);
+    for (uint32_t i = 0; i < args.items.count; i++) {
+        struct rv_item in;
+        struct rv_body *body = NULL;
+
+        rv_item_read(&r, &in);
+        if (!rv_item_receive(&in, &s->assembly, bodies, bodies_len, frames, &body)) {
+            whole = false; /* its fragments never came; the items before it stand */
+            break;
+        }
+        if (q->shutdown) {
+            rv_body_drop(body);
+        } else if (q->putters == NULL && rest == NULL && room_of(q) > 0) {
+            accept_item(mgr, q, &in, body);
+            accepted++;
+        } else {
+            struct item *item = item_new(mgr);
+
+            if (body == NULL) {
+                body = rv_body_new(in.len);
+                rv_assert(body != NULL);
+                if (in.len > 0)
+                    memcpy(body->data, in.bytes.data, in.len);
+            }
+            item->body = body;
+            item->len = in.len;
+            item->priority = in.priority;
+            DL_APPEND(rest, item);
+        }
+    }
+    if (rest != NULL && whole && msg->timeout_ms != 0) {
+        struct call *call = mgr_park(mgr, s, msg, number, &q->object, &q->putters);
+
+        if (call != NULL) {
+            call->items = rest;
+            call->accepted = accepted;
+            rest = NULL;
+        }
+    } else if (!whole) {
+        mgr->refused++;
+        put_result(mgr, s, number, REEVE_EPROTO, "an item's bytes did not arrive", accepted);
+    } else if (q->shutdown) {
+        put_result(mgr, s, number, REEVE_ESHUTDOWN, NULL, accepted);
+    } else {
+        put_result(mgr, s, number, rest != NULL ? REEVE_EFULL : REEVE_OK, NULL, accepted);
+    }
+    queue_drop_items(mgr, &rest);
+    queue_serve(mgr, q);
+}
+
+void queue_on_get(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
+                  struct queue *q, struct ref *ref)
+{
+    struct consumer *c = consumer_of(s, q, ref);
+    struct rv_queue_get_args args;
+    struct rv_call wait = *msg;
+    struct call *call = NULL;
+
+    rv_assert(rv_queue_get_args_decode(&args, msg->args));
+    if (args.credit > RV_LIMIT_CREDIT_ITEMS)
+        args.credit = RV_LIMIT_CREDIT_ITEMS;
+    if (args.max == 0)
+        args.max = 1;
+    if (c->last > args.seen) {
+        rv_buf_clear(&mgr->scratch);
+        rv_queue_get_result_encode(&mgr->scratch, &(struct rv_queue_get_result){.first = 0});
+        mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
+        return;
+    }
+    if (q->ready > 0 && q->getters == NULL) {
+        answer_get(mgr, q, c, number, args.max, args.credit);
+        queue_serve(mgr, q);
+        return;
+    }
+    /* A get that does not wait still asks back what others were granted ahead: those items
+     * count in the size, so an empty answer would be wrong. */
+    if (wait.timeout_ms == 0 && q->ahead > 0)
+        wait.timeout_ms = RECALL_MS;
+    if (wait.timeout_ms == 0) {
+        mgr_reply(mgr, s, number, q->shutdown ? REEVE_ESHUTDOWN : REEVE_EEMPTY, NULL,
+                  rv_slice(NULL, 0), NULL, 0);
+        return;
+    }
+    call = mgr_park(mgr, s, &wait, number, &q->object, &q->getters);
+    if (call != NULL) {
+        call->max = args.max;
+        call->credit = args.credit;
+        call->impatient = msg->timeout_ms == 0;
+    }
+    queue_serve(mgr, q);
+}
+
+/* Everything up to delivery number taken is in the application's hands. */
+static void take_up_to(struct mgr *mgr, struct consumer *c, uint64_t taken)
+{
+    while (c->granted != NULL && c->granted->delivery <= taken) {
+        struct item *item = c->granted;
+
+        DL_DELETE(c->granted, item);
+        not_ahead(c, item);
+        if (c->queue->joinable) {
+            item->state = ITEM_TAKEN;
+            DL_APPEND(c->unfinished, item);
+            c->unfinished_len++;
+        } else {
+            item_gone(mgr, c->queue, item);
+        }
+    }
+    if (taken > c->taken)
+        c->taken = taken;
+}
+
+void queue_on_take(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
+{
+    struct rv_queue_take_args args;
+
+    rv_assert(rv_queue_take_args_decode(&args, bytes));
+    if (ref->consumer == NULL || args.taken > ref->consumer->last) {
+        mgr->refused++;
+        return;
+    }
+    take_up_to(mgr, ref->consumer, args.taken);
+    queue_serve(mgr, q);
+    push_ahead(mgr, q, ref->consumer,
+               args.credit < RV_LIMIT_CREDIT_ITEMS ? args.credit : RV_LIMIT_CREDIT_ITEMS);
+}
+
+void queue_on_return(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
+{
+    struct rv_queue_return_args args;
+    struct consumer *c = ref->consumer;
+    struct item *item = NULL;
+    struct item *next = NULL;
+
+    rv_assert(rv_queue_return_args_decode(&args, bytes));
+    if (c == NULL || args.taken > c->last || args.upto > c->last) {
+        mgr->refused++;
+        return;
+    }
+    take_up_to(mgr, c, args.taken);
+    DL_FOREACH_SAFE(c->granted, item, next)
+    {
+        if (item->delivery > args.upto)
+            break;
+        if (item->state != ITEM_AHEAD)
+            continue;
+        DL_DELETE(c->granted, item);
+        not_ahead(c, item);
+        take_back(mgr, q, item);
+    }
+    if (args.recall == c->recall)
+        c->recall = 0;
+    queue_serve(mgr, q);
+}
+
+void queue_on_task_done(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
+{
+    struct rv_queue_task_done_args args;
+    struct item *item = NULL;
+
+    rv_assert(rv_queue_task_done_args_decode(&args, bytes));
+    if (ref->consumer != NULL)
+        DL_SEARCH_SCALAR(ref->consumer->unfinished, item, delivery, args.delivery);
+    if (item == NULL) {
+        mgr->refused++;
+        return;
+    }
+    DL_DELETE(ref->consumer->unfinished, item);
+    ref->consumer->unfinished_len--;
+    q->unfinished--;
+    item_gone(mgr, q, item);
+    queue_serve(mgr, q);
+}
+
+void queue_on_join(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
+                   struct queue *q)
+{
+    if (!q->joinable) {
+        mgr_reply(mgr, s, number, REEVE_ETYPE, "the queue is not joinable", rv_slice(NULL, 0), NULL,
+                  0);
+    } else if (q->unfinished == 0) {
+        mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_slice(NULL, 0), NULL, 0);
+    } else if (msg->timeout_ms == 0) {
+        mgr_reply(mgr, s, number, REEVE_ETIME, NULL, rv_slice(NULL, 0), NULL, 0);
+    } else {
+        (void)mgr_park(mgr, s, msg, number, &q->object, &q->joiners);
+    }
+}
+
+static void drop_ready(struct mgr *mgr, struct queue *q)
+{
+    while (q->ready > 0) {
+        q->unfinished -= q->joinable;
+        item_gone(mgr, q, take_ready(mgr, q));
+    }
+}
+
+void queue_on_shutdown(struct mgr *mgr, struct session *s, uint64_t number,
+                       const struct rv_call *msg, struct queue *q)
+{
+    struct rv_queue_shutdown_args args;
+
+    rv_assert(rv_queue_shutdown_args_decode(&args, msg->args));
+    mgr_say(mgr, RV_INFO, "queue.shutdown object=%llu immediate=%u by=%llu",
+            (unsigned long long)q->object.id, args.immediate, (unsigned long long)s->serial);
+    q->shutdown = true;
+    end_all(mgr, &q->putters, REEVE_ESHUTDOWN, NULL);
+    recall_all(mgr, q);
+    if (args.immediate != 0) {
+        q->drop_returns = true;
+        drop_ready(mgr, q);
+    }
+    if (args.immediate != 0 && q->ahead > 0)
+        (void)mgr_park(mgr, s, msg, number, &q->object, &q->stoppers);
+    else
+        mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_slice(NULL, 0), NULL, 0);
+    queue_serve(mgr, q);
+}
+
+void queue_size(const struct queue *q, struct rv_queue_size_result *out)
+{
+    const struct call *call = NULL;
+
+    *out = (struct rv_queue_size_result){
+        .size = size_of(q),
+        .maxsize = q->maxsize,
+        .unfinished = q->unfinished,
+        .shutdown = q->shutdown,
+    };
+    DL_COUNT(q->getters, call, out->getters);
+    DL_COUNT(q->putters, call, out->putters);
+}
+
+void queue_on_timeout(struct mgr *mgr, struct call *call)
+{
+    struct queue *q = (struct queue *)call->object;
+
+    if (call->op == RV_OP_queue_put)
+        end_call(mgr, call, REEVE_EFULL, NULL);
+    else if (call->op == RV_OP_queue_get)
+        end_call(mgr, call, q->shutdown ? REEVE_ESHUTDOWN : REEVE_EEMPTY, NULL);
+    else
+        end_call(mgr, call, REEVE_ETIME, NULL);
+    queue_serve(mgr, q);
+}
+
+void queue_on_cancel(struct mgr *mgr, struct queue *q, struct ref *ref, uint64_t number)
+{
+    struct consumer *c = ref->consumer;
+    struct item *item = NULL;
+    struct item *next = NULL;
+
+    if (c == NULL || RV_MUTANT(CANCEL_KEPT))
+        return;
+    DL_FOREACH_SAFE(c->granted, item, next)
+    {
+        if (item->call != number)
+            continue;
+        DL_DELETE(c->granted, item);
+        not_ahead(c, item);
+        take_back(mgr, q, item);
+    }
+    queue_serve(mgr, q);
+}
+
+void queue_recall_idle(struct mgr *mgr, struct ref *ref)
+{
+    struct consumer *c = ref->consumer;
+
+    if (c != NULL && c->ahead > 0 && c->queue->consumers_len > 1)
+        recall_from(mgr, c);
+}
+
+void queue_drop_consumer(struct mgr *mgr, struct ref *ref, bool died)
+{
+    struct consumer *c = ref->consumer;
+    struct queue *q = NULL;
+    bool in_hand = died; /* the next one ahead may have been in the application's hands */
+
+    if (c == NULL)
+        return;
+    q = c->queue;
+    ref->consumer = NULL;
+    while (c->unfinished != NULL) {
+        struct item *item = c->unfinished;
+
+        DL_DELETE(c->unfinished, item);
+        item->deliveries++;
+        take_back(mgr, q, item);
+    }
+    while (c->granted != NULL) {
+        struct item *item = c->granted;
+
+        DL_DELETE(c->granted, item);
+        if (item->state == ITEM_DIRECT) {
+            item->deliveries += died;
+        } else if (in_hand) {
+            item->deliveries++;
+            in_hand = false;
+        }
+        not_ahead(c, item);
+        if (RV_MUTANT(EXPIRY_FORGETS))
+            item_gone(mgr, q, item);
+        else
+            take_back(mgr, q, item);
+    }
+    DL_DELETE(q->consumers, c);
+    q->consumers_len--;
+    free(c);
+}
+
+/* ---- life ---- */
+
+struct queue *queue_new(struct mgr *mgr, const struct rv_object_open_args *args)
+{
+    struct queue *q = rv_alloc(sizeof *q);
+
+    (void)mgr;
+    q->order = args->order;
+    q->joinable = args->joinable != 0;
+    q->maxsize = args->maxsize;
+    return q;
+}
+
+void queue_drop_items(struct mgr *mgr, struct item **list)
+{
+    while (*list != NULL) {
+        struct item *item = *list;
+
+        DL_DELETE(*list, item);
+        rv_assert(item->block == NULL);
+        item_free(mgr, NULL, item);
+    }
+}
+
+void queue_remove(struct mgr *mgr, struct queue *q)
+{
+    end_all(mgr, &q->getters, REEVE_EGONE, NULL);
+    end_all(mgr, &q->putters, REEVE_EGONE, NULL);
+    end_all(mgr, &q->joiners, REEVE_EGONE, NULL);
+    end_all(mgr, &q->stoppers, REEVE_EGONE, NULL);
+    q->shutdown = q->drop_returns = true;
+    drop_ready(mgr, q);
+}
+
+void queue_free(struct mgr *mgr, struct queue *q)
+{
+    drop_ready(mgr, q);
+    rv_assert(q->consumers == NULL && q->getters == NULL && q->putters == NULL);
+    if (q->tail != NULL) {
+        rv_assert(q->head == q->tail && q->tail->live == 0);
+        free(q->tail);
+    }
+    free(q->heap);
+    free(q);
+}
+
+/* ---- what must be true ---- */
+
+static void check_consumer(const struct queue *q, const struct consumer *c, uint64_t *held)
+{
+    const struct item *item = NULL;
+    uint64_t last = c->taken;
+    uint32_t ahead = 0;
+    uint32_t unfinished = 0;
+
+    DL_FOREACH(c->granted, item)
+    {
+        rv_assert(item->delivery > last && item->delivery <= c->last);
+        rv_assert(item->state == ITEM_DIRECT || item->state == ITEM_AHEAD);
+        last = item->delivery;
+        ahead += item->state == ITEM_AHEAD;
+        ++*held;
+    }
+    rv_assert(ahead == c->ahead);
+    DL_FOREACH(c->unfinished, item)
+    {
+        rv_assert(item->state == ITEM_TAKEN && item->delivery <= c->taken);
+        unfinished++;
+        ++*held;
+    }
+    rv_assert(unfinished == c->unfinished_len);
+    rv_assert(q->joinable || unfinished == 0);
+}
+
+void queue_check(const struct queue *q)
+{
+    const struct consumer *c = NULL;
+    const struct item *item = NULL;
+    uint64_t held = 0;
+    uint64_t ahead = 0;
+    uint64_t returned = 0;
+
+    DL_FOREACH(q->consumers, c)
+    {
+        check_consumer(q, c, &held);
+        ahead += c->ahead;
+    }
+    rv_assert(ahead == q->ahead);
+    DL_FOREACH(q->returned, item)
+    {
+        returned++;
+    }
+    rv_assert(q->ready == returned + q->arena_len + q->heap_len);
+    /* An accepted item is in exactly one place. */
+    rv_assert(q->accepted == q->gone + q->ready + held);
+    /* A queue never holds more than its bound, but for items that came back to it. */
+    rv_assert(q->maxsize == 0 || q->arena_len <= q->maxsize);
+    rv_assert(!(q->getters != NULL && q->ready > 0));
+    rv_assert(!(q->putters != NULL && room_of(q) > 0));
+    rv_assert(q->joinable || q->unfinished == 0);
+}

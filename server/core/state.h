@@ -1,0 +1,136 @@
+#ifndef STATE_H
+#define STATE_H
+
+/*
+ * state.h -- the structs of the manager, for the files of this folder.
+ *
+ *   mgr --- sessions --- refs ----> objects (queues)
+ *              |           '- consumer: what was granted to this session by this queue
+ *              '- calls: parked, each also in a list of its object
+ */
+
+#include "server/core/mgr.h"
+#include "server/core/rights.h"
+#include "common/base/heap.h"
+#include "common/base/mutant.h"
+
+#define uthash_malloc(size)    rv_alloc(size)
+#define uthash_free(ptr, size) free(ptr)
+#define uthash_fatal(text)     rv_assert(!text)
+#include <stdlib.h>
+#include <uthash.h>
+#include <utlist.h>
+
+enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT };
+
+#define owner_of(type, member, ptr) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+struct object {
+    uint64_t id; /* never zero, never reused */
+    uint8_t kind;
+    bool removed;   /* no name any more; calls on it end with EGONE */
+    char *name;     /* NULL: anonymous, lives by its references */
+    uint32_t refs;  /* rows of sessions that hold it */
+    uint32_t ttl_ms; /* named: how long it outlives its last reference; UINT32_MAX for ever */
+    struct rv_timer timer;
+    UT_hash_handle by_id;
+    UT_hash_handle by_name;
+};
+
+/* A call that waits for its object. */
+struct call {
+    struct session *session;
+    uint64_t number;
+    uint16_t op;
+    struct object *object;
+    struct rv_timer timer; /* its deadline */
+    struct call **list;    /* the list of the object in which it stands */
+    struct call *prev, *next;
+    UT_hash_handle hh; /* in its session, by number */
+
+    uint32_t max;       /* get: at most so many */
+    uint32_t credit;    /* get: and so many ahead */
+    bool impatient;     /* get: waits for recalled items only */
+    struct item *items; /* put: not yet accepted, in order */
+    uint32_t accepted;  /* put: so far */
+};
+
+/* A session's hold on an object. */
+struct ref {
+    uint64_t object_id;
+    struct object *object;
+    uint32_t count;
+    uint32_t rights; /* RIGHT_BIT()s, judged when it was opened */
+    struct consumer *consumer; /* NULL until it gets */
+    UT_hash_handle hh;
+};
+
+struct session {
+    uint64_t serial;
+    struct rv_id id;
+    uint32_t principal;
+    uint32_t attempt; /* of the newest connection */
+    bool attached;
+    bool local;
+    uint32_t resume_ms;
+    char *host_name;
+    char *program;
+    uint32_t pid;
+    uint64_t applied; /* calls up to this number have taken effect */
+    uint64_t calls_total;
+    uint64_t bodies; /* numbers given to fragmented bodies that we send */
+    bool output;     /* an EFFECT_OUTPUT is in the outbox of this step */
+    struct rv_stream out;
+    struct rv_assembly assembly;
+    struct ref *refs;
+    struct call *calls; /* parked */
+    uint32_t ahead;     /* items granted ahead to it, all queues */
+    struct rv_timer timer;
+    UT_hash_handle by_serial;
+    UT_hash_handle by_id;
+};
+
+struct mgr {
+    struct mgr_conf conf;
+    rv_ns now;
+    struct outbox *out; /* of the current step */
+    uint64_t last_session;
+    uint64_t last_object;
+    struct session *sessions;       /* by serial */
+    struct session *sessions_by_id; /* by id */
+    struct object *objects;         /* by id */
+    struct object *names;           /* by name */
+    struct principal **principals;  /* by id */
+    size_t principals_len;
+    struct rv_heap heap;
+    struct rv_buf scratch; /* arguments and results on their way out */
+    struct rv_buf items;   /* a list of items on its way out */
+    struct item *spare;    /* item nodes for reuse */
+    uint64_t commands, puts, gets, redelivered, refused;
+};
+
+/* ---- mgr.c, for the object kinds ---- */
+
+void mgr_say(struct mgr *mgr, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Answer a numbered call. text may be NULL: the error's own words. result may be empty. */
+void mgr_reply(struct mgr *mgr, struct session *s, uint64_t number, reeve_err error,
+               const char *text, struct rv_slice result, struct rv_body *const *bodies,
+               size_t bodies_len);
+
+/* Tell a session something it did not ask for. */
+void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object, struct rv_slice args,
+              struct rv_body *const *bodies, size_t bodies_len);
+
+/* Park a call in a list of its object until the deadline. NULL when the session has too many
+ * parked; it is answered then. */
+struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *msg, uint64_t number,
+                      struct object *object, struct call **list);
+
+/* Take a call out of all lists and free it. The caller answers it. */
+void mgr_unpark(struct mgr *mgr, struct call *call);
+
+const struct principal *mgr_principal(const struct mgr *mgr, uint32_t id);
+
+#endif

@@ -1,0 +1,161 @@
+/* main.c -- reeve-server from start to end, top to bottom. */
+
+#include "server/options.h"
+#include "server/shell.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { EXIT_OPERATOR = 100, EXIT_AGAIN = 111 };
+
+static _Noreturn void fatal(int code, const char *why)
+{
+    fprintf(stderr, "reeve-server: fatal: %s\n", why);
+    exit(code);
+}
+
+static uint32_t number(const char *text, uint32_t max, const char *word)
+{
+    uint32_t x = 0;
+    char why[256];
+
+    if (rv_conf_number(text, max, &x))
+        return x;
+    snprintf(why, sizeof why, "--%s must be a number up to %u, not %.100s", word, max, text);
+    fatal(EXIT_OPERATOR, why);
+}
+
+static int level_of(const char *text)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+
+    for (size_t i = 0; i < rv_countof(levels); i++)
+        if (strcmp(text, levels[i]) == 0)
+            return (int)i;
+    fatal(EXIT_OPERATOR, "--log-level must be error, warn, info or debug");
+}
+
+static bool all_local(const struct options *o)
+{
+    for (size_t i = 0; i < o->binds_len; i++)
+        if (strncmp(o->binds[i], "ipc://", 6) != 0)
+            return false;
+    return true;
+}
+
+/* The manager's own key: from the folder, or a throw-away one when only this host's users
+ * can reach it, who find it beside the socket. */
+static void own_key(struct rv_keyfile *key, const struct options *o)
+{
+    char path[512];
+    char why[1024];
+
+    snprintf(path, sizeof path, "%s/manager.key", o->keys);
+    if (all_local(o) && access(path, F_OK) != 0) {
+        rv_keys_generate(key);
+        return;
+    }
+    if (access(path, F_OK) != 0) {
+        snprintf(why, sizeof why, "cannot read %s: no such key; run: reeve keygen --dir %s manager",
+                 path, o->keys);
+        fatal(EXIT_OPERATOR, why);
+    }
+    if (rv_keys_read(key, path, true, why) != REEVE_OK)
+        fatal(EXIT_OPERATOR, why);
+}
+
+/* As many connections as the system lets us have. */
+static void raise_limits(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
+static void tell_ready(const struct rv_net *net, const struct options *o, const char *public_key)
+{
+    char line[512];
+    char print[20];
+
+    rv_keys_fingerprint(print, public_key);
+    for (size_t i = 0; i < o->binds_len; i++) {
+        snprintf(line, sizeof line, "server.ready endpoint=%s key=%s", rv_net_endpoint(net, i), print);
+        shell_line(NULL, RV_INFO, line);
+    }
+    if (o->ready_fd != NULL) {
+        int fd = (int)number(o->ready_fd, 1 << 20, "ready-fd");
+
+        for (size_t i = 0; i < o->binds_len; i++)
+            dprintf(fd, "%s\n", rv_net_endpoint(net, i));
+        close(fd);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    struct rv_keyfile key = {0};
+    struct principals principals = {0};
+    struct rv_net *net = NULL;
+    struct shell *shell = NULL;
+    struct shell_conf conf = {.lifeline_fd = -1};
+    char why[1024];
+    sigset_t set;
+    reeve_err err = REEVE_OK;
+
+    options_parse(&o, argc, argv);
+    conf.log_level = level_of(o.log_level);
+    if (o.lifeline_fd != NULL)
+        conf.lifeline_fd = (int)number(o.lifeline_fd, 1 << 20, "lifeline-fd");
+    raise_limits();
+
+    /* Signals are read from a descriptor; every thread that libzmq starts inherits the mask. */
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    own_key(&key, &o);
+    if (principals_read(&principals, o.keys, why) != REEVE_OK)
+        fatal(EXIT_OPERATOR, why);
+    err = rv_net_open(&net,
+                      &(struct rv_net_conf){
+                          .binds = o.binds,
+                          .binds_len = o.binds_len,
+                          .public_key = key.public_key,
+                          .secret_key = key.secret_key,
+                          .io_threads = number(o.io_threads, 16, "io-threads"),
+                          .ipc_same_uid = true,
+                          .ipc_principal = PRINCIPAL_LOCAL,
+                      },
+                      why);
+    if (err != REEVE_OK)
+        fatal(err == REEVE_EINVAL ? EXIT_OPERATOR : EXIT_AGAIN, why);
+    if (rv_net_selftest(net, why) != REEVE_OK)
+        fatal(EXIT_OPERATOR, why);
+
+    conf.net = net;
+    shell = shell_new(&conf);
+    shell_admit(shell, &principals);
+    tell_ready(net, &o, key.public_key);
+    rv_keys_wipe(&key);
+    shell_line(NULL, RV_INFO, "server.durable level=none why=\"no data directory: what it holds ends with it\"");
+    shell_run(shell);
+
+    shell_line(NULL, RV_INFO, "server.stop");
+    shell_free(&shell);
+    rv_net_close(&net);
+    principals_free(&principals);
+    rv_conf_free(&o.conf);
+    return 0;
+}

@@ -1,0 +1,39 @@
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+/* options.h -- what reeve-server can be told, once: flags, environment, file, --help. */
+
+#include "common/net/conf.h"
+
+/* OPTION(field, word, argument, fallback, what it does) */
+#define SERVER_OPTIONS(OPTION)                                                                     \
+    OPTION(bind, "bind", "ENDPOINT", NULL,                                                         \
+           "where to listen, repeatable: tcp://ADDRESS:PORT, ipc://PATH;\n"                        \
+           "                       default: this user's own socket")                              \
+    OPTION(keys, "keys", "DIR", NULL,                                                              \
+           "folder with manager.key and authorized.d/; default: /etc/reeve for\n"                  \
+           "                       root, else ~/.config/reeve; not needed for ipc alone")         \
+    OPTION(io_threads, "io-threads", "N", "1", "threads for encryption and sockets; default 1")    \
+    OPTION(log_level, "log-level", "LEVEL", "info", "error, warn, info or debug; default info")    \
+    OPTION(ready_fd, "ready-fd", "N", NULL, "write each bound endpoint to this descriptor")        \
+    OPTION(lifeline_fd, "lifeline-fd", "N", NULL, "end when this descriptor reads its end")        \
+    OPTION(config, "config", "FILE", NULL, "config file; default: see reeve.conf")
+
+enum { BINDS_MAX = 8 };
+
+struct options {
+#define OPTION_FIELD(field, word, argument, fallback, text) const char *field;
+    SERVER_OPTIONS(OPTION_FIELD)
+#undef OPTION_FIELD
+    const char *binds[BINDS_MAX];
+    size_t binds_len;
+    char default_bind[256];
+    char default_keys[256];
+    struct rv_conf conf;
+};
+
+/* Fill out from the command line and what stands behind it. Ends the process for --help,
+ * --version and mistakes (exit 100, with a sentence). */
+void options_parse(struct options *out, int argc, char **argv);
+
+#endif

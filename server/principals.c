@@ -1,0 +1,86 @@
+#include "server/principals.h"
+#include "server/core/rights.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WHY = 512 };
+
+static int is_public(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+
+    return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".pub") == 0;
+}
+
+static reeve_err check(const struct rv_keyfile *file, const char *path, char *why)
+{
+    static const char *const roles[] = {"client", "worker", "admin"};
+    bool known = false;
+
+    for (size_t i = 0; i < rv_countof(roles); i++)
+        known = known || strcmp(file->role, roles[i]) == 0;
+    if (!known) {
+        snprintf(why, WHY, "cannot admit %.200s: its role must be client, worker or admin", path);
+        return REEVE_EINVAL;
+    }
+    for (size_t i = 0; i < file->rights_len; i++)
+        if (!rights_valid(file->rights[i], strlen(file->rights[i]))) {
+            snprintf(why, WHY, "cannot admit %.200s: no such right: %.100s", path, file->rights[i]);
+            return REEVE_EINVAL;
+        }
+    return REEVE_OK;
+}
+
+static reeve_err read_one(struct principals *out, const char *folder, const char *name, char *why)
+{
+    struct rv_keyfile *file = &out->files[out->len];
+    char path[1024];
+    reeve_err err = REEVE_OK;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    err = rv_keys_read(file, path, false, why);
+    if (err != REEVE_OK)
+        return err;
+    if (file->role[0] == '\0')
+        snprintf(file->role, sizeof file->role, "client");
+    err = check(file, path, why);
+    if (err == REEVE_OK)
+        out->len++;
+    return err;
+}
+
+reeve_err principals_read(struct principals *out, const char *keys, char *why)
+{
+    char folder[768];
+    struct dirent **entries = NULL;
+    reeve_err err = REEVE_OK;
+    int len = 0;
+
+    *out = (struct principals){0};
+    snprintf(folder, sizeof folder, "%s/authorized.d", keys);
+    len = scandir(folder, &entries, is_public, alphasort);
+    if (len < 0 && errno != ENOENT) {
+        snprintf(why, WHY, "cannot read %.300s: %s", folder, strerror(errno));
+        return REEVE_ESYS;
+    }
+    if (len > 0)
+        out->files = rv_alloc((size_t)len * sizeof *out->files);
+    for (int i = 0; i < len; i++) {
+        if (err == REEVE_OK)
+            err = read_one(out, folder, entries[i]->d_name, why);
+        free(entries[i]);
+    }
+    free(entries);
+    if (err != REEVE_OK)
+        principals_free(out);
+    return err;
+}
+
+void principals_free(struct principals *p)
+{
+    free(p->files);
+    *p = (struct principals){0};
+}

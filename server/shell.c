@@ -1,0 +1,364 @@
+/* shell.c -- wait, make commands, log, and on commit step and transmit. All decisions are in
+ * core/, all sockets in common/net; this file only carries. */
+
+#include "server/shell.h"
+#include "server/core/gate.h"
+#include "server/core/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <uthash.h>
+
+enum {
+    ROUND_MAX = 256,           /* messages before time is looked at again */
+    PAUSE_MS = 2000,           /* awake so much too late: the process was stopped */
+    FAREWELL_MS = 200,         /* the last replies may leave before the sockets close */
+};
+
+/* A process of this host behind an ipc connection: when it is gone, so is its session. */
+struct watch {
+    uint64_t peer;
+    uint64_t session; /* known when the connection has gone before the process */
+    int fd;           /* pidfd */
+    UT_hash_handle hh;
+};
+
+struct shell {
+    struct gate *gate; /* volatile: peers, windows, batches */
+    struct mgr *mgr;   /* durable: steps on committed commands only */
+    struct rv_log *log;
+    struct rv_net *net;
+    struct outbox out;
+    struct watch *watches; /* by peer */
+    int watch_fd;          /* epoll of the pidfds */
+    int signal_fd;
+    int lifeline_fd;
+    int log_level;
+    rv_ns now;
+    bool stop;
+};
+
+void shell_line(void *arg, int level, const char *text)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    const struct shell *sh = arg;
+    struct timespec ts;
+    struct tm tm;
+    char stamp[32];
+
+    if (sh != NULL && level > sh->log_level)
+        return;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    gmtime_r(&ts.tv_sec, &tm);
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    fprintf(stderr, "%s.%03ldZ %-5s server %s\n", stamp, ts.tv_nsec / 1000000, levels[level], text);
+}
+
+/* The log calls this for each command, in order, once it is committed. */
+static void on_commit(void *arg, const struct command *cmd)
+{
+    struct shell *sh = arg;
+
+    mgr_step(sh->mgr, cmd, &sh->out);
+    gate_stepped(sh->gate, sh->now, cmd, &sh->out);
+    for (size_t i = 0; i < sh->out.len; i++)
+        sh->stop = sh->stop || sh->out.effects[i].type == EFFECT_STOP;
+    outbox_clear(&sh->out);
+}
+
+/* ---- processes of this host ---- */
+
+static void watch(struct shell *sh, const struct rv_net_message *msg)
+{
+    struct watch *w = NULL;
+    struct epoll_event event = {.events = EPOLLIN};
+
+    if (!msg->local || msg->pid == 0)
+        return;
+    HASH_FIND(hh, sh->watches, &msg->peer, sizeof msg->peer, w);
+    if (w != NULL)
+        return;
+    w = rv_alloc(sizeof *w);
+    w->peer = msg->peer;
+    /* Without a descriptor the session ends by the usual time instead of at once. */
+    w->fd = (int)syscall(SYS_pidfd_open, (pid_t)msg->pid, 0);
+    event.data.u64 = w->peer;
+    if (w->fd >= 0)
+        epoll_ctl(sh->watch_fd, EPOLL_CTL_ADD, w->fd, &event);
+    HASH_ADD(hh, sh->watches, peer, sizeof w->peer, w);
+}
+
+static void unwatch(struct shell *sh, struct watch *w)
+{
+    HASH_DEL(sh->watches, w);
+    if (w->fd >= 0)
+        close(w->fd);
+    free(w);
+}
+
+static bool process_gone(const struct watch *w)
+{
+    struct pollfd p = {.fd = w->fd, .events = POLLIN};
+
+    return w->fd >= 0 && poll(&p, 1, 0) == 1;
+}
+
+/* A process ended whose connection ended before it, or will in a moment. */
+static void processes(struct shell *sh)
+{
+    struct epoll_event events[64];
+    int len = epoll_wait(sh->watch_fd, events, 64, 0);
+
+    for (int i = 0; i < len; i++) {
+        struct watch *w = NULL;
+        struct command cmd = {
+            .type = COMMAND_END, .logged = true, .at = sh->now, .reason = REEVE_ELOST};
+
+        HASH_FIND(hh, sh->watches, &events[i].data.u64, sizeof(uint64_t), w);
+        if (w == NULL)
+            continue;
+        cmd.session = w->session != 0 ? w->session : gate_session(sh->gate, w->peer);
+        if (w->session == 0) {
+            /* The connection's own end comes too; forget the descriptor, keep the watch. */
+            epoll_ctl(sh->watch_fd, EPOLL_CTL_DEL, w->fd, NULL);
+        } else {
+            unwatch(sh, w);
+        }
+        if (cmd.session != 0)
+            rv_log_add(sh->log, &cmd);
+    }
+}
+
+static void lost(struct shell *sh, uint64_t peer)
+{
+    struct watch *w = NULL;
+    struct command cmd;
+    uint64_t session = gate_session(sh->gate, peer);
+    bool gone = false;
+
+    HASH_FIND(hh, sh->watches, &peer, sizeof peer, w);
+    if (w != NULL) {
+        gone = process_gone(w);
+        w->session = session;
+        if (gone || session == 0 || w->fd < 0)
+            unwatch(sh, w);
+    }
+    if (gate_lost(sh->gate, sh->now, peer, gone, &cmd))
+        rv_log_add(sh->log, &cmd);
+}
+
+/* ---- the loop ---- */
+
+static void hear(struct shell *sh, const struct rv_net_message *msg)
+{
+    struct gate_message in = {
+        .peer = msg->peer,
+        .principal = msg->principal,
+        .local = msg->local,
+        .control = msg->control,
+        .bodies = msg->bodies,
+        .bodies_len = msg->bodies_len,
+    };
+    struct command cmd;
+
+    watch(sh, msg);
+    if (gate_receive(sh->gate, sh->now, &in, &cmd))
+        rv_log_add(sh->log, &cmd);
+}
+
+static void transmit(struct shell *sh)
+{
+    static const enum gate_result results[] = {
+        [RV_NET_SENT] = GATE_SENT, [RV_NET_BUSY] = GATE_BUSY, [RV_NET_GONE] = GATE_GONE};
+    struct gate_frame frame;
+    uint64_t peer = 0;
+
+    while (gate_transmit(sh->gate, sh->now, &frame)) {
+        enum rv_net_result result =
+            rv_net_send(sh->net, frame.peer, frame.control, frame.bodies, frame.bodies_len);
+
+        gate_sent(sh->gate, sh->now, results[result]);
+    }
+    while (gate_cut(sh->gate, &peer))
+        rv_net_cut(sh->net, peer);
+}
+
+static rv_ns next_deadline(const struct shell *sh)
+{
+    rv_ns a = mgr_deadline(sh->mgr);
+    rv_ns b = gate_deadline(sh->gate);
+
+    return a < b ? a : b;
+}
+
+static void signals(struct shell *sh)
+{
+    struct signalfd_siginfo info;
+
+    while (read(sh->signal_fd, &info, sizeof info) == sizeof info)
+        sh->stop = true;
+}
+
+static void lifeline(struct shell *sh)
+{
+    char byte = 0;
+
+    struct pollfd p = {.fd = sh->lifeline_fd, .events = POLLIN};
+
+    if (sh->lifeline_fd >= 0 && poll(&p, 1, 0) == 1 && read(sh->lifeline_fd, &byte, 1) == 0)
+        sh->stop = true;
+}
+
+static void round_of(struct shell *sh, bool watched)
+{
+    struct rv_net_message msg;
+    struct command cmd;
+    uint64_t peer = 0;
+    int n = 0;
+
+    /* Messages first: after a stall, a beat that has arrived must count before the silence
+     * that it ends is judged. */
+    for (; n < ROUND_MAX && rv_net_receive(sh->net, &msg); n++)
+        hear(sh, &msg);
+    if (n < ROUND_MAX) {
+        while (rv_net_lost(sh->net, &peer))
+            lost(sh, peer);
+        if (watched)
+            processes(sh);
+        while (gate_expire(sh->gate, sh->now, &cmd))
+            rv_log_add(sh->log, &cmd);
+        if (mgr_deadline(sh->mgr) <= sh->now)
+            rv_log_add(sh->log, &(struct command){
+                                    .type = COMMAND_EXPIRE, .logged = true, .at = sh->now});
+    }
+    rv_log_flush(sh->log);   /* close the group, start its commit */
+    rv_log_process(sh->log); /* on_commit() for what has been committed */
+    transmit(sh);
+}
+
+void shell_run(struct shell *sh)
+{
+    int fds[4] = {sh->signal_fd, sh->watch_fd}; /* the first two bits of readable */
+    size_t fds_len = 2;
+    rv_ns until = 0;
+
+    if (rv_log_pollfd(sh->log) >= 0)
+        fds[fds_len++] = rv_log_pollfd(sh->log);
+    if (sh->lifeline_fd >= 0)
+        fds[fds_len++] = sh->lifeline_fd;
+    while (!sh->stop) {
+        rv_ns deadline = next_deadline(sh);
+        unsigned readable = rv_net_wait(sh->net, fds, fds_len, deadline);
+
+        sh->now = rv_clock_now(); /* read once: a round happens at one time */
+        if (deadline != RV_NEVER && sh->now - deadline > PAUSE_MS * RV_MS)
+            gate_forgive(sh->gate, sh->now - deadline);
+        round_of(sh, (readable & 2) != 0);
+        if (readable & 1)
+            signals(sh);
+        if (readable >> 2 != 0)
+            lifeline(sh);
+    }
+    until = rv_clock_now() + FAREWELL_MS * RV_MS;
+    while (next_deadline(sh) != RV_NEVER && sh->now < until) {
+        rv_net_wait(sh->net, NULL, 0, sh->now + 20 * RV_MS);
+        sh->now = rv_clock_now();
+        round_of(sh, true);
+    }
+}
+
+/* ---- life ---- */
+
+static void add_principal(struct shell *sh, uint32_t id, const char *name, const char *role,
+                          const char *rights)
+{
+    struct rv_buf row = {0};
+
+    rv_principal_row_encode(&row, &(struct rv_principal_row){.id = id,
+                                                             .name = rv_slice_str(name),
+                                                             .role = rv_slice_str(role),
+                                                             .rights = rv_slice_str(rights)});
+    rv_log_add(sh->log, &(struct command){.type = COMMAND_PRINCIPAL,
+                                          .logged = true,
+                                          .at = sh->now,
+                                          .bytes = rv_buf_slice(&row)});
+    rv_buf_free(&row);
+}
+
+void shell_admit(struct shell *sh, const struct principals *principals)
+{
+    struct rv_net_key *keys = rv_alloc((principals->len + 1) * sizeof *keys);
+
+    add_principal(sh, PRINCIPAL_LOCAL, "local", "admin", "");
+    for (size_t i = 0; i < principals->len; i++) {
+        const struct rv_keyfile *file = &principals->files[i];
+        uint32_t id = PRINCIPAL_FIRST + (uint32_t)i;
+        char rights[RV_KEYS_RIGHTS * 129] = "";
+
+        for (size_t r = 0; r < file->rights_len; r++) {
+            strcat(rights, r > 0 ? " " : "");
+            strcat(rights, file->rights[r]);
+        }
+        keys[i].principal = id;
+        rv_assert(rv_keys_decode(keys[i].key, file->public_key));
+        add_principal(sh, id, file->name, file->role, rights);
+    }
+    rv_net_admit(sh->net, keys, principals->len);
+    free(keys);
+    rv_log_flush(sh->log);
+    rv_log_process(sh->log);
+}
+
+struct shell *shell_new(const struct shell_conf *conf)
+{
+    struct shell *sh = rv_alloc(sizeof *sh);
+    struct rv_log_callbacks callbacks = {.committed = on_commit, .arg = sh};
+    struct mgr_conf mgr = {.term = 1,
+                           .server = "reeve-server " REEVE_VERSION,
+                           .durable = "none",
+                           .sink = {shell_line, sh}};
+    sigset_t set;
+
+    sh->net = conf->net;
+    sh->lifeline_fd = conf->lifeline_fd;
+    sh->log_level = conf->log_level;
+    sh->now = rv_clock_now();
+    mgr.started_at = sh->now;
+    rv_random_bytes(&mgr.store, sizeof mgr.store);
+    sh->mgr = mgr_new(&mgr);
+    sh->gate = gate_new(sh->mgr, &mgr.sink);
+    sh->log = rv_log_mem_open(&callbacks);
+    sh->watch_fd = epoll_create1(EPOLL_CLOEXEC);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sh->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    rv_assert(sh->watch_fd >= 0 && sh->signal_fd >= 0);
+    return sh;
+}
+
+void shell_free(struct shell **shell)
+{
+    struct shell *sh = *shell;
+
+    if (sh == NULL)
+        return;
+    while (sh->watches != NULL)
+        unwatch(sh, sh->watches);
+    rv_log_close(&sh->log);
+    gate_free(&sh->gate);
+    mgr_free(&sh->mgr);
+    outbox_free(&sh->out);
+    close(sh->watch_fd);
+    close(sh->signal_fd);
+    free(sh);
+    *shell = NULL;
+}

@@ -1,0 +1,31 @@
+#ifndef SHELL_H
+#define SHELL_H
+
+/*
+ * shell.h -- the loop of the manager: wait, make commands, log, and on commit step and transmit.
+ */
+
+#include "common/net/net.h"
+#include "server/principals.h"
+
+struct shell;
+
+struct shell_conf {
+    struct rv_net *net; /* borrowed */
+    int lifeline_fd;    /* -1: none */
+    int log_level;
+};
+
+struct shell *shell_new(const struct shell_conf *conf);
+void shell_free(struct shell **shell);
+
+/* Whom to admit from now on, with which rights. */
+void shell_admit(struct shell *shell, const struct principals *principals);
+
+/* Serve until a signal, the lifeline or an administrator says stop. */
+void shell_run(struct shell *shell);
+
+/* A line `TIME level server TEXT` on stderr. */
+void shell_line(void *shell, int level, const char *text);
+
+#endif

@@ -1,0 +1,364 @@
+#!/usr/bin/python3
+"""A client in another language, written from docs/PROTOCOL.md, and the real manager."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+try:
+    import msgpack  # noqa: F401
+    import zmq
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+
+import witness  # noqa: E402
+
+# ---- the programs; if their command lines change, it is here ----
+
+
+def keygen(folder, name):
+    subprocess.run([os.path.join(BUILD, "reeve"), "keygen", "--dir", folder, name], check=True,
+                   stdout=subprocess.DEVNULL, timeout=30)
+
+
+def start_manager(folder, log):
+    """The manager on a free port; itself and its endpoint."""
+    reading, writing = os.pipe()
+    manager = subprocess.Popen([os.path.join(BUILD, "reeve-server"), "--bind",
+                                "tcp://127.0.0.1:0", "--keys", folder, "--ready-fd", str(writing)],
+                               stdin=subprocess.DEVNULL, stderr=log, pass_fds=[writing])
+    os.close(writing)
+    with os.fdopen(reading) as ready:
+        endpoint = ready.readline().split(",")[0].strip()
+    if not endpoint:
+        raise RuntimeError("the manager has not started")
+    return manager, endpoint
+
+
+def key_file(path):
+    """The words of a key file."""
+    words = {}
+    with open(path, encoding="ascii") as file:
+        for line in file:
+            word, equals, value = line.partition("=")
+            if equals and not word.strip().startswith("#"):
+                words.setdefault(word.strip(), value.strip())
+    return words
+
+
+# ---- what every test has ----
+
+
+class World:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="reeve-witness.")
+        self.manager = None
+        self.log = open(os.path.join(self.folder, "manager.log"), "w+b")
+        keys, own = os.path.join(self.folder, "manager"), os.path.join(self.folder, "keys")
+        keygen(keys, "manager")
+        self.server_key = key_file(os.path.join(keys, "manager.key"))["public"].encode()
+        self.keys = {}
+        for name in ("alice", "bob"):
+            keygen(own, name)
+            words = key_file(os.path.join(own, name + ".key"))
+            self.keys[name] = words["public"].encode(), words["secret"].encode()
+            shutil.copy(os.path.join(own, name + ".pub"),
+                        os.path.join(keys, "authorized.d", name + ".pub"))
+        self.manager, self.endpoint = start_manager(keys, self.log)
+
+    def session(self, name="alice", **options):
+        return witness.Session(self.endpoint, self.server_key, *self.keys[name], **options)
+
+    def socket(self, name="alice"):
+        """A connection without a hello."""
+        s = zmq.Context.instance().socket(zmq.DEALER)
+        s.linger = 0
+        s.curve_serverkey = self.server_key
+        s.curve_publickey, s.curve_secretkey = self.keys[name]
+        s.connect(self.endpoint)
+        return s
+
+    def close(self):
+        if self.manager is not None:
+            self.manager.send_signal(signal.SIGTERM)
+            try:
+                self.manager.wait(10)
+            except subprocess.TimeoutExpired:
+                self.manager.kill()
+                self.manager.wait()
+        self.log.close()
+        shutil.rmtree(self.folder)
+
+
+def expect(kind, error, action):
+    try:
+        action()
+    except kind as failure:
+        if error is not None:
+            assert failure.error == error, failure
+        return
+    raise AssertionError(f"{kind.__name__} {error} did not come")
+
+
+def refusal(socket):
+    """The error of the refuse message that comes next on a bare connection."""
+    assert socket.poll(3000), "no refusal came"
+    r = witness.Reader(socket.recv_multipart()[0])
+    assert r.take(2) == bytes([0x52, witness.MAJOR])
+    r.take(18)
+    m = witness.Reader(r.blob())
+    assert m.u8() == witness.REFUSE
+    return m.u32()
+
+
+# ---- the tests ----
+
+
+def test_bytes_are_those_of_the_page(_):
+    """What this client sends is what PROTOCOL.md shows."""
+    with open(os.path.join(ROOT, "docs", "PROTOCOL.md"), encoding="utf-8") as file:
+        page = file.read().split("<!-- examples -->")[1].split("<!-- /examples -->")[0]
+    shown = {}
+    for title, block in re.findall(r"^\*\*(.*?)\.\*\*.*?\n\n((?:    .*\n?)+)", page, re.M):
+        lines = [re.match(r"    ((?:[0-9a-f]{2} ?)*)", line).group(1) for line in block.splitlines()]
+        shown[title.split(",")[0]] = bytes.fromhex("".join(lines))
+    session = bytes.fromhex("5e55100100000000000000000000002a")
+    host = bytes.fromhex("40570000000000000000000000000009")
+    item = bytes.fromhex("00000003a26869")
+    made = {
+        "C: hello": witness.header(0, 0) + witness.hello(session, 1, False, bytes(16), 0, 5000, host,
+                                                         4242, "node7", "resize"),
+        "C: open the joinable queue `jobs`":
+            witness.header(1, 0) + witness.call(1, 0, 5000, witness.open_args("jobs", joinable=True)),
+        "C: put one item": witness.header(2, 1) + witness.call(32, 1, witness.FOREVER,
+                                                               witness.items_field([item])),
+        "C: get one item":
+            witness.header(3, 2) + witness.call(33, 1, 1000, bytes.fromhex("00000001" + "00" * 12)),
+    }
+    for title, data in made.items():
+        assert shown[title] == data, title
+
+
+def test_put_and_get(world):
+    with world.session() as s:
+        q = s.open("simple")
+        assert q.put("hi") == 1
+        assert q.put({"a": [1, 2.5, None]}, b"bytes", -7) == 3
+        assert q.size() == 4
+        assert q.get(1000).value == "hi"
+        assert [item.value for item in q.get_many(10)] == [{"a": [1, 2.5, None]}, b"bytes", -7]
+        expect(witness.Failed, witness.EEMPTY, lambda: q.get(0))
+        expect(witness.Failed, witness.EEMPTY, lambda: q.get(30))
+        s.ping()
+        s.beat()
+        s.remove("simple")
+
+
+def test_items_of_every_size(world):
+    with world.session() as s:
+        q = s.open("")
+        values = [b"x" * size for size in (0, 65000, 65533, 65534, 70000, 262139, 262140, 300000, 1 << 20)]
+        for value in values:
+            q.put(value)
+        q.put(*values)
+        assert q.size() == 2 * len(values)
+        for value in values + values:
+            assert q.get(1000).value == value
+
+
+def test_a_get_waits_for_a_put(world):
+    with world.session("alice") as alice, world.session("bob") as bob:
+        q, other = alice.open("meet"), bob.open("meet")
+        number = q.cast_get()
+        alice.ping()
+        other.put("there")
+        assert q.finish_get(number)[0].value == "there"
+
+
+def test_a_bounded_queue_is_full(world):
+    with world.session() as s:
+        q = s.open("", maxsize=2)
+        assert q.put(1, 2) == 2
+        expect(witness.Failed, witness.EFULL, lambda: q.put(3, timeout_ms=0))
+        number = q.cast_put(3, 4)
+        s.ping()
+        assert [q.get().value for _ in range(4)] == [1, 2, 3, 4]
+        s.result(number)
+
+
+def test_priorities(world):
+    with world.session() as s:
+        q = s.open("", order=2)
+        for priority in (5, -3, 9, 1):
+            q.put(priority, priority=priority)
+        assert [q.get().value for _ in range(4)] == [-3, 1, 5, 9]
+
+
+def test_join_waits_for_task_done(world):
+    with world.session() as s:
+        q = s.open("", joinable=True)
+        q.put(1, 2)
+        items = q.get_many(2)
+        number = s.cast(witness.JOIN, q.obj, b"", witness.FOREVER)
+        q.task_done(items[1])
+        s.ping()
+        assert number not in s.replies
+        q.task_done(items[0])
+        s.result(number)
+        expect(witness.Failed, witness.ETIME, lambda: (q.put(3), q.join(20)))
+
+
+def test_shutdown_drains(world):
+    with world.session() as s:
+        q = s.open("")
+        q.put(1, 2)
+        q.shutdown()
+        expect(witness.Failed, witness.ESHUTDOWN, lambda: q.put(3))
+        assert [q.get().value, q.get().value] == [1, 2]
+        expect(witness.Failed, witness.ESHUTDOWN, q.get)
+
+
+def test_nothing_is_doubled_by_cut_connections(world):
+    with world.session() as s:
+        got, total = witness.cut_all_the_time(s)
+        assert s.resumed > 30
+        assert len(got) == total
+        assert [i.value for i in got if isinstance(i.value, int)] == list(range(300))
+        assert [i.delivery for i in got] == list(range(1, total + 1))
+        assert all(i.deliveries == 0 for i in got)
+
+
+def test_a_large_item_survives_a_cut(world):
+    with world.session() as s:
+        q = s.open("")
+        value = os.urandom(3 << 20)
+        number = q.cast_put(value)
+        s.resume()
+        s.result(number)
+        number = q.cast_get(1, 5000)
+        s.resume()
+        assert q.finish_get(number)[0].value == value
+
+
+def test_what_was_not_taken_comes_back(world):
+    first = world.session("bob")
+    q = first.open("return", joinable=True)
+    q.put("one", "two", "three")
+    assert [i.value for i in q.finish_get(q.cast_get(2), take=False)] == ["one", "two"]
+    first.goodbye()
+    with world.session() as s:
+        q = s.open("return", joinable=True)
+        items = q.get_many(5)
+        assert [(i.value, i.deliveries) for i in items] == [("one", 1), ("two", 1), ("three", 0)]
+
+
+def test_an_older_attempt_is_sent_away(world):
+    with world.session() as s:
+        old, attempt = s.socket, s.attempt
+        s.socket = None
+        s.connect()
+        assert s.attempt == attempt + 1
+        assert refusal(old) != 0
+        s.ping()
+        old.close()
+
+
+def test_an_unknown_key_is_not_answered(world):
+    keys = zmq.curve_keypair()
+    expect(witness.Silent, None,
+           lambda: witness.Session(world.endpoint, world.server_key, *keys, patience_s=2))
+
+
+def test_a_wrong_server_key_is_not_answered(world):
+    wrong, _ = zmq.curve_keypair()
+    expect(witness.Silent, None,
+           lambda: witness.Session(world.endpoint, wrong, *world.keys["alice"], patience_s=2))
+
+
+def test_another_version_is_told_so(world):
+    s = world.socket()
+    s.send(witness.header(0, 0, major=2) + b"whatever version 2 says")
+    assert refusal(s) == witness.EVERSION
+    s.close()
+    s = world.socket()
+    newer = bytearray(witness.header(0, 0) + witness.hello(os.urandom(16), 1, False, bytes(16), 0))
+    newer[20 + 5 + 1] = 2  # major, in the hello itself
+    s.send(bytes(newer))
+    assert refusal(s) == witness.EVERSION
+    s.close()
+
+
+def test_garbage_is_refused(world):
+    for garbage in (b"", b"garbage", bytes(20), witness.header(0, 0) + b"\0\0\0\1\xff",
+                    witness.header(1, 0), witness.header(0, 0, bodies=1),
+                    witness.header(0, 0) + witness.message(witness.WELCOME, b"")):
+        s = world.session()
+        s.socket.send(garbage)
+        expect(witness.Refused, witness.EPROTO, lambda: s.wait(lambda: False))
+        s.resume()  # the session is not to blame
+        s.ping()
+        s.goodbye()
+
+
+def test_a_hello_that_lies_is_refused(world):
+    def say(**fields):
+        values = {"session": os.urandom(16), "attempt": 1, "established": False, "store": bytes(16),
+                  "received": 0, **fields}
+        s = world.socket()
+        s.send(witness.header(0, 0) + witness.hello(*values.values()))
+        error = refusal(s)
+        s.close()
+        return error
+
+    assert say(session=bytes(16)) != 0
+    assert say(established=True) != 0
+    assert say(received=3) == witness.EPROTO
+    with world.session() as s:  # and nobody has noticed
+        s.ping()
+
+
+def main():
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
+    wanted = sys.argv[1:]
+    failed = 0
+    world = World()
+    try:
+        for name, test in tests:
+            if wanted and name not in wanted:
+                continue
+            started = time.monotonic()
+            try:
+                test(world)
+                print(f"ok   {name} ({time.monotonic() - started:.1f} s)", flush=True)
+            except Exception:  # noqa: BLE001
+                failed += 1
+                print(f"FAIL {name}", flush=True)
+                traceback.print_exc()
+            if world.manager.poll() is not None:
+                print(f"FAIL the manager has ended, exit code {world.manager.returncode}")
+                failed += 1
+                break
+        if failed:
+            world.log.seek(0)
+            print(world.log.read().decode(errors="replace")[-3000:])
+    finally:
+        world.close()
+        zmq.Context.instance().destroy(linger=0)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

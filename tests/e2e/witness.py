@@ -1,0 +1,550 @@
+#!/usr/bin/python3
+"""A small client of reeve, written from docs/PROTOCOL.md alone.
+
+It shows that the page is enough, and that the manager does what the page says. It is not fast, has
+nothing granted ahead, and waits for one thing at a time:
+
+    with Session("tcp://127.0.0.1:7300", server_key, public, secret) as session:
+        jobs = session.open("jobs")
+        jobs.put("hello")
+        print(jobs.get(timeout_ms=1000).value)
+
+As a program: witness.py ENDPOINT SERVER_KEY PUBLIC SECRET, keys in Z85. It puts items, cuts its own
+connection all the time, and counts what comes back.
+"""
+
+import collections
+import os
+import socket
+import struct
+import sys
+import time
+
+import msgpack
+import zmq
+
+MAJOR, MINOR = 1, 0
+FOREVER = 0xFFFFFFFF
+INLINE_BYTES, BODY_BYTES, BODIES, BATCH_BYTES = 65536, 262144, 16, 262144
+PATIENCE_S = 10
+
+HELLO, WELCOME, REFUSE, BEAT, READ, ANSWER = 1, 2, 3, 4, 5, 6
+CALL, CANCEL, FRAGMENT, GOODBYE, REPLY, PUSH = 16, 17, 18, 19, 32, 33
+NUMBERED = {CALL, CANCEL, FRAGMENT, GOODBYE, REPLY, PUSH}
+
+OPEN, CLOSE, REMOVE, PING = 1, 2, 3, 7
+PUT, GET, TAKE, RETURN, TASK_DONE, JOIN, SHUTDOWN, SIZE = 32, 33, 34, 35, 36, 37, 38, 39
+GRANT, RECALL = 48, 49
+
+EPROTO, ETIME, EFULL, EEMPTY, ESHUTDOWN, EVERSION = 3, 6, 14, 15, 16, 20
+
+
+class Failed(Exception):
+    """The manager answered with an error."""
+
+    def __init__(self, error, text):
+        super().__init__(f"error {error}: {text}")
+        self.error = error
+
+
+class Refused(Failed):
+    """The manager ended the connection and said why."""
+
+
+class Silent(Exception):
+    """No answer in time."""
+
+
+# ---- fields ----
+
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, size):
+        piece = self.data[self.at : self.at + size]
+        if len(piece) < size:
+            raise ValueError("the message is too short")
+        self.at += size
+        return piece
+
+    def number(self, size):
+        return int.from_bytes(self.take(size), "big")
+
+    def u8(self):
+        return self.number(1)
+
+    def u16(self):
+        return self.number(2)
+
+    def u32(self):
+        return self.number(4)
+
+    def u64(self):
+        return self.number(8)
+
+    def id(self):
+        return self.take(16)
+
+    def blob(self):
+        return self.take(self.u32())
+
+    def str(self):
+        return self.blob().decode()
+
+    def left(self):
+        return len(self.data) - self.at
+
+    def end(self):
+        if self.left():
+            raise ValueError("the message is too long")
+
+
+def blob(data):
+    return struct.pack(">I", len(data)) + data
+
+
+def text(words):
+    return blob(words.encode())
+
+
+def message(kind, fields):
+    return blob(bytes([kind]) + fields)
+
+
+def header(first, ack, bodies=0, major=MAJOR):
+    return struct.pack(">BBBBQQ", 0x52, major, bodies, 0, first, ack)
+
+
+def hello(session, attempt, established, store, received, resume_ms=0, host=bytes(16), pid=0,
+          host_name="", program="witness"):
+    return message(HELLO, struct.pack(">HH", MAJOR, MINOR) + session +
+                   struct.pack(">IB", attempt, established) + store +
+                   struct.pack(">QI", received, resume_ms) + host + struct.pack(">I", pid) +
+                   text(host_name) + text(program))
+
+
+def call(op, obj, timeout_ms, args):
+    return message(CALL, struct.pack(">HQI", op, obj, timeout_ms) + blob(args))
+
+
+def open_args(name, create=1, order=0, joinable=False, maxsize=0, ttl_ms=0):
+    return text(name) + struct.pack(">BBBBII", create, 1, order, joinable, maxsize, ttl_ms)
+
+
+def items_field(encoded):
+    return struct.pack(">I", len(encoded)) + blob(b"".join(encoded))
+
+
+Item = collections.namedtuple("Item", "value delivery deliveries priority")
+
+# ---- a session ----
+
+
+class Session:
+    def __init__(self, endpoint, server_key, public, secret, resume_ms=0, patience_s=PATIENCE_S,
+                 program="witness"):
+        self.endpoint, self.server_key, self.keys = endpoint, server_key, (public, secret)
+        self.patience_s, self.resume_ms, self.program = patience_s, resume_ms, program
+        self.id, self.store = os.urandom(16), bytes(16)
+        self.attempt, self.established = 0, False
+        self.next = 1  # number of our next message
+        self.kept = []  # (number, message, bodies) that the manager has not acknowledged
+        self.sent = 0  # the last number sent on this connection
+        self.received = 0  # the last number of the manager that has arrived
+        self.replies, self.answers = {}, {}
+        self.fragments = {}  # bodies of the manager, by number
+        self.queues = {}
+        self.bodies = 0  # numbers given to our fragmented bodies
+        self.reads = 0
+        self.socket = None
+        self.resumed = 0
+        self.connect()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.goodbye()
+        self.cut()
+
+    # -- connections --
+
+    def dial(self):
+        """A DEALER of its own for each attempt."""
+        self.attempt += 1
+        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.reconnect_ivl = -1
+        self.socket.curve_serverkey = self.server_key
+        self.socket.curve_publickey, self.socket.curve_secretkey = self.keys
+        self.socket.connect(self.endpoint)
+
+    def cut(self):
+        """Lose the connection, and all that is on its way."""
+        if self.socket is not None:
+            self.socket.close()
+        self.socket = None
+
+    def connect(self):
+        self.dial()
+        self.socket.send(header(0, self.received) +
+                         hello(self.id, self.attempt, self.established, self.store, self.received,
+                               self.resume_ms, pid=os.getpid(), host_name=socket.gethostname(),
+                               program=self.program))
+        self.welcomed = False
+        self.wait(lambda: self.welcomed)
+
+    def resume(self):
+        """Cut the connection and continue the session on another."""
+        self.cut()
+        self.resumed += 1
+        self.connect()
+
+    def on_welcome(self, r):
+        major, minor, store = r.u16(), r.u16(), r.id()
+        r.u64()  # term
+        received = r.u64()
+        r.u32(), r.u64(), r.str()
+        r.end()
+        assert major == MAJOR and minor >= 0
+        assert not self.established or store == self.store
+        self.store, self.established, self.welcomed = store, True, True
+        self.forget(received)
+        self.sent = received
+        self.send_kept()
+
+    # -- streams --
+
+    def forget(self, ack):
+        self.kept = [entry for entry in self.kept if entry[0] > ack]
+
+    def keep(self, encoded, bodies=()):
+        number = self.next
+        self.next += 1
+        self.kept.append((number, encoded, list(bodies)))
+        return number
+
+    def send_kept(self):
+        """Send what was not sent on this connection, in frames that are not too large."""
+        todo = [entry for entry in self.kept if entry[0] > self.sent]
+        while todo:
+            frame, bodies, first = b"", [], todo[0][0]
+            while todo:
+                number, encoded, with_bodies = todo[0]
+                if frame and (len(frame) + len(encoded) > BATCH_BYTES or
+                              len(bodies) + len(with_bodies) > BODIES):
+                    break
+                frame, bodies = frame + encoded, bodies + with_bodies
+                self.sent = number
+                todo.pop(0)
+            self.send(first, frame, bodies)
+
+    def send(self, first, frame, bodies=()):
+        control = header(first, self.received, len(bodies)) + frame
+        self.socket.send_multipart([control, *bodies])
+
+    def wait(self, done, seconds=None):
+        """Hear the manager until done() is true. A connection that ends is not resumed here."""
+        deadline = time.monotonic() + (self.patience_s if seconds is None else seconds)
+        while not done():
+            left = deadline - time.monotonic()
+            if left <= 0 or not self.socket.poll(int(left * 1000) + 1):
+                raise Silent(f"no answer from {self.endpoint}")
+            self.hear(self.socket.recv_multipart())
+
+    def hear(self, frames):
+        control, bodies = frames[0], frames[1:]
+        magic, major, count, zero, first, ack = struct.unpack(">BBBBQQ", control[:20])
+        assert (magic, major, zero) == (0x52, MAJOR, 0) and count == len(bodies) <= BODIES
+        self.forget(ack)
+        r, number = Reader(control[20:]), first
+        before = self.received
+        while r.left():
+            m = Reader(r.blob())
+            kind = m.u8()
+            if kind not in NUMBERED:
+                self.on_unnumbered(kind, m)
+                continue
+            assert first > 0 and number <= self.received + 1, "the manager leaves a gap"
+            new = number > self.received
+            self.received = max(self.received, number)
+            number += 1
+            self.on_numbered(kind, m, bodies, new)
+        assert not bodies, "body frames that nothing uses"
+        if self.received > before and self.socket is not None:
+            self.send(0, b"")
+
+    def on_unnumbered(self, kind, m):
+        if kind == WELCOME:
+            self.on_welcome(m)
+        elif kind == REFUSE:
+            error, words = m.u32(), m.str()
+            m.end()
+            raise Refused(error, words)
+        elif kind == ANSWER:
+            number, error, words, result = m.u64(), m.u32(), m.str(), m.blob()
+            self.answers[number] = (error, words, result)
+            m.end()
+        elif kind == BEAT:
+            assert m.u64() <= self.received, "the manager sent more than has arrived"
+            m.end()
+        else:
+            raise ValueError(f"message {kind} from the manager")
+
+    def on_numbered(self, kind, m, bodies, new):
+        if kind == REPLY:
+            number, error, words, result = m.u64(), m.u32(), m.str(), m.blob()
+            m.end()
+            items = self.items_of(number, error, result, bodies)
+            if new:
+                self.replies[number] = (error, words, result, items)
+        elif kind == PUSH:
+            op, obj, args = m.u16(), m.u64(), m.blob()
+            m.end()
+            self.on_push(op, obj, Reader(args), bodies, new)
+        elif kind == FRAGMENT:
+            number, offset, total = m.u64(), m.u32(), m.u32()
+            m.end()
+            piece = bodies.pop(0)
+            if new:
+                whole = self.fragments.setdefault(number, bytearray())
+                assert len(whole) == offset and offset + len(piece) <= total
+                whole += piece
+        else:
+            raise ValueError(f"message {kind} from the manager")
+
+    def items_of(self, number, error, result, bodies):
+        """The items in the reply to a get."""
+        if error != 0 or number not in self.gets():
+            return None
+        r = Reader(result)
+        first = r.u64()
+        items = self.read_items(r, first, bodies)
+        r.end()
+        return items
+
+    def gets(self):
+        return {number for queue in self.queues.values() for number in queue.asked}
+
+    def read_items(self, r, first, bodies):
+        count, items = r.u32(), Reader(r.blob())
+        got = []
+        for i in range(count):
+            head, priority, deliveries = items.u32(), 0, 0
+            if head >> 31:
+                priority = struct.unpack(">q", items.take(8))[0]
+                deliveries = items.u32()
+            place, size = head >> 28 & 7, head & 0xFFFFFFF
+            if place == 0:
+                data = items.take(size)
+            elif place == 1:
+                data = bodies.pop(0)
+            else:
+                data = bytes(self.fragments.pop(items.u64(), b""))
+            assert len(data) == size or place == 2
+            got.append((data, first + i, deliveries, priority))
+        items.end()
+        return got
+
+    def on_push(self, op, obj, r, bodies, new):
+        queue = self.queues.get(obj)
+        if op == GRANT:
+            items = self.read_items(r, r.u64(), bodies)
+            if new and queue is not None:
+                queue.seen = max([queue.seen] + [item[1] for item in items])
+        elif op == RECALL:
+            # Nothing is ever kept ahead here.
+            recall = r.u64()
+            if new and queue is not None:
+                self.cast(RETURN, obj, struct.pack(">QQQ", recall, queue.taken, queue.seen))
+        else:
+            raise ValueError(f"push {op} from the manager")
+
+    # -- calls and reads --
+
+    def cast(self, op, obj, args, timeout_ms=0, bodies=()):
+        """Send a call; its number."""
+        number = self.keep(call(op, obj, timeout_ms, args), bodies)
+        if self.socket is not None:
+            self.send_kept()
+        return number
+
+    def result(self, number, seconds=None):
+        """The reply of a call: result and items."""
+        self.wait(lambda: number in self.replies, seconds)
+        error, words, result, items = self.replies.pop(number)
+        if error:
+            raise Failed(error, words)
+        return result, items
+
+    def ask(self, op, obj, args=b""):
+        """A read, with its result."""
+        self.reads += 1
+        number = self.reads
+        self.send(0, message(READ, struct.pack(">QHQ", number, op, obj) + blob(args)))
+        self.wait(lambda: number in self.answers)
+        error, words, result = self.answers.pop(number)
+        if error:
+            raise Failed(error, words)
+        return Reader(result)
+
+    def ping(self):
+        self.ask(PING, 0).end()
+
+    def beat(self):
+        self.send(0, message(BEAT, struct.pack(">Q", self.sent)))
+
+    def open(self, name, **options):
+        number = self.cast(OPEN, 0, open_args(name, **options))
+        result, _ = self.result(number)
+        obj = Reader(result).u64()
+        queue = self.queues.setdefault(obj, Queue(self, obj))
+        return queue
+
+    def remove(self, name):
+        self.result(self.cast(REMOVE, 0, text(name)))
+
+    def goodbye(self):
+        """End the session; the manager says that it has ended."""
+        self.keep(message(GOODBYE, b""))
+        self.send_kept()
+        try:
+            self.wait(lambda: False)
+        except Refused as refused:
+            if refused.error != 0:
+                raise
+        self.cut()
+        self.kept = []
+
+
+class Queue:
+    def __init__(self, session, obj):
+        self.session, self.obj = session, obj
+        self.asked = set()  # gets without a reply
+        self.seen = self.taken = 0
+
+    def encode(self, value, priority):
+        """An item in the place that its length has; its bytes elsewhere, if they are."""
+        data = msgpack.packb(value)
+        extra = struct.pack(">qI", priority, 0) if priority else b""
+        place = 0 if len(data) <= INLINE_BYTES else 1 if len(data) <= BODY_BYTES else 2
+        head = struct.pack(">I", (1 << 31 if extra else 0) | place << 28 | len(data)) + extra
+        if place == 0:
+            return head + data, []
+        if place == 1:
+            return head, [data]
+        self.session.bodies += 1
+        number = self.session.bodies
+        for at in range(0, len(data), BODY_BYTES):
+            fields = struct.pack(">QII", number, at, len(data))
+            self.session.keep(message(FRAGMENT, fields), [data[at : at + BODY_BYTES]])
+        return head + struct.pack(">Q", number), []
+
+    def cast_put(self, *values, timeout_ms=FOREVER, priority=0):
+        encoded, bodies = [], []
+        for value in values:
+            head, body = self.encode(value, priority)
+            encoded.append(head)
+            bodies += body
+        return self.session.cast(PUT, self.obj, items_field(encoded), timeout_ms, bodies)
+
+    def put(self, *values, timeout_ms=FOREVER, priority=0):
+        """How many were accepted."""
+        result, _ = self.session.result(
+            self.cast_put(*values, timeout_ms=timeout_ms, priority=priority))
+        return Reader(result).u32()
+
+    def cast_get(self, most=1, timeout_ms=FOREVER):
+        number = self.session.cast(GET, self.obj, struct.pack(">IQI", most, self.seen, 0), timeout_ms)
+        self.asked.add(number)
+        return number
+
+    def finish_get(self, number, take=True, seconds=None):
+        try:
+            _, items = self.session.result(number, seconds)
+        except Failed:
+            self.asked.discard(number)
+            raise
+        self.asked.discard(number)
+        if items:
+            self.seen = max(self.seen, items[-1][1])
+        if take and items:
+            self.take(items[-1][1])
+        return [Item(msgpack.unpackb(data), *rest) for data, *rest in items]
+
+    def get_many(self, most, timeout_ms=FOREVER):
+        return self.finish_get(self.cast_get(most, timeout_ms))
+
+    def get(self, timeout_ms=FOREVER):
+        return self.get_many(1, timeout_ms)[0]
+
+    def take(self, delivery):
+        self.taken = max(self.taken, delivery)
+        self.session.cast(TAKE, self.obj, struct.pack(">QI", self.taken, 0))
+
+    def task_done(self, item):
+        self.session.cast(TASK_DONE, self.obj, struct.pack(">Q", item.delivery))
+
+    def join(self, timeout_ms=FOREVER):
+        self.session.result(self.session.cast(JOIN, self.obj, b"", timeout_ms))
+
+    def shutdown(self, immediate=False, timeout_ms=FOREVER):
+        self.session.result(self.session.cast(SHUTDOWN, self.obj, bytes([immediate]), timeout_ms))
+
+    def size(self):
+        r = self.session.ask(SIZE, self.obj)
+        return r.u64()
+
+    def close(self):
+        self.session.cast(CLOSE, self.obj, b"")
+        self.session.queues.pop(self.obj, None)
+
+
+# ---- the demonstration ----
+
+
+def cut_all_the_time(session, count=300):
+    """Put and get while the connection is cut again and again; what came back, in order."""
+    queue = session.open("", joinable=True)
+    waiting, got = [], []
+    for i in range(count):
+        waiting.append(queue.cast_put(i))
+        if i % 7 == 3:
+            session.resume()  # replies and calls on their way are lost with it
+        if i % 11 == 5:
+            session.cut()  # and here calls are made while there is no connection
+            waiting.append(queue.cast_put(f"offline {i}"))
+            session.connect()
+    for number in waiting:
+        session.result(number)
+    total = len(waiting)
+    while len(got) < total:
+        number = queue.cast_get(5, 1000)
+        if len(got) % 4 == 1:
+            session.resume()
+        items = queue.finish_get(number)
+        if len(got) % 3 == 1:
+            session.resume()
+        for item in items:
+            queue.task_done(item)
+        got += items
+    queue.join(timeout_ms=5000)
+    assert queue.size() == 0
+    return got, total
+
+
+def main():
+    endpoint, server_key, public, secret = sys.argv[1], *(key.encode() for key in sys.argv[2:5])
+    with Session(endpoint, server_key, public, secret) as session:
+        got, total = cut_all_the_time(session)
+        numbers = [item.value for item in got if isinstance(item.value, int)]
+        again = sum(item.deliveries for item in got)
+        assert numbers == list(range(len(numbers))), "lost, doubled or out of order"
+        print(f"{len(got)} of {total} items in {session.attempt} connections, {again} twice")
+
+
+if __name__ == "__main__":
+    main()

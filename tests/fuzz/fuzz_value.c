@@ -1,0 +1,91 @@
+/* Any bytes are refused, or are a value that can be read, shown and encoded again; and the second
+ * encoding is the same value, in the spelling that never changes any more. */
+
+#include <stdlib.h>
+
+#include <reeve/value.h>
+
+#include "common/value/value.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* Touch every byte that a getter lends. */
+static unsigned touch(const void *lent, size_t len)
+{
+    const uint8_t *p = lent;
+    unsigned sum = 0;
+
+    for (size_t i = 0; i < len; i++)
+        sum += p[i];
+    return sum;
+}
+
+static unsigned read_all(const reeve_value *v)
+{
+    const reeve_value *key = NULL;
+    const reeve_value *item = NULL;
+    const char *text = NULL;
+    const void *bytes = NULL;
+    size_t len = 0;
+    unsigned sum = (unsigned)reeve_value_type(v);
+    uint64_t u = 0;
+    int64_t i = 0;
+    double f = 0;
+    bool truth = false;
+
+    sum += reeve_get_bool(v, &truth) && truth;
+    sum += reeve_get_int(v, &i) && i == 1;
+    sum += reeve_get_uint(v, &u) && u == 1;
+    sum += reeve_get_float(v, &f) && f == 1;
+    if (reeve_get_str(v, &text, &len))
+        sum += touch(text, len);
+    if (reeve_get_bytes(v, &bytes, &len))
+        sum += touch(bytes, len);
+    for (size_t at = 0; (item = reeve_value_at(v, at)) != NULL; at++)
+        sum += read_all(item);
+    for (size_t at = 0; reeve_value_pair(v, at, &key, &item); at++)
+        sum += read_all(key) + read_all(item);
+    sum += reeve_value_find(v, "a") != NULL;
+    return sum;
+}
+
+/* Encode *v again and put what is parsed from that in its place. */
+static void renew(reeve_value **v)
+{
+    reeve_builder *b = reeve_builder_new();
+    struct rv_slice bytes;
+
+    rv_assert(reeve_put_value(b, *v) == REEVE_OK);
+    rv_assert(rv_builder_bytes(b, &bytes) == REEVE_OK);
+    reeve_value_free(v);
+    rv_assert(rv_value_parse(v, bytes) == REEVE_OK);
+    rv_assert(rv_slice_equal(rv_value_bytes(*v), bytes));
+    reeve_builder_free(&b);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    reeve_value *v = NULL;
+    reeve_value *again = NULL;
+    char *json = NULL;
+    char *json_again = NULL;
+    unsigned sum = 0;
+
+    if (rv_value_parse(&v, rv_slice(data, len)) != REEVE_OK)
+        return 0;
+    sum = read_all(v);
+    json = reeve_value_json(v);
+    renew(&v);
+    rv_assert(read_all(v) == sum);
+    json_again = reeve_value_json(v);
+    rv_assert(strcmp(json, json_again) == 0);
+
+    rv_assert(rv_value_parse(&again, rv_value_bytes(v)) == REEVE_OK);
+    renew(&again);
+    rv_assert(rv_slice_equal(rv_value_bytes(again), rv_value_bytes(v)));
+    reeve_value_free(&again);
+    reeve_value_free(&v);
+    free(json);
+    free(json_again);
+    return 0;
+}

@@ -1,0 +1,118 @@
+#include "tests/lib/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TEST_SECONDS = 20 };
+
+static struct check_test *tests;
+
+/* Sorted by file and name, so that a run reads like the folder. */
+void check_register(struct check_test *test)
+{
+    struct check_test **at = &tests;
+
+    while (*at != NULL) {
+        int order = strcmp((*at)->file, test->file);
+
+        if (order > 0)
+            break;
+        at = &(*at)->next;
+    }
+    test->next = *at;
+    *at = test;
+}
+
+void check_failed(const char *file, int line, const char *truth)
+{
+    fprintf(stderr, "%s:%d: check failed: %s\n", file, line, truth);
+    fflush(NULL);
+    _exit(1);
+}
+
+static void keep_last_words(int fd, char *out, int out_len)
+{
+    int len = 0;
+    char part[512];
+    ssize_t got = 0;
+
+    while ((got = read(fd, part, sizeof part)) > 0)
+        for (ssize_t i = 0; i < got && len < out_len - 1; i++)
+            out[len++] = part[i];
+    out[len] = '\0';
+}
+
+bool check_survives(void (*fn)(void *arg), void *arg, unsigned seconds, char *out, int out_len)
+{
+    int fds[2] = {-1, -1};
+    int status = 0;
+    pid_t pid = 0;
+
+    fflush(NULL);
+    if (out != NULL && pipe(fds) != 0)
+        return false;
+    pid = fork();
+    if (pid == 0) {
+        if (out != NULL) {
+            dup2(fds[1], STDERR_FILENO);
+            close(fds[0]);
+            close(fds[1]);
+        }
+        alarm(seconds);
+        fn(arg);
+        fflush(NULL);
+        _exit(0);
+    }
+    if (out != NULL) {
+        close(fds[1]);
+        keep_last_words(fds[0], out, out_len);
+        close(fds[0]);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
+}
+
+static void run_one(void *arg)
+{
+    const struct check_test *test = arg;
+
+    test->run();
+}
+
+int check_run(const char *part)
+{
+    struct check_test *test = NULL;
+    int passed = 0;
+    int failed = 0;
+
+    for (test = tests; test != NULL; test = test->next) {
+        if (part != NULL && strstr(test->name, part) == NULL)
+            continue;
+        if (check_survives(run_one, test, TEST_SECONDS, NULL, 0)) {
+            printf("PASS %s\n", test->name);
+            passed++;
+        } else {
+            printf("FAIL %s   (again: run-sim %s)\n", test->name, test->name);
+            failed++;
+        }
+    }
+    printf("[  PASSED  ] %d test(s).\n", passed);
+    if (failed > 0)
+        printf("[  FAILED  ] %d test(s).\n", failed);
+    fflush(stdout);
+    return failed;
+}
+
+const char *check_first_failure(void)
+{
+    struct check_test *test = NULL;
+    char words[256];
+
+    for (test = tests; test != NULL; test = test->next)
+        if (!check_survives(run_one, test, TEST_SECONDS, words, sizeof words))
+            return test->name;
+    return NULL;
+}

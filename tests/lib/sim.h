@@ -1,0 +1,454 @@
+#ifndef SIM_H
+#define SIM_H
+
+/*
+ * sim.h -- a server, its clients and the network between them, in one process and one thread.
+ *
+ *     struct sim s;
+ *
+ *     sim_start(&s, 2);                          two clients, connected
+ *     sim_open(&s, 1, "jobs", NULL);             runs until it is done
+ *     sim_open(&s, 2, "jobs", NULL);
+ *     sim_put(&s, 1, "a");                       begins, and returns at once
+ *     sim_get(&s, 2, 1000);
+ *     sim_expect(&s, "[    4] get.ok client=2 item=a\n");
+ *     sim_stop(&s);
+ *
+ * The cores are the real ones; the shells around them are imitated here: a log that commits
+ * later and forgets what it had not committed when the server crashes, connections made of two
+ * ordered pipes, and faults. Time is virtual; every chance comes from one seed. After every
+ * step the manager is checked, and the sim keeps its own book of every item (sim_book.c).
+ *
+ *   client ops --> link --> pipe --> gate --> log --> mgr
+ *                                                      |
+ *              <-- link <-- pipe <-- gate <------------'
+ */
+
+#include "proxy/core/channel.h"
+#include "server/core/gate.h"
+#include "server/core/log.h"
+#include "common/base/heap.h"
+#include "common/base/mutant.h"
+
+enum {
+    SIM_CLIENTS = 12,
+    SIM_QUEUES = 4,  /* handles of one client */
+    SIM_BATCH = 24,  /* items of one put_many */
+    SIM_THREADS = 4, /* scripts of one client */
+};
+
+struct sim;
+struct sim_client;
+struct sim_conn;
+struct sim_op;
+
+/* Something that happens at a virtual instant. */
+struct sim_event {
+    struct rv_timer timer; /* first */
+    void (*fire)(struct sim *s, void *arg);
+    void *arg;
+};
+
+void sim_at(struct sim *s, struct sim_event *e, rv_ns at);
+void sim_never(struct sim *s, struct sim_event *e);
+
+/* ---- faults ---- */
+
+#define SIM_FAULTS(X)                                                                              \
+    X(DROP, "frames dropped on a living connection")                                               \
+    X(REPEAT, "frames that came twice")                                                            \
+    X(REORDER, "frames overtaken")                                                                 \
+    X(RESET, "connections reset")                                                                  \
+    X(ONE_WAY, "directions cut")                                                                   \
+    X(PARTITION, "clients partitioned")                                                            \
+    X(CRASH_GONE, "clients crashed on the server's host")                                          \
+    X(CRASH_LOST, "clients crashed elsewhere")                                                     \
+    X(CRASH_SILENT, "clients' hosts lost")                                                         \
+    X(CLIENT_STOP, "clients stopped")                                                              \
+    X(SERVER_STOP, "servers stopped")                                                              \
+    X(SERVER_CRASH, "servers crashed")                                                             \
+    X(SLOW, "clients slow to read")                                                                \
+    X(BUSY, "frames that a full connection refused")
+
+#define SIM_FAULT_ENUM(name, text) SIM_##name,
+enum sim_fault { SIM_FAULTS(SIM_FAULT_ENUM) SIM_FAULTS_LEN };
+#undef SIM_FAULT_ENUM
+
+const char *sim_fault_name(enum sim_fault fault);
+
+/* ---- network (sim_net.c) ---- */
+
+struct sim_frame {
+    struct sim_frame *next;
+    struct sim_conn *conn; /* in the inbox of the server */
+    rv_ns at;
+    bool end;  /* not a frame: the connection ends here */
+    bool gone; /* and the process behind it is no more */
+    size_t bytes;
+    struct rv_slice control;
+    struct rv_slice bodies[RV_LIMIT_BODIES];
+    size_t bodies_len;
+    uint8_t data[];
+};
+
+struct sim_frames {
+    struct sim_frame *head, *tail;
+    size_t len, bytes;
+};
+
+struct sim_pipe {
+    struct sim_event event; /* first */
+    struct sim_conn *conn;
+    bool to_server;
+    struct sim_frames frames; /* by arrival */
+    rv_ns last_at;
+    rv_ns mute_until; /* one-way cut */
+};
+
+struct sim_conn {
+    uint64_t peer;
+    struct sim_client *client; /* NULL: its process is no more */
+    int number;                /* of the client */
+    bool client_open, server_open;
+    bool host_lost; /* nobody answers at the client's address */
+    struct sim_pipe up, down;
+    struct sim_event setup;
+    bool answered;
+    struct sim_conn *prev, *next;
+};
+
+/* What happens to the frames of one client. */
+struct sim_weather {
+    rv_ns noise_until;
+    uint32_t drop, repeat, reorder; /* of 1000 frames */
+    rv_ns partition_until;
+};
+
+void sim_connect(struct sim *s, struct sim_client *c);
+void sim_disconnect(struct sim *s, struct sim_client *c);
+/* False: the connection is full. */
+bool sim_send(struct sim *s, struct sim_conn *conn, bool to_server, struct rv_slice control,
+              const struct rv_slice *bodies, size_t bodies_len);
+void sim_send_end(struct sim *s, struct sim_conn *conn, bool to_server, bool gone);
+struct sim_conn *sim_conn_of(struct sim *s, uint64_t peer);
+struct sim_frame *sim_frames_take(struct sim_frames *f);
+void sim_frames_add(struct sim_frames *f, struct sim_frame *frame);
+void sim_frames_free(struct sim_frames *f);
+/* Both ends learn in their own time that the connection is no more; what was under way is lost. */
+void sim_reset(struct sim *s, int client);
+void sim_mute(struct sim *s, int client, bool to_server, uint32_t ms);
+void sim_partition(struct sim *s, int client, uint32_t ms);
+void sim_noise(struct sim *s, int client, uint32_t ms, uint32_t drop, uint32_t repeat,
+               uint32_t reorder);
+void sim_net_free(struct sim *s);
+
+/* ---- server (sim_server.c) ---- */
+
+struct sim_command {
+    struct sim_command *next;
+    struct command cmd;
+    struct rv_slice bodies[RV_LIMIT_BODIES];
+    uint8_t data[];
+};
+
+struct sim_group {
+    struct sim_command *head, *tail;
+};
+
+struct sim_server {
+    struct rv_log log; /* first: its ops find the server */
+    struct rv_log_callbacks callbacks;
+    struct sim *sim;
+    bool up, stopped;
+    bool memory; /* no disk */
+    bool replaying; /* what was said already */
+    rv_ns stopped_at;
+    struct rv_id store;
+    uint64_t term;
+    struct mgr *mgr;
+    struct gate *gate;
+    struct outbox out;
+    struct sim_group open, committing;
+    rv_ns commit_at;
+    bool expiring; /* an EXPIRE is on its way through the log */
+    struct sim_command **disk;
+    size_t disk_len, disk_cap;
+    size_t stepped_len; /* of disk: stepped on in this life */
+    struct sim_frames inbox, ends;
+    struct sim_event wake;
+    uint64_t steps;
+    uint64_t stores;
+    char *portrait; /* of the manager, when it crashed */
+};
+
+void sim_server_start(struct sim *s);
+void sim_server_free(struct sim *s);
+void sim_server_wake(struct sim *s);
+/* The process ends without a word and loses what was not committed; quiet: its host went with
+ * it, so clients learn by silence. */
+void sim_server_crash(struct sim *s, bool quiet);
+void sim_server_restart(struct sim *s);
+void sim_server_stop(struct sim *s);
+void sim_server_continue(struct sim *s);
+/* Change, add or (no role) remove principal 1. */
+void sim_principal(struct sim *s, const char *role, const char *rights);
+
+/* ---- clients (sim_client.c) ---- */
+
+struct sim_options {
+    uint32_t maxsize;
+    enum rv_order order;
+    bool joinable;
+    uint32_t ttl_ms;
+    enum { SIM_CREATE_OR_GET, SIM_MUST_EXIST, SIM_MUST_NOT_EXIST } create;
+    bool no_prefetch;
+};
+
+/* An item that an application of a joinable queue has to report done. */
+struct sim_held {
+    uint64_t item, delivery;
+    int queue;
+};
+
+/* A handle. */
+struct sim_queue {
+    bool used;
+    bool opened; /* and ready */
+    int book;    /* the queue in the book */
+    struct rv_channel channel;
+    uint64_t *fed; /* items in puts that are not answered */
+    size_t fed_len, fed_cap;
+};
+
+enum sim_op_kind {
+    SIM_OP_OPEN,
+    SIM_OP_PUT,
+    SIM_OP_GET,
+    SIM_OP_JOIN,
+    SIM_OP_SHUTDOWN,
+    SIM_OP_SIZE,
+    SIM_OP_REMOVE,
+};
+
+/* A blocking call of a thread of a client. */
+struct sim_op {
+    enum sim_op_kind kind;
+    struct sim_client *client;
+    int queue; /* its handle */
+    uint32_t timeout_ms;
+    rv_ns begun_at;
+    rv_ns deadline_at;
+    rv_ns cancel_at; /* its thread gives up then, without a word from the library */
+    struct rv_request *request;
+    rv_ns ended_at;
+    reeve_err error;
+    bool call; /* PUT: as one call that waits for room */
+    bool done;
+    uint64_t items[SIM_BATCH]; /* PUT: ids; GET: what came */
+    uint32_t deliveries[SIM_BATCH];
+    size_t items_len, items_done;
+    struct sim_options options; /* OPEN */
+    char name[32];              /* REMOVE */
+    uint32_t max; /* GET */
+    uint32_t accepted;
+    int64_t priority;
+    struct rv_queue_size_result size;
+    void (*ended)(struct sim *s, struct sim_op *op); /* NULL: it is told in the story */
+    void *arg;
+    struct sim_op *prev, *next;
+};
+
+struct sim_client {
+    struct sim *sim;
+    int number;
+    bool alive, stopped;
+    rv_ns continued_at;
+    bool ready; /* as told in the story */
+    bool leaving;
+    rv_ns slow_until; /* it reads slowly until then */
+    rv_ns slow_next;
+    uint32_t life; /* in the book */
+    struct rv_id session;
+    struct rv_link link;
+    struct sim_queue queues[SIM_QUEUES];
+    struct sim_held *held;
+    size_t held_len, held_cap;
+    struct sim_op *ops;
+    struct sim_conn *conn;
+    struct sim_frames inbox;
+    struct sim_event wake;
+    struct sim_weather weather;
+    uint32_t resume_ms;
+    rv_ns idle_until;
+    void (*idle)(struct sim *s, struct sim_client *c); /* a script's turn */
+    void (*died)(struct sim *s, struct sim_client *c); /* NULL: it is told in the story */
+};
+
+void sim_client_start(struct sim *s, int client);
+enum sim_death { SIM_DEATH_GONE, SIM_DEATH_LOST, SIM_DEATH_SILENT };
+void sim_client_kill(struct sim *s, int client, enum sim_death how);
+void sim_client_stop(struct sim *s, int client);
+void sim_client_continue(struct sim *s, int client);
+void sim_client_goodbye(struct sim *s, int client);
+void sim_client_pump(struct sim *s, struct sim_client *c);
+void sim_client_free(struct sim *s, struct sim_client *c);
+/* Give the process up and free all it had; its connection is the caller's matter. */
+void sim_client_end(struct sim *s, struct sim_client *c);
+
+struct sim_op *sim_op_new(struct sim *s, int client, enum sim_op_kind kind, int queue,
+                          uint32_t timeout_ms);
+void sim_op_begin(struct sim *s, struct sim_op *op);
+void sim_op_abandon(struct sim *s, struct sim_op *op);
+int sim_begin_open(struct sim *s, int client, const char *name, const struct sim_options *options,
+                   struct sim_op **op);
+void sim_queue_close(struct sim *s, int client, int queue);
+/* Report the i-th item that the client holds done. */
+reeve_err sim_task_done(struct sim *s, int client, size_t i);
+
+/* ---- the book (sim_book.c): what the applications saw ---- */
+
+enum sim_put { SIM_PUT_SENT, SIM_PUT_ACCEPTED, SIM_PUT_REFUSED, SIM_PUT_UNKNOWN };
+
+struct sim_item {
+    char label[16];
+    int queue;
+    uint32_t producer; /* life * SIM_THREADS + thread */
+    uint32_t len;
+    enum sim_put put;
+    rv_ns accepted_at;
+    uint32_t times;  /* handed to an application */
+    uint32_t holder; /* the last life that had it and whose session lives; 0 none */
+    uint32_t done;
+    bool came_back;  /* the manager may have given it out and taken it back */
+    bool must_count; /* it was somebody's when its session died */
+};
+
+struct sim_book_queue {
+    char name[32];
+    struct sim_options options;
+    bool void_; /* removed, dropped or gone: its items may be lost */
+    bool gone;  /* with its store: another one has the name */
+    size_t undone; /* all items before this one are done (joins look no further back) */
+};
+
+struct sim_book_life {
+    int client;
+    uint64_t serial;
+    bool ended;
+};
+
+struct sim_book_order;
+
+struct sim_book {
+    struct sim_item *items;
+    size_t len, cap;
+    struct sim_book_queue *queues;
+    size_t queues_len;
+    struct sim_book_life *lives;
+    size_t lives_len;
+    struct sim_book_order *orders;
+    uint64_t accepted, delivered, redelivered, done, joins;
+};
+
+int sim_book_queue(struct sim *s, const char *name, const struct sim_options *options);
+uint32_t sim_book_life(struct sim *s, int client);
+/* A new item of so many bytes (at least 8); the bytes are written by sim_book_bytes. */
+uint64_t sim_book_item(struct sim *s, const char *label, int queue, uint32_t producer, size_t len);
+void sim_book_bytes(const struct sim *s, uint64_t item, uint8_t *out);
+void sim_book_put(struct sim *s, uint64_t item, enum sim_put put);
+/* An application has it. Returns its id; complains. */
+uint64_t sim_book_got(struct sim *s, const struct sim_client *c, int queue,
+                      const struct rv_handed *handed);
+void sim_book_done(struct sim *s, uint64_t item);
+void sim_book_closed(struct sim *s, const struct sim_client *c, int queue);
+void sim_book_joined(struct sim *s, int queue, rv_ns begun_at);
+/* Before the manager steps on cmd: who may have to give back what? */
+void sim_book_before(struct sim *s, const struct command *cmd);
+void sim_book_ended(struct sim *s, uint64_t serial);
+void sim_book_welcome(struct sim *s, uint32_t life, uint64_t serial);
+void sim_book_new_store(struct sim *s);
+/* Nothing that was accepted may be missing now. */
+void sim_book_finish(struct sim *s);
+void sim_book_free(struct sim *s);
+
+/* Everything of a manager that must survive, as text; the caller frees it. */
+char *sim_portrait(const struct mgr *mgr);
+
+/* ---- the world (sim.c) ---- */
+
+struct sim {
+    rv_ns now;
+    rv_ns origin; /* of the story's times */
+    struct rv_heap heap;
+    struct rv_rng rng;
+    rv_ns delay_min, delay_max, commit_max;
+    uint64_t last_peer;
+    uint64_t last_id;
+    struct sim_conn *conns;
+    struct sim_server server;
+    struct sim_client clients[SIM_CLIENTS + 1]; /* from 1 */
+    struct sim_book book;
+    struct rv_buf story;
+    size_t heard; /* how much of the story was expected already */
+    bool random;  /* keep only the end of the story */
+    bool quiet;   /* do not tell it when a promise is broken */
+    uint64_t counts[SIM_FAULTS_LEN];
+    uint64_t frames;
+    void *script; /* the history's */
+};
+
+/* A world without clients, with a server. */
+void sim_init(struct sim *s, uint64_t seed);
+
+/* The world of a story: clients 1 .. n are connected, a frame takes 1 ms, a commit none. */
+void sim_start(struct sim *s, int clients);
+void sim_start_memory(struct sim *s, int clients);
+void sim_stop(struct sim *s);
+
+rv_ns sim_delay(struct sim *s);
+uint64_t sim_below(struct sim *s, uint64_t limit);
+
+/* One event. False when nothing is left. */
+bool sim_step(struct sim *s);
+void sim_run(struct sim *s, uint32_t ms);
+void sim_run_until(struct sim *s, rv_ns at);
+
+/* From here on the story is told, and its times count from 0. */
+void sim_mark(struct sim *s);
+
+/* Add a line to the story. */
+void sim_say(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *sim_error_name(reeve_err err);
+
+/* Step until as many lines were said; they must be these. */
+#define sim_expect(s, want) sim_expect_at(s, __FILE__, __LINE__, want)
+void sim_expect_at(struct sim *s, const char *file, int line, const char *want);
+
+/* Nothing is said for so long. */
+#define sim_expect_silence(s, ms) sim_expect_silence_at(s, __FILE__, __LINE__, ms)
+void sim_expect_silence_at(struct sim *s, const char *file, int line, uint32_t ms);
+
+/* A broken promise: tell the story and end. */
+_Noreturn void sim_broken(struct sim *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- what stories say ---- */
+
+/* Run until it is open, and mark. Returns its error. The handle is 0, 1, ... of that client. */
+reeve_err sim_open(struct sim *s, int client, const char *name, const struct sim_options *options);
+
+/* Handle 0. The label is the item. */
+void sim_put(struct sim *s, int client, const char *label);
+void sim_put_wait(struct sim *s, int client, const char *label, uint32_t timeout_ms);
+void sim_put_many(struct sim *s, int client, const char *labels, uint32_t timeout_ms);
+void sim_put_priority(struct sim *s, int client, const char *label, int64_t priority);
+void sim_put_large(struct sim *s, int client, const char *label, size_t len);
+struct sim_op *sim_get(struct sim *s, int client, uint32_t timeout_ms);
+struct sim_op *sim_get_on(struct sim *s, int client, int queue, uint32_t timeout_ms);
+void sim_done(struct sim *s, int client, const char *label);
+void sim_join(struct sim *s, int client, uint32_t timeout_ms);
+void sim_shutdown(struct sim *s, int client, bool immediate);
+void sim_size(struct sim *s, int client);
+void sim_remove(struct sim *s, int client, const char *name);
+
+#endif

@@ -1,0 +1,31 @@
+# make check-shell    the library's tests: over a fake transport, and against a real manager
+# make tsan           the first ones under the thread sanitizer, in build-thread/
+#
+# run-threads, run-slow   proxy/ on tests/shell/fake_conn.c instead of common/net
+# run-api                 the library as it is, with build/reeve-server
+shell_lab  := $(call objects,tests/lib/check.c tests/shell/lab.c tests/shell/main.c)
+shell_fake := $(call objects,tests/shell/fake_conn.c $(addprefix common/net/,conf.c keys.c keys_parse.c net_util.c)) \
+    $(call objects,proxy/*.c) $(CORES) $(VALUE) $(WIRE) $(BASE)
+
+$(BUILD)/run-threads: $(call objects,$(addprefix tests/shell/test_,threads.c losses.c host.c)) $(shell_lab) $(shell_fake)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/run-slow: $(call objects,tests/shell/test_slow.c) $(shell_lab) $(shell_fake)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/run-api: $(call objects,$(addprefix tests/shell/test_,api.c values.c pains.c)) $(shell_lab) $(LIBRARY)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# The slow ones only wait; they do that while the others run.
+check-shell: $(BUILD)/run-threads $(BUILD)/run-slow $(BUILD)/run-api $(BUILD)/reeve-server
+	$(BUILD)/run-slow >$(BUILD)/run-slow.out 2>&1 & slow=$$!; ok=0; \
+	$(BUILD)/run-threads || ok=1; $(BUILD)/run-api || ok=1; \
+	wait $$slow || ok=1; cat $(BUILD)/run-slow.out; exit $$ok
+check: check-shell
+
+tsan:
+	$(MAKE) SAN=thread build-thread/run-threads build-thread/run-slow
+	build-thread/run-threads
+	build-thread/run-slow
+
+.PHONY: check-shell tsan
