@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { HELPER = 250 }; /* sessions of one helper process */
+enum {
+    HELPER = 250, /* sessions of one helper process */
+    OPENING = 4,  /* helpers that open theirs at the same time */
+};
 
 struct sessions {
     sem_t start, ready;
@@ -69,10 +72,13 @@ static void measure_sessions(size_t sessions, size_t calls)
     call(ctx, "few_", calls);
 
     before = bench_resident(harness_server());
-    for (size_t i = 0; i < helpers_len; i++)
+    for (size_t i = 0; i < helpers_len && i < OPENING; i++)
         sem_post(&shared[i].start);
-    for (size_t i = 0; i < helpers_len; i++)
+    for (size_t i = 0; i < helpers_len; i++) {
         wait_for(&shared[i].ready);
+        if (i + OPENING < helpers_len)
+            sem_post(&shared[i + OPENING].start);
+    }
     bench_figure("connection_bytes",
                  (bench_resident(harness_server()) - before) / (double)sessions);
     call(ctx, "many_", calls);

@@ -13,11 +13,12 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 
 HERE = pathlib.Path(__file__).resolve().parent
-TIMEOUT_S = {False: 120, True: 20}  # of one program; smoke
+TIMEOUT_S = {"smoke": 20, "short": 60, "long": 300}  # of one program
 MISSING = 77  # status of a peer that is not installed
 
 
@@ -98,10 +99,15 @@ class Missing(Failed):
 
 def run(argv, timeout):
     """Run one program and return its figures."""
+    with tempfile.TemporaryDirectory(prefix="reeve-bench-") as folder:
+        return run_in(folder, argv, timeout)
+
+
+def run_in(folder, argv, timeout):
     name = pathlib.Path(argv[-1] if argv[0] == sys.executable else argv[0]).name
     try:
         p = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                             start_new_session=True)
+                             start_new_session=True, env={**os.environ, "TMPDIR": folder})
     except OSError as e:
         raise Failed(f"{name}: {e.strerror}") from e
     try:
@@ -140,6 +146,7 @@ def holds(row_sign, ratio, bar):
 class Bench:
     def __init__(self, args):
         self.args = args
+        self.mode = "smoke" if args.smoke else "long" if args.long else "short"
         self.programs = pathlib.Path(args.build).resolve() / "bench"
         self.failures = []
         self.missing = []
@@ -158,7 +165,7 @@ class Bench:
 
     def attempt(self, argv):
         try:
-            return run([str(a) for a in argv], TIMEOUT_S[self.args.smoke])
+            return run([str(a) for a in argv], TIMEOUT_S[self.mode])
         except Missing as e:
             if str(e) not in self.missing:
                 self.missing.append(str(e))
@@ -270,9 +277,8 @@ def main():
         if only is None or only & {row.id for row in job.rows}:
             bench.run_job(job)
 
-    out = {"mode": "smoke" if args.smoke else "long" if args.long else "short",
-           "at": int(begin), "seconds": round(time.time() - begin, 1),
-           "processors": len(os.sched_getaffinity(0)),
+    out = {"mode": bench.mode, "at": int(begin), "seconds": round(time.time() - begin, 1),
+           "missing": bench.missing, "processors": len(os.sched_getaffinity(0)),
            "load": [round(load, 2), round(os.getloadavg()[0], 2)],
            "failures": bench.failures, "rows": bench.rows}
     path = pathlib.Path(args.build) / "bench.json"

@@ -145,6 +145,16 @@ static bool take_escape(struct json *j, char *out, size_t *len)
     return true;
 }
 
+/* How long the text is that begins here, with its escapes. */
+static size_t raw_len(const struct json *j)
+{
+    const char *at = j->at;
+
+    while (at < j->end && *at != '"')
+        at += *at == '\\' && at + 1 < j->end ? 2 : 1;
+    return (size_t)(at - j->at);
+}
+
 /* The text without quotes and escapes; *out is the caller's. An escape never gets longer. */
 static bool take_text(struct json *j, char **out, size_t *len)
 {
@@ -152,7 +162,7 @@ static bool take_text(struct json *j, char **out, size_t *len)
     *out = NULL;
     if (!take(j, '"'))
         return fail(j, "a text in double quotes was expected");
-    *out = malloc((size_t)(j->end - j->at) + 1);
+    *out = malloc(raw_len(j) + 1);
     if (*out == NULL)
         return fail(j, "out of memory");
     while (j->at < j->end && *j->at != '"') {

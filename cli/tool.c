@@ -3,8 +3,10 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef REEVE_VERSION
 #define REEVE_VERSION "0"
@@ -31,11 +33,22 @@ static int run(const struct cli_args *args)
     return commands[args->command](args);
 }
 
+/* A closed standard output would be the number of the next socket. What is opened here can't be
+ * written, so that it is noticed. */
+static void fill_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+            _exit(EXIT_AGAIN);
+}
+
 int main(int argc, char **argv)
 {
     struct cli_args args;
-    int code = cli_parse(&args, argc, argv);
+    int code = EXIT_DONE;
 
+    fill_standard_files();
+    code = cli_parse(&args, argc, argv);
     if (code == EXIT_DONE)
         code = run(&args);
     if (fflush(stdout) != 0 && errno != EPIPE && code == EXIT_DONE)

@@ -19,6 +19,7 @@ enum {
     RETRY_MS = 10, /* what was due and could not be done is tried again then */
     OPEN_MS = 5000,
     LINGER_MS = 5000,
+    GOODBYE_MS = 1000,
 };
 
 /* ---- fork is noticed: the child finds this page wiped ---- */
@@ -59,7 +60,8 @@ static bool forked(const reeve_context *ctx)
 
 static void trouble(reeve_context *ctx, const char *why)
 {
-    snprintf(ctx->last_trouble, sizeof ctx->last_trouble, "%s", why);
+    snprintf(ctx->last_trouble, sizeof ctx->last_trouble, "%.*s",
+             (int)sizeof ctx->last_trouble - 1, why);
 }
 
 static const char *beside_socket(const char *endpoint, char server_key[RV_KEY_TEXT], char *why)
@@ -113,6 +115,7 @@ static bool take_in(reeve_context *ctx, const struct rv_waiter *self, rv_ns now)
     struct rv_net_message msg;
     bool any = false;
 
+    ctx->unread = false;
     while (ctx->conn != NULL && !ctx->link.close_wanted) {
         switch (rv_conn_receive(ctx->conn, &msg)) {
         case RV_CONN_NONE:
@@ -122,7 +125,8 @@ static bool take_in(reeve_context *ctx, const struct rv_waiter *self, rv_ns now)
             break;
         case RV_CONN_MESSAGE:
             rv_link_receive(&ctx->link, now, msg.control, msg.bodies, msg.bodies_len);
-            if (self != NULL && self->ready(self->arg))
+            ctx->unread = self != NULL && self->ready(self->arg);
+            if (ctx->unread)
                 return true;
             break;
         case RV_CONN_LOST:
@@ -275,6 +279,10 @@ static rv_ns sooner(rv_ns a, rv_ns b)
 
 static void pump(reeve_context *ctx, struct rv_waiter *self, rv_ns deadline)
 {
+    if (ctx->unread) {
+        drive(ctx, self);
+        return;
+    }
     ctx->pumping = true;
     ctx->pumping_since = rv_clock_now();
     self->polling = true;
@@ -297,7 +305,7 @@ static void hand_over(reeve_context *ctx)
     if (next != NULL)
         pthread_cond_signal(&next->cond);
     else
-        rv_wake_before(ctx, next_drive(ctx));
+        rv_wake_before(ctx, ctx->unread ? ctx->driven_at : next_drive(ctx));
 }
 
 bool rv_wait(reeve_context *ctx, bool (*ready)(void *arg), void *arg, rv_ns deadline)
@@ -731,8 +739,10 @@ reeve_err reeve_close(reeve_context **context)
         err = rv_fail(ctx->link.error, "cannot flush to %s: %s",
                       rv_endpoint(ctx), ctx->link.why);
     if (err == REEVE_OK) {
+        /* All is flushed: who does not hear the goodbye soon will miss us by itself. */
         rv_link_goodbye(&ctx->link);
-        (void)rv_wait(ctx, has_left, ctx, deadline);
+        (void)rv_wait(ctx, has_left, ctx,
+                      sooner(deadline, rv_after_ms(rv_clock_now(), GOODBYE_MS)));
     }
     pthread_mutex_unlock(&ctx->mutex);
     end_context(ctx);

@@ -41,6 +41,7 @@ struct reeve_context {
     struct rv_conn *conn;
     struct rv_waiter *waiters;
     rv_ns driven_at;     /* everything that was due then has been tried */
+    bool unread;         /* more may have come, of which the descriptor has told already */
     bool pumping;        /* somebody polls in a call */
     rv_ns pumping_since;
     rv_ns pumped_at;     /* when the last one left */

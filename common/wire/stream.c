@@ -132,9 +132,10 @@ static struct rv_stream_entry start_of(const struct rv_stream *s, uint64_t numbe
 
 uint8_t *rv_stream_last(struct rv_stream *s, size_t *len)
 {
-    struct rv_stream_entry start = start_of(s, s->next - 1);
+    struct rv_stream_entry start;
 
     rv_assert(s->next > s->first);
+    start = start_of(s, s->next - 1);
     *len = (size_t)(s->base + s->bytes.len - start.end);
     return s->bytes.data + (start.end - s->base);
 }

@@ -300,7 +300,7 @@ static void on_welcome(struct rv_link *link, rv_ns now, const struct rv_welcome 
         rv_link_die(link, now, REEVE_ESTALE, "the manager was replaced by one with another store");
         return;
     }
-    if (w->term < link->term || w->received >= link->out.next || w->received + 1 < link->out.first) {
+    if (w->term < link->term || w->received > link->sent_high || w->received + 1 < link->out.first) {
         again(link, now); /* a manager of the past, or one that knows too much */
         return;
     }
@@ -326,8 +326,7 @@ static void on_refuse(struct rv_link *link, rv_ns now, const struct rv_refuse *r
         return;
     }
     /* Lost messages and half-known connections are mended by a new connection. */
-    if (r->error == REEVE_ELOST ||
-        (r->error == REEVE_EPROTO && link->established && ++link->refusals < 5)) {
+    if (r->error == REEVE_ELOST || (r->error == REEVE_EPROTO && ++link->refusals < 5)) {
         again(link, now);
         return;
     }
@@ -418,7 +417,7 @@ void rv_link_receive(struct rv_link *link, rv_ns now, struct rv_slice control,
     link->heard_at = now;
     if (frame.ack >= link->out.first)
         link->refusals = 0;
-    if (!rv_stream_ack(&link->out, frame.ack)) {
+    if (frame.ack > link->sent_high || !rv_stream_ack(&link->out, frame.ack)) {
         again(link, now);
         return;
     }
@@ -489,19 +488,20 @@ static bool say_hello(struct rv_link *link, struct rv_link_frame *out)
 }
 
 /* Reads leave in a frame after the numbered messages that they must see. */
-static bool add_reads(struct rv_link *link)
+static size_t add_reads(struct rv_link *link)
 {
     struct rv_request *call = NULL;
-    bool any = false;
+    size_t any = 0;
 
     DL_FOREACH(link->read_list, call)
     {
         if (call->sent)
             continue;
-        if (call->after >= link->cursor || link->extra.len > RV_LIMIT_BATCH_BYTES / 2)
+        if (call->after >= link->cursor || link->extra.len > RV_LIMIT_BATCH_BYTES / 2 ||
+            any == RV_LIMIT_READS)
             break;
         rv_buf_add(&link->extra, call->request.data, call->request.len);
-        any = true;
+        any++;
     }
     return any;
 }
@@ -509,17 +509,16 @@ static bool add_reads(struct rv_link *link)
 static void mark_reads(struct rv_link *link)
 {
     struct rv_request *call = NULL;
-
-    size_t len = 0;
+    size_t left = link->sending_reads;
 
     DL_FOREACH(link->read_list, call)
     {
+        if (left == 0)
+            break;
         if (call->sent)
             continue;
-        if (call->after >= link->cursor || len > RV_LIMIT_BATCH_BYTES / 2)
-            break;
-        len += call->request.len;
         call->sent = true;
+        left--;
     }
 }
 
@@ -543,7 +542,8 @@ bool rv_link_transmit(struct rv_link *link, rv_ns now, struct rv_link_frame *out
 
     rv_buf_clear(&link->frame);
     rv_buf_clear(&link->extra);
-    link->sending_hello = link->sending_reads = link->sending_beat = false;
+    link->sending_hello = link->sending_beat = false;
+    link->sending_reads = 0;
     if (link->state == RV_LINK_GREETING && link->hello_due)
         return say_hello(link, out);
     if (link->state != RV_LINK_READY)
@@ -583,8 +583,7 @@ void rv_link_sent(struct rv_link *link, rv_ns now, bool sent)
     }
     if (link->sending_beat)
         link->beat_due = false;
-    if (link->sending_reads)
-        mark_reads(link);
+    mark_reads(link);
     link->cursor = link->sending_cursor;
     if (link->cursor - 1 > link->sent_high)
         link->sent_high = link->cursor - 1;

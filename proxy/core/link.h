@@ -129,7 +129,8 @@ struct rv_link {
 
     struct rv_buf frame, extra;
     uint64_t sending_cursor; /* of the frame that rv_link_transmit gave last */
-    bool sending_reads, sending_beat, sending_hello;
+    size_t sending_reads; /* so many of read_list are in it */
+    bool sending_beat, sending_hello;
 };
 
 struct rv_link_frame {

@@ -21,6 +21,7 @@ enum command_type {
     COMMAND_EXPIRE,    /* some deadline has come */
     COMMAND_PRINCIPAL, /* a principal is added, changed or (no role) removed */
     COMMAND_RESTART,   /* the log was opened again; first is the new term */
+    COMMAND_PAUSE,     /* the manager slept for `first` nanoseconds: who is away has that more */
 };
 
 struct command {

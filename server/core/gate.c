@@ -8,7 +8,7 @@
 
 #define uthash_malloc(size)    rv_alloc(size)
 #define uthash_free(ptr, size) free(ptr)
-#define uthash_fatal(text)     rv_assert(!text)
+#define uthash_fatal(text)     rv_assert_failed(__FILE__, __LINE__, text)
 #include <uthash.h>
 #include <utlist.h>
 
@@ -52,12 +52,14 @@ struct gate {
     struct peer *sending; /* of the frame that gate_transmit gave last */
     uint64_t sending_cursor;
     uint64_t sending_ack;
+    size_t sending_answers;
     struct rv_buf frame;
     uint64_t *cuts;
     size_t cuts_len, cuts_cap;
     struct orphan *orphans;
     size_t orphans_len, orphans_cap;
     rv_ns orphaned_at;
+    rv_ns pause; /* forgiven, and not yet told to the mgr */
     uint64_t refused;
 };
 
@@ -184,62 +186,75 @@ static struct peer *meet(struct gate *g, rv_ns now, const struct gate_message *i
 
 /* ---- frames from peers ---- */
 
-/* Is every message in the frame well-formed, allowed from a client, and are the body frames
- * all used? *numbered counts, *has_read and *hello tell what is in it. */
+/* What a frame holds. */
+struct contents {
+    uint64_t numbered; /* messages of the stream */
+    size_t reads;
+    size_t bodies; /* body frames that the messages use */
+    size_t messages;
+    bool beat;
+    uint64_t beat_sent;
+    bool greets;
+    struct rv_msg hello;
+};
+
+static bool well_formed_op(uint16_t number, uint8_t flag, struct rv_slice args, size_t *bodies)
+{
+    const struct rv_op_info *op = rv_op_info(number);
+
+    return op != NULL && (op->flags & flag) && rv_op_args_check(number, args, bodies);
+}
+
+/* One message: well-formed, and allowed from a client? */
+static bool look_at(struct contents *c, const struct rv_msg *msg)
+{
+    size_t used = 0;
+    bool ok = true;
+
+    c->messages++;
+    c->numbered += rv_msg_numbered(msg->type);
+    switch (msg->type) {
+    case RV_MSG_hello:
+        c->hello = *msg;
+        c->greets = true;
+        break;
+    case RV_MSG_beat:
+        c->beat = true;
+        c->beat_sent = msg->beat.sent;
+        break;
+    case RV_MSG_read:
+        c->reads++;
+        ok = well_formed_op(msg->read.op, RV_OP_READ, msg->read.args, &used) && used == 0;
+        break;
+    case RV_MSG_call:
+        ok = well_formed_op(msg->call.op, RV_OP_WRITE, msg->call.args, &used);
+        c->bodies += used;
+        break;
+    case RV_MSG_fragment:
+        c->bodies++;
+        break;
+    case RV_MSG_cancel:
+    case RV_MSG_goodbye:
+        break;
+    default:
+        ok = false;
+    }
+    return ok;
+}
+
+/* Is every message in the frame well-formed, and are the body frames all used? */
 static bool well_formed(const struct rv_frame *frame, const struct gate_message *in,
-                        uint64_t *numbered, bool *has_read, bool *has_beat, struct rv_msg *hello,
-                        uint64_t *beat_sent)
+                        struct contents *c)
 {
     struct rv_reader r = rv_reader(frame->messages);
     struct rv_msg msg;
-    size_t messages = 0;
-    size_t bodies = 0;
-    bool greeted = false;
 
-    while (rv_frame_next(&r, &msg)) {
-        size_t used = 0;
-        const struct rv_op_info *op = NULL;
-
-        messages++;
-        *numbered += rv_msg_numbered(msg.type);
-        switch (msg.type) {
-        case RV_MSG_hello:
-            *hello = msg;
-            greeted = true;
-            break;
-        case RV_MSG_beat:
-            *has_beat = true;
-            *beat_sent = msg.beat.sent;
-            break;
-        case RV_MSG_read:
-            op = rv_op_info(msg.read.op);
-            *has_read = true;
-            if (op == NULL || !(op->flags & RV_OP_READ) ||
-                !rv_op_args_check(msg.read.op, msg.read.args, &used) || used != 0)
-                return false;
-            break;
-        case RV_MSG_call:
-            op = rv_op_info(msg.call.op);
-            if (op == NULL || !(op->flags & RV_OP_WRITE) ||
-                !rv_op_args_check(msg.call.op, msg.call.args, &used))
-                return false;
-            for (size_t i = 0; i < used; i++)
-                if (bodies + i >= in->bodies_len)
-                    return false;
-            bodies += used;
-            break;
-        case RV_MSG_fragment:
-            bodies++;
-            break;
-        case RV_MSG_cancel:
-        case RV_MSG_goodbye:
-            break;
-        default:
+    while (rv_frame_next(&r, &msg))
+        if (!look_at(c, &msg))
             return false;
-        }
-    }
-    return !r.bad && bodies == in->bodies_len && bodies == frame->bodies &&
-           (*numbered > 0) == (frame->first > 0) && (!greeted || messages == 1);
+    return !r.bad && c->bodies == in->bodies_len && c->bodies == frame->bodies &&
+           c->reads <= RV_LIMIT_READS && (c->numbered > 0) == (frame->first > 0) &&
+           (!c->greets || c->messages == 1);
 }
 
 static bool on_hello(struct gate *g, rv_ns now, struct peer *p, const struct gate_message *in,
@@ -267,73 +282,86 @@ static bool on_hello(struct gate *g, rv_ns now, struct peer *p, const struct gat
     return true;
 }
 
+/* Why the frame of a peer in session s cannot be taken; NULL when it can. A gap means that
+ * messages were lost on a living connection: a new one mends that. */
+static const char *out_of_step(const struct peer *p, struct session *s,
+                               const struct rv_frame *frame, const struct contents *c)
+{
+    if (s == NULL)
+        return "the session has ended";
+    if (frame->first > p->logged + 1 || c->beat_sent > p->logged + c->numbered ||
+        frame->ack >= session_out(s)->next)
+        return "messages are missing on this connection";
+    if (session_out(s)->next - frame->ack > RV_LIMIT_UNACKED)
+        return "too much was left without acknowledgement";
+    return NULL;
+}
+
+static void answer_beat(struct gate *g, struct peer *p, struct session *s)
+{
+    struct rv_msg beat = {.type = RV_MSG_beat, .beat = {.sent = p->cursor - 1}};
+
+    rv_msg_encode(&p->answers, &beat);
+    rv_stream_trim(session_out(s)); /* who beats is idle */
+    enqueue(g, p);
+}
+
+static bool on_messages(struct gate *g, rv_ns now, struct peer *p, const struct gate_message *in,
+                        const struct rv_frame *frame, const struct contents *c, struct command *cmd)
+{
+    struct session *s = mgr_session(g->mgr, p->session);
+    const char *why = out_of_step(p, s, frame, c);
+
+    if (why != NULL) {
+        refuse_peer(g, now, p, REEVE_ELOST, why);
+        return false;
+    }
+    if (frame->first > 0 && frame->first + c->numbered - 1 > p->logged)
+        p->logged = frame->first + c->numbered - 1;
+    if (c->beat)
+        answer_beat(g, p, s);
+    if (c->numbered == 0 && c->reads == 0 && frame->ack < session_out(s)->first)
+        return false;
+    *cmd = (struct command){
+        .type = COMMAND_MESSAGES,
+        .logged = c->numbered > 0,
+        .at = now,
+        .session = p->session,
+        .first = frame->first,
+        .ack = frame->ack,
+        .bytes = frame->messages,
+        .bodies = in->bodies,
+        .bodies_len = in->bodies_len,
+    };
+    return true;
+}
+
 bool gate_receive(struct gate *g, rv_ns now, const struct gate_message *in, struct command *cmd)
 {
     struct peer *p = find_peer(g, in->peer);
+    struct contents c = {.numbered = 0};
     struct rv_frame frame;
-    struct rv_msg hello = {.type = RV_MSG_beat};
-    uint64_t numbered = 0;
-    uint64_t beat_sent = 0;
-    bool has_read = false;
-    bool has_beat = false;
     bool version = true;
-    struct session *s = NULL;
 
     if (p == NULL)
         p = meet(g, now, in);
     p->heard_at = now;
     if (p->state == PEER_LEAVING)
         return false;
-    if (!rv_frame_decode(&frame, in->control, &version)) {
+    if (!rv_frame_decode(&frame, in->control, &version))
         refuse_peer(g, now, p, version ? REEVE_EPROTO : REEVE_EVERSION,
                     version ? "malformed frame" : "this manager speaks version 1.0");
-        return false;
-    }
-    if (!well_formed(&frame, in, &numbered, &has_read, &has_beat, &hello, &beat_sent)) {
+    else if (!well_formed(&frame, in, &c))
         refuse_peer(g, now, p, REEVE_EPROTO, "malformed message");
-        return false;
-    }
-    /* A key may be taken from the table while its connection lives. */
-    if (!mgr_knows(g->mgr, in->principal)) {
+    else if (!mgr_knows(g->mgr, in->principal)) /* it may be taken away while connected */
         refuse_peer(g, now, p, REEVE_EAUTH, "the key is not admitted any more");
-        return false;
-    }
-    if (hello.type == RV_MSG_hello)
-        return on_hello(g, now, p, in, &frame, &hello, cmd);
-    if (p->state != PEER_READY) {
+    else if (c.greets)
+        return on_hello(g, now, p, in, &frame, &c.hello, cmd);
+    else if (p->state != PEER_READY)
         refuse_peer(g, now, p, REEVE_EPROTO, "a message before the hello was answered");
-        return false;
-    }
-    s = mgr_session(g->mgr, p->session);
-    /* A gap means that messages were lost on a living connection: begin a new one. */
-    if (s == NULL || frame.first > p->logged + 1 || beat_sent > p->logged + numbered ||
-        frame.ack >= session_out(s)->next) {
-        refuse_peer(g, now, p, REEVE_ELOST, "messages are missing on this connection");
-        return false;
-    }
-    if (frame.first > 0 && frame.first + numbered - 1 > p->logged)
-        p->logged = frame.first + numbered - 1;
-    if (has_beat) {
-        struct rv_msg beat = {.type = RV_MSG_beat, .beat = {.sent = p->cursor - 1}};
-
-        rv_msg_encode(&p->answers, &beat);
-        rv_stream_trim(session_out(s)); /* who beats is idle */
-        enqueue(g, p);
-    }
-    if (numbered == 0 && !has_read && frame.ack < session_out(s)->first)
-        return false;
-    *cmd = (struct command){
-        .type = COMMAND_MESSAGES,
-        .logged = numbered > 0,
-        .at = now,
-        .session = p->session,
-        .first = frame.first,
-        .ack = frame.ack,
-        .bytes = frame.messages,
-        .bodies = in->bodies,
-        .bodies_len = in->bodies_len,
-    };
-    return true;
+    else
+        return on_messages(g, now, p, in, &frame, &c, cmd);
+    return false;
 }
 
 bool gate_lost(struct gate *g, rv_ns now, uint64_t peer, bool gone, struct command *cmd)
@@ -419,7 +447,7 @@ void gate_stepped(struct gate *g, rv_ns now, const struct command *cmd, const st
     if (cmd->type == COMMAND_MESSAGES) {
         struct peer *p = peer_of_session(g, cmd->session);
 
-        if (p != NULL)
+        if (p != NULL && (cmd->first > 0 || !RV_MUTANT(WINDOW_SHUT)))
             enqueue(g, p);
     }
 }
@@ -431,6 +459,16 @@ static bool window_open(const struct rv_stream *out, uint64_t cursor)
     size_t in_flight = rv_stream_bytes(out) - rv_stream_bytes_from(out, cursor);
 
     return in_flight < RV_LIMIT_WINDOW_BYTES && cursor - out->first < RV_LIMIT_WINDOW_MESSAGES;
+}
+
+/* How many bytes of answers go with the next frame: whole ones, about a batch. */
+static size_t whole_answers(const struct peer *p)
+{
+    size_t len = 0;
+
+    while (len < p->answers.len && len < RV_LIMIT_BATCH_BYTES)
+        len += 4 + (size_t)rv_get_number(p->answers.data + len, 4);
+    return len;
 }
 
 bool gate_transmit(struct gate *g, rv_ns now, struct gate_frame *out)
@@ -454,8 +492,10 @@ bool gate_transmit(struct gate *g, rv_ns now, struct gate_frame *out)
         out->peer = p->id;
         if (cursor < stream->next && !window_open(stream, cursor))
             stream = &none, cursor = 1;
-        g->sending_cursor = rv_stream_frame(stream, cursor, ack, rv_buf_slice(&p->answers), &g->frame,
-                                            out->bodies, &out->bodies_len);
+        g->sending_answers = whole_answers(p);
+        g->sending_cursor =
+            rv_stream_frame(stream, cursor, ack, rv_slice(p->answers.data, g->sending_answers),
+                            &g->frame, out->bodies, &out->bodies_len);
         if (stream == &none && s != NULL)
             g->sending_cursor = p->cursor;
         g->sending_ack = ack;
@@ -481,13 +521,13 @@ void gate_sent(struct gate *g, rv_ns now, enum gate_result result)
             g->retry_at = now + RV_MS;
         return;
     }
-    rv_buf_clear(&p->answers);
-    if (p->answers.cap > 4096)
+    rv_buf_drop(&p->answers, g->sending_answers);
+    if (p->answers.len > 0)
+        enqueue(g, p);
+    else if (p->answers.cap > 4096)
         rv_buf_free(&p->answers);
-    if (p->state == PEER_LEAVING) {
-        /* Give it a moment to read why; the timer cuts it. */
-        return;
-    }
+    if (p->state == PEER_LEAVING)
+        return; /* give it a moment to read why; the timer cuts it */
     p->cursor = g->sending_cursor;
     p->acked = g->sending_ack;
     s = mgr_session(g->mgr, p->session);
@@ -508,7 +548,13 @@ bool gate_expire(struct gate *g, rv_ns now, struct command *cmd)
             dequeue(g, p);
             enqueue(g, p);
         }
-    if (g->orphans_len > 0) {
+    if (g->pause > 0) {
+        *cmd = (struct command){
+            .type = COMMAND_PAUSE, .logged = true, .at = now, .first = (uint64_t)g->pause};
+        g->pause = 0;
+        return true;
+    }
+    if (g->orphans_len > 0 && !RV_MUTANT(ORPHAN_KEPT)) {
         const struct orphan *o = &g->orphans[--g->orphans_len];
 
         *cmd = (struct command){.type = COMMAND_DETACH,
@@ -551,7 +597,7 @@ rv_ns gate_deadline(const struct gate *g)
 
     if (g->blocked != NULL && g->retry_at < next)
         next = g->retry_at;
-    if (g->orphans_len > 0 && g->orphaned_at < next)
+    if (g->orphans_len > 0 && g->orphaned_at < next && !RV_MUTANT(ORPHAN_KEPT))
         next = g->orphaned_at;
     return next;
 }
@@ -570,6 +616,7 @@ void gate_forgive(struct gate *g, rv_ns pause)
 
     for (p = g->peers; p != NULL; p = p->hh.next)
         p->heard_at += pause;
+    g->pause += pause;
 }
 
 uint64_t gate_session(const struct gate *g, uint64_t peer)

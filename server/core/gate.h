@@ -54,14 +54,15 @@ void gate_stepped(struct gate *g, rv_ns now, const struct command *cmd, const st
 bool gate_transmit(struct gate *g, rv_ns now, struct gate_frame *out);
 void gate_sent(struct gate *g, rv_ns now, enum gate_result result);
 
-/* The next command that time makes: a silent peer. False when there is none yet. */
+/* The next command that time makes: a silent peer, a connection that was given up. False when there is none yet. */
 bool gate_expire(struct gate *g, rv_ns now, struct command *cmd);
 rv_ns gate_deadline(const struct gate *g);
 
 /* The next connection that must be cut; false when there is none. */
 bool gate_cut(struct gate *g, uint64_t *peer);
 
-/* The process slept for `pause` (stopped, suspended): nobody is blamed for that time. */
+/* The process slept for `pause` (stopped, suspended): nobody is blamed for that time. Say it
+ * before gate_expire and the mgr's deadlines are asked for. */
 void gate_forgive(struct gate *g, rv_ns pause);
 
 /* The session of a connection, 0 is none. */

@@ -539,7 +539,33 @@ void queue_serve(struct mgr *mgr, struct queue *q)
         end_all(mgr, &q->joiners, REEVE_OK, NULL);
 }
 
+void queue_end_call(struct mgr *mgr, struct call *call, reeve_err error)
+{
+    end_call(mgr, call, error, NULL);
+}
+
 /* ---- operations ---- */
+
+static const char PARKED_TEXT[] = "too much waits in this session";
+
+void queue_skip_put(struct session *s, const struct rv_call *msg, const struct rv_slice *bodies,
+                    size_t bodies_len, size_t *frames)
+{
+    struct rv_queue_put_args args;
+    struct rv_reader r;
+
+    rv_assert(rv_queue_put_args_decode(&args, msg->args));
+    r = rv_reader(args.items.bytes);
+    for (uint32_t i = 0; i < args.items.count; i++) {
+        struct rv_item in;
+        struct rv_body *body = NULL;
+
+        rv_item_read(&r, &in);
+        if (!rv_item_receive(&in, &s->assembly, bodies, bodies_len, frames, &body))
+            *frames += in.place == RV_BODY;
+        rv_body_drop(body);
+    }
+}
 
 void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
                   struct queue *q, const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
@@ -548,6 +574,7 @@ void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const str
     struct rv_reader r;
     struct item *rest = NULL;
     uint32_t accepted = 0;
+    size_t bytes = 0;
     bool whole = true;
 
     rv_assert(rv_queue_put_args_decode(&args, msg->args));
@@ -558,10 +585,10 @@ void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const str
 
         rv_item_read(&r, &in);
         if (!rv_item_receive(&in, &s->assembly, bodies, bodies_len, frames, &body)) {
-            whole = false; /* its fragments never came; the items before it stand */
-            break;
+            whole = false; /* its bytes never came; the items before it stand */
+            *frames += in.place == RV_BODY;
         }
-        if (q->shutdown) {
+        if (q->shutdown || !whole) {
             rv_body_drop(body);
         } else if (q->putters == NULL && rest == NULL && room_of(q) > 0) {
             accept_item(mgr, q, &in, body);
@@ -579,15 +606,22 @@ void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const str
             item->len = in.len;
             item->priority = in.priority;
             DL_APPEND(rest, item);
+            bytes += in.len;
         }
     }
     if (rest != NULL && whole && msg->timeout_ms != 0) {
-        struct call *call = mgr_park(mgr, s, msg, number, &q->object, &q->putters);
+        struct call *call = NULL;
 
+        if (s->parked_bytes + bytes <= RV_LIMIT_PARKED_BYTES)
+            call = mgr_park(mgr, s, msg, number, &q->object, &q->putters);
         if (call != NULL) {
             call->items = rest;
             call->accepted = accepted;
+            call->bytes = bytes;
+            s->parked_bytes += bytes;
             rest = NULL;
+        } else {
+            put_result(mgr, s, number, REEVE_ELIMIT, PARKED_TEXT, accepted);
         }
     } else if (!whole) {
         mgr->refused++;
@@ -599,6 +633,16 @@ void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const str
     }
     queue_drop_items(mgr, &rest);
     queue_serve(mgr, q);
+}
+
+static struct call *park_or_refuse(struct mgr *mgr, struct session *s, const struct rv_call *msg,
+                                   uint64_t number, struct queue *q, struct call **list)
+{
+    struct call *call = mgr_park(mgr, s, msg, number, &q->object, list);
+
+    if (call == NULL)
+        mgr_reply(mgr, s, number, REEVE_ELIMIT, PARKED_TEXT, rv_slice(NULL, 0), NULL, 0);
+    return call;
 }
 
 void queue_on_get(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
@@ -634,7 +678,7 @@ void queue_on_get(struct mgr *mgr, struct session *s, uint64_t number, const str
                   rv_slice(NULL, 0), NULL, 0);
         return;
     }
-    call = mgr_park(mgr, s, &wait, number, &q->object, &q->getters);
+    call = park_or_refuse(mgr, s, &wait, number, q, &q->getters);
     if (call != NULL) {
         call->max = args.max;
         call->credit = args.credit;
@@ -736,7 +780,7 @@ void queue_on_join(struct mgr *mgr, struct session *s, uint64_t number, const st
     } else if (msg->timeout_ms == 0) {
         mgr_reply(mgr, s, number, REEVE_ETIME, NULL, rv_slice(NULL, 0), NULL, 0);
     } else {
-        (void)mgr_park(mgr, s, msg, number, &q->object, &q->joiners);
+        park_or_refuse(mgr, s, msg, number, q, &q->joiners);
     }
 }
 
@@ -764,7 +808,7 @@ void queue_on_shutdown(struct mgr *mgr, struct session *s, uint64_t number,
         drop_ready(mgr, q);
     }
     if (args.immediate != 0 && q->ahead > 0)
-        (void)mgr_park(mgr, s, msg, number, &q->object, &q->stoppers);
+        park_or_refuse(mgr, s, msg, number, q, &q->stoppers);
     else
         mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_slice(NULL, 0), NULL, 0);
     queue_serve(mgr, q);

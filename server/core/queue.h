@@ -109,6 +109,13 @@ void queue_on_shutdown(struct mgr *mgr, struct session *s, uint64_t number,
                        const struct rv_call *msg, struct queue *q);
 void queue_size(const struct queue *q, struct rv_queue_size_result *out);
 
+/* A put that is refused: what it brought is taken off the frame and the assembly, and dropped. */
+void queue_skip_put(struct session *s, const struct rv_call *msg, const struct rv_slice *bodies,
+                    size_t bodies_len, size_t *frames);
+
+/* Answer a parked call with an error; a put tells how many items were accepted before. */
+void queue_end_call(struct mgr *mgr, struct call *call, reeve_err error);
+
 /* The deadline of a parked call has come: answer it. */
 void queue_on_timeout(struct mgr *mgr, struct call *call);
 

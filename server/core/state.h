@@ -16,7 +16,7 @@
 
 #define uthash_malloc(size)    rv_alloc(size)
 #define uthash_free(ptr, size) free(ptr)
-#define uthash_fatal(text)     rv_assert(!text)
+#define uthash_fatal(text)     rv_assert_failed(__FILE__, __LINE__, text)
 #include <stdlib.h>
 #include <uthash.h>
 #include <utlist.h>
@@ -53,6 +53,7 @@ struct call {
     bool impatient;     /* get: waits for recalled items only */
     struct item *items; /* put: not yet accepted, in order */
     uint32_t accepted;  /* put: so far */
+    size_t bytes;       /* put: of its items when it was parked */
 };
 
 /* A session's hold on an object. */
@@ -84,6 +85,7 @@ struct session {
     struct rv_assembly assembly;
     struct ref *refs;
     struct call *calls; /* parked */
+    size_t parked_bytes; /* of items in parked puts */
     uint32_t ahead;     /* items granted ahead to it, all queues */
     struct rv_timer timer;
     UT_hash_handle by_serial;
@@ -124,7 +126,7 @@ void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object, 
               struct rv_body *const *bodies, size_t bodies_len);
 
 /* Park a call in a list of its object until the deadline. NULL when the session has too many
- * parked; it is answered then. */
+ * parked. */
 struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *msg, uint64_t number,
                       struct object *object, struct call **list);
 

@@ -73,8 +73,8 @@ new_key() {
 start_manager() {
     rm -f "$tmp/ready"
     mkfifo "$tmp/ready" || exit 1
-    timeout 600 "$BUILD/reeve-server" --bind tcp://127.0.0.1:0 --keys "$tmp/manager" --ready-fd 3 \
-        "$@" 3>"$tmp/ready" 2>"$tmp/manager.log" &
+    "$BUILD/reeve-server" --bind tcp://127.0.0.1:0 --keys "$tmp/manager" --ready-fd 3 \
+        "$@" 3>"$tmp/ready" >"$tmp/manager.out" 2>"$tmp/manager.log" &
     manager=$!
     running="$running $manager"
     read -r REEVE_URL <"$tmp/ready" || {
@@ -113,7 +113,7 @@ check() {
     if "$@" >"$tmp/check.out" 2>&1; then
         good
     else
-        bad "$what" "$* ended with $?" "$(head -5 "$tmp/check.out")"
+        bad "$what" "$* ended with $?" "$(head -20 "$tmp/check.out")"
     fi
 }
 

@@ -178,7 +178,7 @@ wait "$follower"
 equal 'which ends follow' $? 0
 equal 'and nothing is unfinished' "$(field tasks size unfinished shutdown)" '0 0 True'
 run reeve put tasks x
-says 'it takes no more' 100 '^reeve: cannot put .*tasks: .*; '
+says 'it takes no more' 100 '^reeve: cannot (put|flush) .*tasks: .*shut down; '
 run reeve shutdown --immediate
 says 'immediate goes with a queue' 2 'it goes with --queue'
 run reeve shutdown --queue nix
@@ -200,17 +200,36 @@ wait_until grep -qx first "$tmp/followed"
 stop "$follower" INT
 equal 'SIGINT ends follow' "$code $(cat "$tmp/followed")" '0 first'
 
-# A reader that leaves: what was not written is still there.
-seq 1 5000 >"$tmp/numbers"
-reeve put --joinable leaving <"$tmp/numbers"
+# Ctrl-C while put waits for input, and while it waits for room.
+mkfifo "$tmp/slow"
+"$BUILD/reeve" put early <"$tmp/slow" 2>"$tmp/err" &
+putter=$!
+running="$running $putter"
+exec 4>"$tmp/slow"
+printf 'a\nb\n' >&4
+wait_until sh -c "'$BUILD/reeve' ls early | grep -q early"
+sleep 0.2
+stop "$putter" INT
+exec 4>&-
+equal 'SIGINT ends put' "$code" 130
+equal 'and what was read is put' "$(reeve get early | tr '\n' ,)" 'a,b,'
+reeve put --maxsize 1 narrow a
+background "$BUILD/reeve" put narrow b
+sleep 0.3
+stop "$started" INT
+equal 'SIGINT ends waiting for room' "$code" 130
+
+# A reader that leaves: more than a pipe holds is still there, and nothing is unfinished.
+seq 1 60000 | reeve put --joinable leaving
 "$BUILD/reeve" get --follow leaving | head -1 >/dev/null
-{ cat "$tmp/numbers"; } >"$tmp/wanted"
-wait_until sh -c "[ \"\$('$BUILD/reeve' status --json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)[\"sessions\"]))')\" = 1 ]"
-left=$(field leaving size)
-equal 'a reader that left: taken is done or back' "$(field leaving unfinished)" "$left"
-equal 'and the newest is there' "$(reeve get leaving | tail -1)" 5000
+wait_until sh -c "'$BUILD/reeve' status | grep -q ' sessions 1 '"
+equal 'a reader that left: taken is done or back' \
+    "$(field leaving unfinished)" "$(field leaving size)"
+equal 'and the newest is there' "$(reeve get leaving | tail -1)" 60000
 seq 1 5000 | reeve put leaving2
-(sleep 0.2) | "$BUILD/reeve" get leaving2 >&- 2>/dev/null
+reeve get leaving2 >&- 2>"$tmp/err"
+code=$?
+says 'a closed output is told' 111 '^reeve: cannot write to standard output: '
 equal 'a closed output takes nothing for good' "$(reeve get leaving2 | wc -l)" 5000
 
 # ---- status, ls, rm ----

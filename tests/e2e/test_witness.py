@@ -254,15 +254,25 @@ def test_a_large_item_survives_a_cut(world):
 
 
 def test_what_was_not_taken_comes_back(world):
-    first = world.session("bob")
-    q = first.open("return", joinable=True)
-    q.put("one", "two", "three")
-    assert [i.value for i in q.finish_get(q.cast_get(2), take=False)] == ["one", "two"]
-    first.goodbye()
+    """Once after a goodbye, once after a death; and the one that was taken, but not done."""
     with world.session() as s:
-        q = s.open("return", joinable=True)
-        items = q.get_many(5)
-        assert [(i.value, i.deliveries) for i in items] == [("one", 1), ("two", 1), ("three", 0)]
+        mine = s.open("return", joinable=True)
+        mine.put("one", "two", "three")
+        other = world.session("bob")
+        q = other.open("return", joinable=True)
+        assert [i.value for i in q.finish_get(q.cast_get(2), take=False)] == ["one", "two"]
+        other.goodbye()
+
+        other = world.session("bob", resume_ms=50)
+        q = other.open("return", joinable=True)
+        assert [(i.value, i.deliveries) for i in q.get_many(1)] == [("one", 0)]
+        items = q.finish_get(q.cast_get(1), take=False)
+        assert [(i.value, i.deliveries) for i in items] == [("two", 0)]
+        assert [i.value for i in mine.get_many(5)] == ["three"]
+        other.ping()
+        other.cut()
+        got = mine.get_many(1, 5000) + mine.get_many(1, 5000)
+        assert [(i.value, i.deliveries) for i in got] == [("one", 1), ("two", 1)]
 
 
 def test_an_older_attempt_is_sent_away(world):

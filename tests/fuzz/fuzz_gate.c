@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/base/heap.h"
 #include "server/core/gate.h"
 #include "server/core/log.h"
 #include "tests/fuzz/fuzz.h"

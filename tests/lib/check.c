@@ -63,8 +63,7 @@ bool check_survives(void (*fn)(void *arg), void *arg, unsigned seconds, char *ou
         }
         alarm(seconds);
         fn(arg);
-        fflush(NULL);
-        _exit(0);
+        exit(0); /* not _exit: a leak checker looks then */
     }
     if (out != NULL) {
         close(fds[1]);

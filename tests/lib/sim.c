@@ -29,8 +29,8 @@ const char *sim_fault_name(enum sim_fault fault)
 const char *sim_error_name(reeve_err err)
 {
     switch (err) {
-#define NAME(name, number, text)                                                                   \
-    case REEVE_##name:                                                                             \
+#define NAME(name, number, text) \
+    case REEVE_##name:           \
         return #name;
         REEVE_ERRORS(NAME)
 #undef NAME
@@ -267,8 +267,8 @@ static uint64_t new_item(struct sim *s, int client, const char *label, size_t le
     return sim_book_item(s, label, c->queues[0].book, c->life * SIM_THREADS, len);
 }
 
-static void put(struct sim *s, int client, const char *label, size_t len, int64_t priority, bool call,
-                uint32_t timeout_ms)
+static void put(struct sim *s, int client, const char *label, size_t len, int64_t priority,
+                bool call, uint32_t timeout_ms)
 {
     struct sim_op *op = sim_op_new(s, client, SIM_OP_PUT, 0, timeout_ms);
 

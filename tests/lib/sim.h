@@ -32,7 +32,8 @@
 
 enum {
     SIM_CLIENTS = 12,
-    SIM_QUEUES = 4,  /* handles of one client */
+    SIM_QUEUES = 4, /* handles of one client */
+    SIM_OBJECTS = 256,
     SIM_BATCH = 24,  /* items of one put_many */
     SIM_THREADS = 4, /* scripts of one client */
 };
@@ -54,20 +55,20 @@ void sim_never(struct sim *s, struct sim_event *e);
 
 /* ---- faults ---- */
 
-#define SIM_FAULTS(X)                                                                              \
-    X(DROP, "frames dropped on a living connection")                                               \
-    X(REPEAT, "frames that came twice")                                                            \
-    X(REORDER, "frames overtaken")                                                                 \
-    X(RESET, "connections reset")                                                                  \
-    X(ONE_WAY, "directions cut")                                                                   \
-    X(PARTITION, "clients partitioned")                                                            \
-    X(CRASH_GONE, "clients crashed on the server's host")                                          \
-    X(CRASH_LOST, "clients crashed elsewhere")                                                     \
-    X(CRASH_SILENT, "clients' hosts lost")                                                         \
-    X(CLIENT_STOP, "clients stopped")                                                              \
-    X(SERVER_STOP, "servers stopped")                                                              \
-    X(SERVER_CRASH, "servers crashed")                                                             \
-    X(SLOW, "clients slow to read")                                                                \
+#define SIM_FAULTS(X)                                     \
+    X(DROP, "frames dropped on a living connection")      \
+    X(REPEAT, "frames that came twice")                   \
+    X(REORDER, "frames overtaken")                        \
+    X(RESET, "connections reset")                         \
+    X(ONE_WAY, "directions cut")                          \
+    X(PARTITION, "clients partitioned")                   \
+    X(CRASH_GONE, "clients crashed on the server's host") \
+    X(CRASH_LOST, "clients crashed elsewhere")            \
+    X(CRASH_SILENT, "clients' hosts lost")                \
+    X(CLIENT_STOP, "clients stopped")                     \
+    X(SERVER_STOP, "servers stopped")                     \
+    X(SERVER_CRASH, "servers crashed")                    \
+    X(SLOW, "clients slow to read")                       \
     X(BUSY, "frames that a full connection refused")
 
 #define SIM_FAULT_ENUM(name, text) SIM_##name,
@@ -160,7 +161,7 @@ struct sim_server {
     struct rv_log_callbacks callbacks;
     struct sim *sim;
     bool up, stopped;
-    bool memory; /* no disk */
+    bool memory;    /* no disk */
     bool replaying; /* what was said already */
     rv_ns stopped_at;
     struct rv_id store;
@@ -249,7 +250,7 @@ struct sim_op {
     size_t items_len, items_done;
     struct sim_options options; /* OPEN */
     char name[32];              /* REMOVE */
-    uint32_t max; /* GET */
+    uint32_t max;               /* GET */
     uint32_t accepted;
     int64_t priority;
     struct rv_queue_size_result size;
@@ -326,8 +327,8 @@ struct sim_item {
 struct sim_book_queue {
     char name[32];
     struct sim_options options;
-    bool void_; /* removed, dropped or gone: its items may be lost */
-    bool gone;  /* with its store: another one has the name */
+    bool void_;    /* removed, dropped or gone: its items may be lost */
+    bool gone;     /* with its store: another one has the name */
     size_t undone; /* all items before this one are done (joins look no further back) */
 };
 
@@ -348,6 +349,7 @@ struct sim_book {
     size_t lives_len;
     struct sim_book_order *orders;
     uint64_t accepted, delivered, redelivered, done, joins;
+    uint64_t accepted_by[SIM_OBJECTS]; /* as the manager counted it before this step */
 };
 
 int sim_book_queue(struct sim *s, const char *name, const struct sim_options *options);
@@ -364,6 +366,8 @@ void sim_book_closed(struct sim *s, const struct sim_client *c, int queue);
 void sim_book_joined(struct sim *s, int queue, rv_ns begun_at);
 /* Before the manager steps on cmd: who may have to give back what? */
 void sim_book_before(struct sim *s, const struct command *cmd);
+/* After it: no queue may have taken more than its bound allows. */
+void sim_book_after(struct sim *s, const struct command *cmd);
 void sim_book_ended(struct sim *s, uint64_t serial);
 void sim_book_welcome(struct sim *s, uint32_t life, uint64_t serial);
 void sim_book_new_store(struct sim *s);
@@ -381,7 +385,7 @@ struct sim {
     rv_ns origin; /* of the story's times */
     struct rv_heap heap;
     struct rv_rng rng;
-    rv_ns delay_min, delay_max, commit_max;
+    rv_ns delay_min, delay_max, commit_max; /* stories: it takes exactly commit_max */
     uint64_t last_peer;
     uint64_t last_id;
     struct sim_conn *conns;

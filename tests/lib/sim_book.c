@@ -19,12 +19,12 @@ struct sim_book_order {
     UT_hash_handle hh;
 };
 
-#define GROW(array, len, cap)                                                                      \
-    do {                                                                                           \
-        if ((len) == (cap)) {                                                                      \
-            (cap) = (cap) == 0 ? 64 : (cap) * 2;                                                   \
-            (array) = rv_realloc((array), (cap) * sizeof *(array));                                \
-        }                                                                                          \
+#define GROW(array, len, cap)                                       \
+    do {                                                            \
+        if ((len) == (cap)) {                                       \
+            (cap) = (cap) == 0 ? 64 : (cap)*2;                      \
+            (array) = rv_realloc((array), (cap) * sizeof *(array)); \
+        }                                                           \
     } while (0)
 
 static bool ended(const struct sim *s, uint32_t life)
@@ -248,44 +248,47 @@ static void mark_session(struct sim *s, const struct session *session, bool died
     for (ref = session->refs; ref != NULL; ref = ref->hh.next) {
         if (ref->consumer == NULL)
             continue;
-        DL_FOREACH(ref->consumer->granted, item)
-        {
+        DL_FOREACH (ref->consumer->granted, item) {
             mark(s, item, died);
         }
-        DL_FOREACH(ref->consumer->unfinished, item)
-        {
+        DL_FOREACH (ref->consumer->unfinished, item) {
             mark(s, item, died);
         }
     }
 }
 
-/* Does the frame hold a message by which items go back? */
-static bool gives_back(struct rv_slice bytes)
+/* Does the frame hold a message by which items go back, and one by which they are given out? */
+static bool gives_back(struct rv_slice bytes, bool *gives_out)
 {
     struct rv_reader r = rv_reader(bytes);
+    bool back = false;
 
+    *gives_out = false;
     while (r.left >= 5) {
         size_t len = (size_t)rv_read_number(&r, 4);
         const uint8_t *msg = rv_read(&r, len);
         uint64_t op = msg != NULL && len >= 3 ? rv_get_number(msg + 1, 2) : 0;
 
         if (msg == NULL)
-            return false;
-        if (msg[0] == RV_MSG_cancel || msg[0] == RV_MSG_goodbye ||
-            (msg[0] == RV_MSG_call && (op == RV_OP_queue_return || op == RV_OP_object_close)))
-            return true;
+            break;
+        back = back || msg[0] == RV_MSG_cancel || msg[0] == RV_MSG_goodbye ||
+               (msg[0] == RV_MSG_call && (op == RV_OP_queue_return || op == RV_OP_object_close));
+        *gives_out = *gives_out ||
+                     (msg[0] == RV_MSG_call &&
+                      (op == RV_OP_queue_put || op == RV_OP_queue_get || op == RV_OP_queue_take));
     }
-    return false;
+    return back;
 }
 
 void sim_book_before(struct sim *s, const struct command *cmd)
 {
     const struct mgr *mgr = s->server.mgr;
     const struct session *session = mgr_session(mgr, cmd->session);
+    bool gives_out = false;
 
     switch (cmd->type) {
     case COMMAND_MESSAGES:
-        if (session != NULL && cmd->logged && gives_back(cmd->bytes))
+        if (session != NULL && cmd->logged && gives_back(cmd->bytes, &gives_out))
             mark_session(s, session, false);
         break;
     case COMMAND_END:
@@ -302,6 +305,47 @@ void sim_book_before(struct sim *s, const struct command *cmd)
     }
 }
 
+/* A queue that took something in is not above its bound, unless something came back too. */
+static void check_bound(struct sim *s, const struct queue *q, bool back)
+{
+    uint64_t *before = &s->book.accepted_by[q->object.id % SIM_OBJECTS];
+
+    if (q->maxsize != 0 && q->accepted > *before && q->ready + q->ahead > q->maxsize && !back)
+        sim_broken(s, "queue %s of %u items holds %llu",
+                   q->object.name == NULL ? "" : q->object.name, q->maxsize,
+                   (unsigned long long)(q->ready + q->ahead));
+    *before = q->accepted;
+}
+
+/* Whatever was given out and taken back within one step is somewhere here. */
+static void mark_queue(struct sim *s, const struct queue *q)
+{
+    const struct consumer *c = NULL;
+    const struct item *item = NULL;
+
+    DL_FOREACH (q->returned, item) {
+        mark(s, item, false);
+    }
+    DL_FOREACH (q->consumers, c) {
+        DL_FOREACH (c->granted, item) {
+            mark(s, item, false);
+        }
+    }
+}
+
+void sim_book_after(struct sim *s, const struct command *cmd)
+{
+    const struct object *o = NULL;
+    bool gives_out = false;
+    bool back = cmd->type != COMMAND_MESSAGES || gives_back(cmd->bytes, &gives_out);
+
+    for (o = s->server.mgr->objects; o != NULL; o = o->by_id.next) {
+        check_bound(s, (const struct queue *)o, back);
+        if (back && gives_out)
+            mark_queue(s, (const struct queue *)o);
+    }
+}
+
 /* ---- the end ---- */
 
 void sim_book_finish(struct sim *s)
@@ -313,8 +357,8 @@ void sim_book_finish(struct sim *s)
         if (item->put != SIM_PUT_ACCEPTED || q->void_)
             continue;
         if (item->times == 0)
-            sim_broken(s, "item %s of queue %s was accepted at %lld ms and lost", item->label, q->name,
-                       (long long)((item->accepted_at - s->origin) / RV_MS));
+            sim_broken(s, "item %s of queue %s was accepted at %lld ms and lost", item->label,
+                       q->name, (long long)((item->accepted_at - s->origin) / RV_MS));
         if (q->options.joinable && item->done == 0)
             sim_broken(s, "item %s of queue %s was never done", item->label, q->name);
     }
@@ -325,8 +369,7 @@ void sim_book_free(struct sim *s)
     struct sim_book_order *o = NULL;
     struct sim_book_order *next = NULL;
 
-    HASH_ITER(hh, s->book.orders, o, next)
-    {
+    HASH_ITER (hh, s->book.orders, o, next) {
         HASH_DEL(s->book.orders, o);
         free(o);
     }
@@ -360,10 +403,10 @@ static void add_calls(struct rv_buf *b, const char *title, const struct call *li
 {
     const struct call *call = NULL;
 
-    DL_FOREACH(list, call)
-    {
+    DL_FOREACH (list, call) {
         add(b, " %s=%llu/%llu/%lld", title, (unsigned long long)call->session->serial,
-            (unsigned long long)call->number, (long long)(call->timer.pos == 0 ? 0 : call->timer.at));
+            (unsigned long long)call->number,
+            (long long)(call->timer.pos == 0 ? 0 : call->timer.at));
     }
 }
 
@@ -377,23 +420,19 @@ static void add_queue(struct rv_buf *b, const struct queue *q)
         q->object.refs, (unsigned long long)q->ready, (unsigned long long)q->ahead,
         (unsigned long long)q->accepted, (unsigned long long)q->gone,
         (unsigned long long)q->unfinished, q->shutdown ? " shutdown" : "");
-    DL_FOREACH(q->returned, item)
-    {
+    DL_FOREACH (q->returned, item) {
         add_item(b, item);
     }
     for (size_t i = 0; i < q->heap_len; i++)
         add_item(b, q->heap[i]);
-    DL_FOREACH(q->consumers, c)
-    {
+    DL_FOREACH (q->consumers, c) {
         add(b, " | consumer %llu last=%llu taken=%llu recall=%llu:",
             (unsigned long long)c->session->serial, (unsigned long long)c->last,
             (unsigned long long)c->taken, (unsigned long long)c->recall);
-        DL_FOREACH(c->granted, item)
-        {
+        DL_FOREACH (c->granted, item) {
             add_item(b, item);
         }
-        DL_FOREACH(c->unfinished, item)
-        {
+        DL_FOREACH (c->unfinished, item) {
             add_item(b, item);
         }
     }

@@ -72,7 +72,8 @@ static void finish(struct sim *s, struct sim_op *op, reeve_err error)
     if (op->kind == SIM_OP_PUT)
         for (size_t i = op->items_done; i < op->items_len; i++)
             sim_book_put(s, op->items[i],
-                         error == REEVE_ETIME || error == REEVE_ECANCELED || c->link.state == RV_LINK_DEAD
+                         error == REEVE_ETIME || error == REEVE_ECANCELED ||
+                                 c->link.state == RV_LINK_DEAD
                              ? SIM_PUT_UNKNOWN
                              : SIM_PUT_REFUSED);
     if (op->kind == SIM_OP_JOIN && error == REEVE_OK)
@@ -262,19 +263,21 @@ static void begin_call(struct sim *s, struct sim_op *op)
             [SIM_CREATE_OR_GET] = 1, [SIM_MUST_EXIST] = 0, [SIM_MUST_NOT_EXIST] = 2};
         const struct sim_book_queue *q = &s->book.queues[c->queues[op->queue].book];
 
-        rv_object_open_args_encode(&args, &(struct rv_object_open_args){
-                                              .name = rv_slice_str(q->name),
-                                              .create = create[op->options.create],
-                                              .kind = RV_KIND_QUEUE,
-                                              .order = (uint8_t)op->options.order,
-                                              .joinable = op->options.joinable,
-                                              .maxsize = op->options.maxsize,
-                                              .ttl_ms = op->options.ttl_ms});
-        op->request = rv_link_call(&c->link, RV_OP_object_open, 0, ms, rv_buf_slice(&args), NULL, 0);
+        rv_object_open_args_encode(
+            &args, &(struct rv_object_open_args){.name = rv_slice_str(q->name),
+                                                 .create = create[op->options.create],
+                                                 .kind = RV_KIND_QUEUE,
+                                                 .order = (uint8_t)op->options.order,
+                                                 .joinable = op->options.joinable,
+                                                 .maxsize = op->options.maxsize,
+                                                 .ttl_ms = op->options.ttl_ms});
+        op->request =
+            rv_link_call(&c->link, RV_OP_object_open, 0, ms, rv_buf_slice(&args), NULL, 0);
         break;
     }
     case SIM_OP_JOIN:
-        op->request = rv_link_call(&c->link, RV_OP_queue_join, object, ms, rv_slice(NULL, 0), NULL, 0);
+        op->request =
+            rv_link_call(&c->link, RV_OP_queue_join, object, ms, rv_slice(NULL, 0), NULL, 0);
         break;
     case SIM_OP_SHUTDOWN:
         rv_queue_shutdown_args_encode(
@@ -285,14 +288,13 @@ static void begin_call(struct sim *s, struct sim_op *op)
     case SIM_OP_SIZE:
         op->request = rv_link_read(&c->link, RV_OP_queue_size, object, rv_slice(NULL, 0));
         break;
-    case SIM_OP_REMOVE:
+    default:
+        rv_assert(op->kind == SIM_OP_REMOVE);
         rv_object_remove_args_encode(
             &args, &(struct rv_object_remove_args){.name = rv_slice_str(op->name)});
         op->request =
             rv_link_call(&c->link, RV_OP_object_remove, 0, ms, rv_buf_slice(&args), NULL, 0);
         break;
-    default:
-        rv_assert(!"not such a call");
     }
     rv_buf_free(&args);
 }
@@ -357,12 +359,10 @@ static void progress_all(struct sim *s, struct sim_client *c)
     struct sim_op *op = NULL;
     struct sim_op *next = NULL;
 
-    DL_FOREACH_SAFE(c->ops, op, next)
-    {
+    DL_FOREACH_SAFE (c->ops, op, next) {
         progress(s, op);
     }
-    DL_FOREACH_SAFE(c->ops, op, next)
-    {
+    DL_FOREACH_SAFE (c->ops, op, next) {
         if (patience(op) <= s->now || op->cancel_at <= s->now)
             sim_op_abandon(s, op);
     }
@@ -558,8 +558,7 @@ static rv_ns next_of(const struct sim *s, const struct sim_client *c, bool flowi
 
     if (!flowing && at <= s->now)
         at = s->now + RV_MS;
-    DL_FOREACH(c->ops, op)
-    {
+    DL_FOREACH (c->ops, op) {
         if (patience(op) < at)
             at = patience(op);
         if (op->cancel_at < at)
@@ -633,8 +632,13 @@ void sim_client_start(struct sim *s, int client)
 
     rv_assert(!c->alive);
     conf.resume_ms = c->resume_ms;
-    *c = (struct sim_client){.sim = s, .number = client, .alive = true, .weather = weather,
-                             .resume_ms = c->resume_ms, .idle = c->idle, .died = c->died};
+    *c = (struct sim_client){.sim = s,
+                             .number = client,
+                             .alive = true,
+                             .weather = weather,
+                             .resume_ms = c->resume_ms,
+                             .idle = c->idle,
+                             .died = c->died};
     rv_set_number(conf.session.bytes, ++s->last_id, 8);
     rv_set_number(conf.host.bytes, (uint64_t)client, 8);
     c->life = sim_book_life(s, client);

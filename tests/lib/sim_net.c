@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-    PIPE_BYTES = 1 << 20, /* a connection that holds more takes no frame */
+    PIPE_BYTES = 1 << 20, /* a connection that holds more takes no frame; not in stories */
     SLOW_FRAMES = 4,      /* of a slow reader: so many frames */
 };
 
@@ -93,8 +93,7 @@ struct sim_conn *sim_conn_of(struct sim *s, uint64_t peer)
 {
     struct sim_conn *conn = NULL;
 
-    DL_FOREACH(s->conns, conn)
-    {
+    DL_FOREACH (s->conns, conn) {
         if (conn->peer == peer)
             return conn;
     }
@@ -234,7 +233,7 @@ static bool full(struct sim *s, const struct sim_conn *conn, const struct sim_pi
         if (conn->client->slow_until > s->now && len >= SLOW_FRAMES)
             return true;
     }
-    return bytes > PIPE_BYTES;
+    return s->random && bytes > PIPE_BYTES;
 }
 
 bool sim_send(struct sim *s, struct sim_conn *conn, bool to_server, struct rv_slice control,
@@ -264,7 +263,8 @@ bool sim_send(struct sim *s, struct sim_conn *conn, bool to_server, struct rv_sl
     }
     if (noisy && chance(s, w->reorder)) {
         s->counts[SIM_REORDER]++;
-        send_frame(s, pipe, copy(control, bodies, bodies_len), at + 3 * RV_MS); /* those behind pass */
+        send_frame(s, pipe, copy(control, bodies, bodies_len),
+                   at + 3 * RV_MS); /* those behind pass */
         return true;
     }
     pipe->last_at = at;
@@ -372,6 +372,7 @@ void sim_reset(struct sim *s, int client)
         return;
     sim_frames_free(&conn->up.frames);
     sim_frames_free(&conn->down.frames);
+    conn->up.mute_until = conn->down.mute_until = 0;
     conn->up.last_at = s->now + (s->random ? (rv_ns)sim_below(s, 50) * RV_MS : 0);
     conn->down.last_at = s->now + (s->random ? (rv_ns)sim_below(s, 50) * RV_MS : 0);
     if (conn->client_open)

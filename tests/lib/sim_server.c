@@ -103,7 +103,9 @@ static void log_flush(struct rv_log *log)
         return;
     sv->committing = sv->open;
     sv->open = (struct sim_group){0};
-    sv->commit_at = s->now + (s->commit_max == 0 ? 0 : (rv_ns)sim_below(s, (uint64_t)s->commit_max));
+    sv->commit_at = s->now + s->commit_max;
+    if (s->random && s->commit_max > 0)
+        sv->commit_at = s->now + (rv_ns)sim_below(s, (uint64_t)s->commit_max);
 }
 
 static void log_process(struct rv_log *log)
@@ -167,6 +169,7 @@ static void step(struct sim_server *sv, const struct command *cmd)
         gate_stepped(sv->gate, s->now, cmd, &sv->out);
     outbox_clear(&sv->out);
     mgr_check(sv->mgr);
+    sim_book_after(s, cmd);
 }
 
 static void on_commit(void *arg, const struct command *cmd)
@@ -361,8 +364,7 @@ void sim_server_crash(struct sim *s, bool quiet)
     free(sv->portrait);
     sv->portrait = sv->memory ? NULL : sim_portrait(sv->mgr);
     end_process(s);
-    DL_FOREACH_SAFE(s->conns, conn, next)
-    {
+    DL_FOREACH_SAFE (s->conns, conn, next) {
         sim_frames_free(&conn->up.frames);
         sim_frames_free(&conn->down.frames);
         if (conn->server_open && !quiet)
@@ -425,10 +427,9 @@ void sim_server_restart(struct sim *s)
     sim_say(s, "server.start term=%llu", (unsigned long long)sv->term);
     sv->gate = gate_new(sv->mgr, &sink);
     sv->up = true;
-    rv_log_add(&sv->log, &(struct command){.type = COMMAND_RESTART,
-                                           .logged = true,
-                                           .at = s->now,
-                                           .first = sv->term});
+    rv_log_add(&sv->log,
+               &(struct command){
+                   .type = COMMAND_RESTART, .logged = true, .at = s->now, .first = sv->term});
     sim_principal(s, "admin", "");
 }
 

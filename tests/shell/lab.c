@@ -18,6 +18,8 @@
 
 extern char **environ;
 
+enum { LOG_FLAGS = O_WRONLY | O_CREAT | O_APPEND };
+
 /* ---- words ---- */
 
 void lab_expect(const char *file, int line, const char *text, reeve_err got, reeve_err wanted)
@@ -174,7 +176,7 @@ static void read_url(struct manager *m, int fd)
 void manager_start(struct manager *m, const struct lab *lab, const char *bind)
 {
     char path[512];
-    char ready[16];
+    char log[128];
     int fds[2];
     posix_spawn_file_actions_t actions;
     const char *const argv[] = {"reeve-server", "--bind", bind,         "--keys", lab->dir,
@@ -182,9 +184,10 @@ void manager_start(struct manager *m, const struct lab *lab, const char *bind)
 
     program_path(path, sizeof path, "reeve-server");
     CHECK(pipe2(fds, O_CLOEXEC) == 0);
-    snprintf(ready, sizeof ready, "%d", 9);
+    snprintf(log, sizeof log, "%s/manager.log", lab->dir);
     CHECK(posix_spawn_file_actions_init(&actions) == 0);
     CHECK(posix_spawn_file_actions_adddup2(&actions, fds[1], 9) == 0);
+    CHECK(posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log, LOG_FLAGS, 0644) == 0);
     CHECK(posix_spawn(&m->pid, path, &actions, NULL, (char *const *)(uintptr_t)argv, environ) == 0);
     posix_spawn_file_actions_destroy(&actions);
     close(fds[1]);

@@ -2,7 +2,7 @@
 # make tsan           the first ones under the thread sanitizer, in build-thread/
 #
 # run-threads, run-slow   proxy/ on tests/shell/fake_conn.c instead of common/net
-# run-api                 the library as it is, with build/reeve-server
+# run-api, run-gone       the library as it is, with build/reeve-server
 shell_lab  := $(call objects,tests/lib/check.c tests/shell/lab.c tests/shell/main.c)
 shell_fake := $(call objects,tests/shell/fake_conn.c $(addprefix common/net/,conf.c keys.c keys_parse.c net_util.c)) \
     $(call objects,proxy/*.c) $(CORES) $(VALUE) $(WIRE) $(BASE)
@@ -16,11 +16,17 @@ $(BUILD)/run-slow: $(call objects,tests/shell/test_slow.c) $(shell_lab) $(shell_
 $(BUILD)/run-api: $(call objects,$(addprefix tests/shell/test_,api.c values.c pains.c)) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/run-gone: $(call objects,tests/shell/test_gone.c) $(shell_lab) $(LIBRARY)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # The slow ones only wait; they do that while the others run.
-check-shell: $(BUILD)/run-threads $(BUILD)/run-slow $(BUILD)/run-api $(BUILD)/reeve-server
-	$(BUILD)/run-slow >$(BUILD)/run-slow.out 2>&1 & slow=$$!; ok=0; \
+shell_tests := $(addprefix $(BUILD)/run-,threads slow api gone)
+check-shell: $(shell_tests) $(BUILD)/reeve-server
+	$(BUILD)/run-slow >$(BUILD)/run-slow.out 2>&1 & slow=$$!; \
+	$(BUILD)/run-gone >$(BUILD)/run-gone.out 2>&1 & gone=$$!; ok=0; \
 	$(BUILD)/run-threads || ok=1; $(BUILD)/run-api || ok=1; \
-	wait $$slow || ok=1; cat $(BUILD)/run-slow.out; exit $$ok
+	wait $$slow || ok=1; cat $(BUILD)/run-slow.out; \
+	wait $$gone || ok=1; cat $(BUILD)/run-gone.out; exit $$ok
 check: check-shell
 
 tsan:

@@ -257,6 +257,61 @@ TEST(answers_that_arrive_together_wake_all_whom_they_answer)
     scene_end(&s);
 }
 
+static void *measure(void *arg)
+{
+    struct getter *g = arg;
+    size_t size = 0;
+
+    OK(reeve_queue_size(g->q, &size));
+    return NULL;
+}
+
+/* The same when the first answer is one that is not acknowledged, so that no clock helps. */
+TEST(answer_behind_a_measure_is_not_left_lying)
+{
+    struct scene s;
+    reeve_context *ctx = NULL;
+    reeve_context *other = NULL;
+    struct getter measurer = {0};
+    struct getter getter = {0};
+    reeve_queue *in = NULL;
+
+    scene_begin(&s);
+    ctx = scene_open(&s);
+    other = scene_open(&s);
+    getter.q = lab_queue(ctx, "jobs", NULL);
+    measurer.q = getter.q;
+    in = lab_queue(other, "jobs", NULL);
+    for (int round = 0; round < 3; round++) {
+        pthread_t threads[2];
+        unsigned before = 0;
+        int64_t at = 0;
+
+        OK(reeve_flush(ctx, 5000));
+        OK(reeve_flush(other, 5000));
+        fake_hold(s.fake, true);
+        before = fake_held(s.fake);
+        threads[0] = lab_thread(measure, &measurer); /* it pumps ... */
+        EVENTUALLY(5000, fake_held(s.fake) > before);
+        threads[1] = lab_thread(get_one, &getter); /* ... and this one waits */
+        EVENTUALLY(5000, fake_held(s.fake) > before + 1);
+        before = fake_held(s.fake);
+        OK(lab_put_int(in, round, 0));
+        EVENTUALLY(5000, fake_held(s.fake) >= before + 2);
+        at = lab_ms();
+        fake_hold(s.fake, false);
+        lab_join(threads[0]);
+        lab_join(threads[1]);
+        CHECK(getter.x == round);
+        CHECK(getter.returned_ms - at < 1000);
+    }
+    reeve_queue_close(&getter.q);
+    reeve_queue_close(&in);
+    OK(reeve_close(&ctx));
+    OK(reeve_close(&other));
+    scene_end(&s);
+}
+
 /* A question asked back arrives together with the answer that a caller waits for. The caller
  * goes to compute; the background answers. */
 TEST(recall_that_arrives_with_an_answer_is_answered)

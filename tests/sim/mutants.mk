@@ -1,12 +1,13 @@
 # make mutants    every deliberate defect of common/base/mutant.h must be seen by the simulator
-MUTANT_SEEDS ?= 1 30
+MUTANTS_BUILD ?= build-mutants
+MUTANTS_SEEDS ?= 1 30
 
 mutants:
-	$(MAKE) BUILD=build-mutants CFLAGS='$(CFLAGS) -DRV_MUTANTS' build-mutants/run-sim
-	@failed=0; \
-	for mutant in $$(build-mutants/run-sim --mutants); do \
-	    build-mutants/run-sim --mutant $$mutant --seeds $(MUTANT_SEEDS) && failed=1; \
+	$(MAKE) BUILD=$(MUTANTS_BUILD) CFLAGS='$(CFLAGS) -DRV_MUTANTS' $(MUTANTS_BUILD)/run-sim
+	@survived=0; \
+	for mutant in $$($(MUTANTS_BUILD)/run-sim --mutants); do \
+	    $(MUTANTS_BUILD)/run-sim --mutant $$mutant --seeds $(MUTANTS_SEEDS) && survived=1; \
 	done; \
-	exit $$failed
+	exit $$survived
 
 .PHONY: mutants

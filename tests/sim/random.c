@@ -24,9 +24,9 @@ enum {
     SEED_SECONDS = 60,  /* of real time */
 };
 
-#define AT(seconds) (RV_SEC + (seconds) * RV_SEC)
+#define AT(seconds) (RV_SEC + (seconds)*RV_SEC)
 
-enum role { PRODUCER, CONSUMER, CANCELLER, WATCHER, CLOSER, ROLES };
+enum role { PRODUCER, CONSUMER, CANCELLER, WATCHER, CLOSER };
 
 struct thread {
     enum role role;
@@ -81,30 +81,35 @@ static bool one_in(struct sim *s, uint64_t n)
 
 /* ---- threads of a client ---- */
 
-static void begin(struct sim *s, struct thread *t, struct sim_op *op);
-
 /* A call ends by its deadline and the grace, whatever happens; a stopped process is excused. */
 static void check_patience(struct sim *s, const struct sim_op *op)
 {
-    rv_ns latest = op->deadline_at == RV_NEVER ? RV_NEVER : op->deadline_at + RV_LIMIT_GRACE_MS * RV_MS;
+    rv_ns latest =
+        op->deadline_at == RV_NEVER ? RV_NEVER : op->deadline_at + RV_LIMIT_GRACE_MS * RV_MS;
 
     if (op->ended_at > latest && op->client->continued_at != op->ended_at)
         sim_broken(s, "client %d: a call ended %lld ms after its deadline", op->client->number,
                    (long long)((op->ended_at - op->deadline_at) / RV_MS));
+    /* Without faults it is the manager who says how a call ends. */
+    if (op->begun_at > AT(106) && op->error == REEVE_ETIME &&
+        (op->kind == SIM_OP_GET || op->kind == SIM_OP_PUT))
+        sim_broken(s, "client %d: no verdict on a call, though nothing is wrong",
+                   op->client->number);
 }
 
-/* Its queue was shut down, removed or replaced: take a new handle. */
 static void ended(struct sim *s, struct sim_op *op)
 {
     struct thread *t = op->arg;
     struct history *h = history_of(s);
 
     t->op = NULL;
-    t->next_at = s->now + (s->now >= AT(105) ? ms(s, 0, 4) : t->slow ? ms(s, 5, 150) : ms(s, 0, 30));
+    t->next_at = s->now + (s->now >= AT(105) ? ms(s, 0, 4)
+                           : t->slow         ? ms(s, 5, 150)
+                                             : ms(s, 0, 30));
     if (op->kind == SIM_OP_GET)
-        h->outstanding[t->queue] -= op->items_done < h->outstanding[t->queue]
-                                        ? op->items_done
-                                        : h->outstanding[t->queue];
+        h->outstanding[t->queue] -=
+            op->items_done < h->outstanding[t->queue] ? op->items_done : h->outstanding[t->queue];
+    /* Its queue was shut down, removed or replaced: take a new handle. */
     if (op->error == REEVE_ESHUTDOWN || op->error == REEVE_EGONE || op->error == REEVE_ENOENT ||
         op->error == REEVE_ECLOSED)
         t->client->reopen[t->queue] = true;
@@ -154,7 +159,8 @@ static void produce(struct sim *s, struct sim_client *c, struct thread *t, int t
                     bounded ? pick(s, timeouts, rv_countof(timeouts)) : UINT32_MAX);
     op->items_len = one_in(s, 3) ? 1 + (size_t)sim_below(s, SIM_BATCH) : 1;
     op->call = bounded || one_in(s, 4);
-    op->priority = h->options[t->queue].order == RV_ORDER_PRIORITY ? (int64_t)sim_below(s, 5) - 2 : 0;
+    op->priority =
+        h->options[t->queue].order == RV_ORDER_PRIORITY ? (int64_t)sim_below(s, 5) - 2 : 0;
     for (size_t i = 0; i < op->items_len; i++)
         op->items[i] = sim_book_item(s, NULL, c->queues[t->queue].book,
                                      c->life * SIM_THREADS + (uint32_t)thread, length(s));
@@ -206,7 +212,6 @@ static bool ensure_open(struct sim *s, struct sim_client *c, struct client *hc, 
 {
     struct history *h = history_of(s);
     struct sim_op *op = NULL;
-    int at = 0;
 
     if (hc->reopen[queue] && c->queues[queue].opened && quiet_handle(hc, queue)) {
         sim_queue_close(s, c->number, queue);
@@ -224,7 +229,6 @@ static bool ensure_open(struct sim *s, struct sim_client *c, struct client *hc, 
     op->ended = open_ended;
     hc->opening[queue] = true;
     sim_op_begin(s, op);
-    (void)at;
     return false;
 }
 
@@ -253,8 +257,6 @@ static void turn(struct sim *s, struct sim_client *c, struct client *hc, int thr
         t->next_at = s->now + ms(s, 500, 8000);
         if (s->now < AT(95))
             hc->reopen[t->queue] = true;
-        break;
-    default:
         break;
     }
 }
@@ -342,8 +344,8 @@ static void resume_server(struct sim *s, void *arg)
 static void one_fault(struct sim *s, struct history *h, enum sim_fault fault, int client)
 {
     struct sim_client *c = &s->clients[client];
-    uint32_t span = one_in(s, 4) ? 100 + (uint32_t)sim_below(s, 20000)
-                                 : 20 + (uint32_t)sim_below(s, 1500);
+    uint32_t span =
+        one_in(s, 4) ? 100 + (uint32_t)sim_below(s, 20000) : 20 + (uint32_t)sim_below(s, 1500);
 
     switch (fault) {
     case SIM_DROP:
@@ -411,7 +413,8 @@ static void fault(struct sim *s, void *arg)
             conn->up.mute_until = conn->down.mute_until = 0;
         return;
     }
-    one_fault(s, h, (enum sim_fault)sim_below(s, SIM_BUSY), 1 + (int)sim_below(s, (uint64_t)h->clients_len));
+    one_fault(s, h, (enum sim_fault)sim_below(s, SIM_BUSY),
+              1 + (int)sim_below(s, (uint64_t)h->clients_len));
     sim_at(s, &h->fault, s->now + ms(s, 10, 1200));
 }
 
@@ -442,8 +445,8 @@ static void brief(struct sim *s, void *arg)
     if (s->now >= AT(95))
         return;
     sim_at(s, &h->brief, s->now + ms(s, 50, 6000));
-    if (client == 0 || strcmp(s->book.queues[s->clients[client].queues[BRIEF].book].name,
-                              h->names[BRIEF]) != 0)
+    if (client == 0 ||
+        strcmp(s->book.queues[s->clients[client].queues[BRIEF].book].name, h->names[BRIEF]) != 0)
         return;
     s->book.queues[s->clients[client].queues[BRIEF].book].void_ = true;
     op = sim_op_new(s, client, SIM_OP_SHUTDOWN, BRIEF, UINT32_MAX);
@@ -473,7 +476,8 @@ static void choose_queues(struct sim *s, struct history *h)
         o->joinable = one_in(s, 3);
         o->no_prefetch = one_in(s, 5);
         o->ttl_ms = i == BRIEF ? 1000 : 0;
-        snprintf(h->names[i], sizeof h->names[i], "%s%d", i == BRIEF ? "brief" : "q", i == BRIEF ? 0 : i);
+        snprintf(h->names[i], sizeof h->names[i], "%s%d", i == BRIEF ? "brief" : "q",
+                 i == BRIEF ? 0 : i);
     }
 }
 
@@ -484,8 +488,8 @@ static void choose_threads(struct sim *s, struct history *h)
 
         hc->threads_len = 1 + (int)sim_below(s, SIM_THREADS);
         for (int i = 0; i < hc->threads_len; i++) {
-            static const enum role roles[] = {PRODUCER, PRODUCER, PRODUCER, CONSUMER, CONSUMER,
-                                              CONSUMER, CANCELLER, WATCHER, CLOSER};
+            static const enum role roles[] = {PRODUCER, PRODUCER,  PRODUCER, CONSUMER, CONSUMER,
+                                              CONSUMER, CANCELLER, WATCHER,  CLOSER};
 
             hc->threads[i] = (struct thread){.role = roles[sim_below(s, rv_countof(roles))],
                                              .queue = (int)sim_below(s, QUEUES),
@@ -506,7 +510,8 @@ static void choose_threads(struct sim *s, struct history *h)
         other->threads[1] =
             (struct thread){.role = PRODUCER, .queue = i, .slow = one_in(s, 2), .client = other};
         if (hc->threads[1].client == NULL)
-            hc->threads[1] = (struct thread){.role = WATCHER, .queue = i, .slow = true, .client = hc};
+            hc->threads[1] =
+                (struct thread){.role = WATCHER, .queue = i, .slow = true, .client = hc};
     }
 }
 
@@ -619,8 +624,8 @@ static void tell_story(int signal_number)
         for (int i = 0; i < history.clients[c].threads_len; i++) {
             const struct thread *t = &history.clients[c].threads[i];
 
-            fprintf(stderr, "client %d: thread %d role=%d handle=%d %s next=%lld opened=%d %s%s\n", c, i,
-                    (int)t->role, t->queue, t->op == NULL ? "idle" : "calls",
+            fprintf(stderr, "client %d: thread %d role=%d handle=%d %s next=%lld opened=%d %s%s\n",
+                    c, i, (int)t->role, t->queue, t->op == NULL ? "idle" : "calls",
                     (long long)((t->next_at - world.origin) / RV_MS),
                     world.clients[c].queues[t->queue].opened,
                     history.clients[c].opening[t->queue] ? "opening " : "",
@@ -630,7 +635,9 @@ static void tell_story(int signal_number)
         for (const struct sim_op *op = world.clients[c].ops; op != NULL; op = op->next)
             fprintf(stderr, "client %d: call %d on handle %d since %lld ms, %s\n", c, (int)op->kind,
                     op->queue, (long long)((op->begun_at - world.origin) / RV_MS),
-                    op->request == NULL ? "not sent" : op->request->done ? "answered" : "in flight");
+                    op->request == NULL ? "not sent"
+                    : op->request->done ? "answered"
+                                        : "in flight");
     fflush(NULL);
     abort();
 }
@@ -669,7 +676,7 @@ static uint64_t run_some(uint64_t from, uint64_t to, bool silent, struct report 
             if (write(fds[1], &report, sizeof report) != (ssize_t)sizeof report)
                 _exit(1);
         }
-        _exit(0);
+        exit(0);
     }
     close(fds[1]);
     for (; read(fds[0], &report, sizeof report) == (ssize_t)sizeof report; from++) {
@@ -709,18 +716,20 @@ static int show(const struct report *sum, uint64_t seeds, double real)
     int few = 0;
 
     for (size_t i = 0; i < SIM_FAULTS_LEN; i++) {
-        printf("  %8llu %s\n", (unsigned long long)sum->counts[i], sim_fault_name((enum sim_fault)i));
+        printf("  %8llu %s\n", (unsigned long long)sum->counts[i],
+               sim_fault_name((enum sim_fault)i));
         if (sum->counts[i] < seeds / 2 + 1 && seeds >= 10) {
             printf("  too few %s\n", sim_fault_name((enum sim_fault)i));
             few++;
         }
     }
-    printf("  %llu items accepted, %llu delivered (%llu again), %llu done, %llu joins, %llu commands,"
-           " %llu frames\n",
-           (unsigned long long)sum->accepted, (unsigned long long)sum->delivered,
-           (unsigned long long)sum->redelivered, (unsigned long long)sum->done,
-           (unsigned long long)sum->joins, (unsigned long long)sum->steps,
-           (unsigned long long)sum->frames);
+    printf(
+        "  %llu items accepted, %llu delivered (%llu again), %llu done, %llu joins, %llu commands,"
+        " %llu frames\n",
+        (unsigned long long)sum->accepted, (unsigned long long)sum->delivered,
+        (unsigned long long)sum->redelivered, (unsigned long long)sum->done,
+        (unsigned long long)sum->joins, (unsigned long long)sum->steps,
+        (unsigned long long)sum->frames);
     printf("  %llu histories of 150 s in %.1f s: %.0f times faster than the clock\n",
            (unsigned long long)seeds, real, real > 0 ? (double)seeds * 150 / real : 0);
     return few;
@@ -743,8 +752,8 @@ int random_many(uint64_t from, uint64_t to)
         next++;
     }
     failed += show(&sum, to - from + 1, seconds() - begun);
-    printf("%s %llu random histories, seeds %llu to %llu, %d failed\n", failed == 0 ? "PASS" : "FAIL",
-           (unsigned long long)(to - from + 1), (unsigned long long)from, (unsigned long long)to,
-           failed);
+    printf("%s %llu random histories, seeds %llu to %llu, %d failed\n",
+           failed == 0 ? "PASS" : "FAIL", (unsigned long long)(to - from + 1),
+           (unsigned long long)from, (unsigned long long)to, failed);
     return failed;
 }

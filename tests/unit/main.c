@@ -15,7 +15,6 @@
     X(base)                                                                                        \
     X(rights)                                                                                      \
     X(wire)                                                                                        \
-    X(item)                                                                                        \
     X(stream)                                                                                      \
     X(value)                                                                                       \
     X(keys)                                                                                        \

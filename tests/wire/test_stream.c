@@ -382,6 +382,8 @@ static void a_long_life_is_like_the_model(void **state)
             m.lens[m.next % WINDOW] = rv_stream_bytes(&s) - before - with * body->len;
             m.sent += with;
             m.next++;
+        } else if (what < 71) {
+            rv_stream_trim(&s);
         } else if (what < 90 && kept > 0) {
             uint64_t upto = m.first + rv_rng_below(&rng, kept);
 
@@ -407,6 +409,32 @@ static void a_long_life_is_like_the_model(void **state)
     assert_int_equal(rv_stream_bytes(&s), 0);
     rv_body_drop(body);
     rv_stream_fini(&s);
+}
+
+static void an_idle_stream_gives_its_memory_back(void **state)
+{
+    struct rv_body *body = body_of(9, 3);
+    struct rv_stream s;
+
+    (void)state;
+    rv_stream_init(&s);
+    for (uint64_t last = 50; last <= 150; last += 50) {
+        while (s.next <= last)
+            add(&s, 100, &body, 1);
+        rv_stream_trim(&s); /* not yet */
+        assert_int_equal(shoot(&s, s.first, no_extra).bodies_len, RV_LIMIT_BODIES);
+        assert_true(rv_stream_ack(&s, last));
+        rv_stream_trim(&s);
+        assert_null(s.bytes.data);
+        assert_null(s.entries);
+        assert_null(s.bodies);
+        assert_int_equal(rv_stream_bytes(&s), 0);
+        assert_int_equal(shoot(&s, s.next, no_extra).bytes, RV_FRAME_HEADER);
+        assert_int_equal(body->refs, 1);
+    }
+    assert_int_equal(s.next, 151);
+    rv_stream_fini(&s);
+    rv_body_drop(body);
 }
 
 static void a_stream_ends_with_all_that_it_keeps(void **state)
@@ -623,6 +651,7 @@ int test_stream(void)
         cmocka_unit_test(bodies_live_as_long_as_their_message),
         cmocka_unit_test(the_last_message_grows),
         cmocka_unit_test(a_long_life_is_like_the_model),
+        cmocka_unit_test(an_idle_stream_gives_its_memory_back),
         cmocka_unit_test(a_stream_ends_with_all_that_it_keeps),
         cmocka_unit_test(a_large_body_arrives_in_fragments),
         cmocka_unit_test(fragments_come_in_order_or_not_at_all),

@@ -1,0 +1,128 @@
+/* How long objects live, and who may use them. */
+
+#include "tests/lib/check.h"
+#include "tests/lib/sim.h"
+
+TEST(anonymous_object_goes_with_its_last_reference)
+{
+    struct sim s;
+
+    sim_start(&s, 1);
+    CHECK(sim_open(&s, 1, "", NULL) == REEVE_OK);
+    sim_put(&s, 1, "a");
+    sim_run(&s, 10);
+    CHECK(mgr_objects(s.server.mgr) == 1);
+    sim_mark(&s);
+    sim_queue_close(&s, 1, 0);
+    sim_expect(&s, "[    1] object.free object=1\n");
+    CHECK(mgr_objects(s.server.mgr) == 0);
+    sim_stop(&s);
+}
+
+TEST(named_object_outlives_its_sessions_until_its_ttl)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", &(struct sim_options){.ttl_ms = 2000}) == REEVE_OK);
+    sim_put(&s, 1, "a");
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_client_goodbye(&s, 1);
+    sim_expect(&s, "[    1] session.end session=1 reason=\"goodbye\"\n"
+                   "[    2] link.left client=1 heard=1\n");
+    sim_run(&s, 1500);
+    CHECK(sim_open(&s, 2, "jobs", &(struct sim_options){.create = SIM_MUST_EXIST}) == REEVE_OK);
+    sim_get(&s, 2, 0);
+    sim_expect(&s, "[    2] get.ok client=2 item=a\n");
+    sim_queue_close(&s, 2, 0);
+    sim_expect(&s, "[ 2003] object.free object=1\n");
+    CHECK(sim_open(&s, 2, "jobs", &(struct sim_options){.create = SIM_MUST_EXIST}) == REEVE_ENOENT);
+    sim_stop(&s);
+}
+
+TEST(named_object_without_a_ttl_stays)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", NULL) == REEVE_OK);
+    sim_put(&s, 1, "a");
+    sim_run(&s, 10);
+    sim_client_goodbye(&s, 1);
+    sim_run(&s, 60000);
+    CHECK(mgr_objects(s.server.mgr) == 1);
+    CHECK(sim_open(&s, 2, "jobs", NULL) == REEVE_OK);
+    sim_get(&s, 2, 0);
+    sim_expect(&s, "[    2] get.ok client=2 item=a\n");
+    sim_stop(&s);
+}
+
+TEST(other_options_are_EEXIST)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", &(struct sim_options){.maxsize = 5}) == REEVE_OK);
+    CHECK(sim_open(&s, 2, "jobs", &(struct sim_options){.maxsize = 6}) == REEVE_EEXIST);
+    CHECK(sim_open(&s, 2, "jobs", &(struct sim_options){.maxsize = 5, .joinable = true}) ==
+          REEVE_EEXIST);
+    CHECK(sim_open(&s, 2, "jobs", &(struct sim_options){.maxsize = 5, .order = RV_ORDER_LIFO}) ==
+          REEVE_EEXIST);
+    CHECK(sim_open(&s, 2, "jobs",
+                   &(struct sim_options){.maxsize = 5, .create = SIM_MUST_NOT_EXIST}) ==
+          REEVE_EEXIST);
+    CHECK(sim_open(&s, 2, "jobs", &(struct sim_options){.maxsize = 5}) == REEVE_OK);
+    CHECK(sim_open(&s, 2, "none", &(struct sim_options){.create = SIM_MUST_EXIST}) == REEVE_ENOENT);
+    sim_stop(&s);
+}
+
+TEST(rights_are_judged_by_name_prefix)
+{
+    struct sim s;
+
+    sim_start(&s, 1);
+    sim_principal(&s, "client", "open,put:jobs/* get:done");
+    sim_run(&s, 10);
+    CHECK(sim_open(&s, 1, "jobs/red", NULL) == REEVE_OK);
+    CHECK(sim_open(&s, 1, "job", NULL) == REEVE_EPERM);
+    CHECK(sim_open(&s, 1, "", NULL) == REEVE_EPERM);
+    sim_remove(&s, 1, "jobs/red");
+    sim_expect(&s, "[    2] remove.fail client=1 error=EPERM\n");
+    sim_stop(&s);
+}
+
+/* Who may only put hears so when it gets, and the other way round. */
+TEST(right_to_put_is_not_the_right_to_get)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", NULL) == REEVE_OK);
+    sim_principal(&s, "client", "put:jobs");
+    sim_run(&s, 10);
+    CHECK(sim_open(&s, 2, "jobs", NULL) == REEVE_OK);
+    sim_get(&s, 2, 0);
+    sim_expect(&s, "[    2] get.fail client=2 error=EPERM\n");
+    sim_put_wait(&s, 2, "a", 0);
+    sim_expect(&s, "[    4] put.ok client=2 item=a\n");
+    sim_stop(&s);
+}
+
+TEST(revoked_key_is_refused_at_its_next_message)
+{
+    struct sim s;
+
+    sim_start(&s, 1);
+    CHECK(sim_open(&s, 1, "jobs", NULL) == REEVE_OK);
+    sim_principal(&s, "", "");
+    sim_run(&s, 10);
+    sim_get(&s, 1, UINT32_MAX);
+    sim_expect(&s, "[   11] peer.refuse peer=1 why=\"the key is not admitted any more\"\n"
+                   "[   11] session.detach session=1 resume_ms=5000\n"
+                   "[   12] get.fail client=1 error=EAUTH\n"
+                   "[   12] link.dead client=1 error=EAUTH\n"
+                   "[ 5011] session.end session=1 reason=\"expired\"\n");
+    CHECK(mgr_sessions(s.server.mgr) == 0);
+    sim_stop(&s);
+}
