@@ -21,7 +21,8 @@
     X(NOTHING, 1, "nothing there: the queue is empty, the name is unknown")                      \
     X(USAGE, 2, "the command line is wrong")                                                     \
     X(CHANGE, 100, "something must be changed first: a key, rights, options, the url, the item") \
-    X(AGAIN, 111, "trying again may help: not reachable, no answer in time, queue full")
+    X(AGAIN, 111, "trying again may help: not reachable, no answer in time, queue full")         \
+    X(SIGNAL, 128, "plus the number of the signal that ended it: 130 is Ctrl-C")
 
 #define CLI_EXIT_ENUM(name, code, meaning) EXIT_##name = (code),
 enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
@@ -96,9 +97,9 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(FLAG, json, "json", 0, NULL, CLI_ON(status) | CLI_ON(ls) | CLI_ON(put) | CLI_ON(get),       \
       "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                  \
     X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                             \
-      "say how many items it were")                                                               \
+      "say how many items there were")                                                            \
     X(TIME, timeout, "timeout", 't', "S", CLI_CONNECTED,                                          \
-      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s")                            \
+      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, for put and get as above")  \
     X(TEXT, url, "url", 0, "URL", CLI_CONNECTED,                                                  \
       "the manager's endpoints, separated by commas; default: $REEVE_URL, else your own socket")  \
     X(TEXT, key, "key", 0, "FILE", CLI_CONNECTED,                                                 \

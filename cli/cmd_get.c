@@ -100,7 +100,7 @@ static bool reader_left(void)
 static int fail_write(int number)
 {
     if (number == EPIPE)
-        return 128 + SIGPIPE; /* as any filter ends; no words about it */
+        return EXIT_SIGNAL + SIGPIPE; /* as any filter ends; no words about it */
     return cli_fail(EXIT_AGAIN, "cannot write to standard output: %s", strerror(number));
 }
 
@@ -210,9 +210,9 @@ static reeve_err take_item(struct get *g, reeve_value **item)
 static int end_of_items(const struct get *g, reeve_err err)
 {
     if (reader_left())
-        return 128 + SIGPIPE;
+        return EXIT_SIGNAL + SIGPIPE;
     if (cli_stopped() != 0)
-        return g->args->follow ? EXIT_DONE : 128 + cli_stopped();
+        return g->args->follow ? EXIT_DONE : EXIT_SIGNAL + cli_stopped();
     if (err == REEVE_ESHUTDOWN && g->args->follow)
         return EXIT_DONE;
     return g->items > 0 ? EXIT_DONE : EXIT_NOTHING;
@@ -272,7 +272,7 @@ int run_get(const struct cli_args *args)
     if (code == EXIT_DONE)
         code = get_all(args, ctx);
     code = cli_close(&ctx, code);
-    if (code == 128 + SIGPIPE) {
+    if (code == EXIT_SIGNAL + SIGPIPE) {
         signal(SIGPIPE, SIG_DFL);
         raise(SIGPIPE);
     }

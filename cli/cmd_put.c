@@ -62,7 +62,7 @@ static int put_item(struct put *p, const char *text, size_t len)
         return cli_fail(EXIT_CHANGE, "cannot put %s: it is not UTF-8; put it with --bytes",
                         p->what);
     if (err == REEVE_EFULL && cli_stopped() != 0)
-        return 128 + cli_stopped();
+        return EXIT_SIGNAL + cli_stopped();
     if (err != REEVE_OK)
         return cli_fail_call(err);
     p->items++;
@@ -92,7 +92,7 @@ static int put_lines(struct put *p)
             continue;
         snprintf(p->what, sizeof p->what, "line %" PRIu64, number);
         code = put_item(p, line, (size_t)len);
-        if (code != EXIT_DONE && code < 128)
+        if (code != EXIT_DONE && code < EXIT_SIGNAL)
             cli_fail(code, "the lines before line %" PRIu64 " were put", number);
     }
     if (code == EXIT_DONE && ferror(stdin) && cli_stopped() == 0)
@@ -144,13 +144,13 @@ static int put_all(const struct cli_args *args, reeve_context *ctx)
     if (code == EXIT_DONE) {
         code = args->words_len > 1 ? put_words(&p) : put_lines(&p);
         err = flush(&p);
-        if (err != REEVE_OK && (code == EXIT_DONE || code >= 128))
+        if (err != REEVE_OK && (code == EXIT_DONE || code >= EXIT_SIGNAL))
             code = cli_fail_call(err);
         else
             report(&p, since);
     }
     if (code == EXIT_DONE && cli_stopped() != 0)
-        code = 128 + cli_stopped();
+        code = EXIT_SIGNAL + cli_stopped();
     reeve_queue_close(&p.queue);
     reeve_builder_free(&p.builder);
     return code;

@@ -240,18 +240,31 @@ static bool has_room(void *arg)
            link->out.first == link->out.next;
 }
 
-/* An unbounded queue takes it as soon as the window does. */
-static reeve_err put_ahead(reeve_queue *q, struct rv_slice bytes, int64_t priority,
-                           uint32_t timeout_ms)
+/* An item and how it is put without waiting for the manager's verdict. */
+struct put {
+    struct rv_slice head, rest; /* its bytes; an asynchronous one has them all in rest */
+    int64_t priority;
+    bool async;          /* the manager waits for room in a bounded queue */
+    uint32_t timeout_ms; /* so long */
+};
+
+static reeve_err try_put(struct rv_channel *ch, const struct put *put)
+{
+    return put->async ? rv_channel_put_async(ch, put->rest, put->priority, put->timeout_ms)
+                      : rv_channel_put_parts(ch, put->head, put->rest, put->priority);
+}
+
+/* Done as soon as the window takes it. */
+static reeve_err put_ahead(reeve_queue *q, const struct put *put, uint32_t timeout_ms)
 {
     struct rv_channel *ch = &q->shared->channel;
-    struct room room = {q, bytes.len};
+    struct room room = {q, put->head.len + put->rest.len};
     rv_ns deadline = 0;
     reeve_err err = earlier_failure(q, "put to");
 
     if (err != REEVE_OK)
         return err;
-    while ((err = rv_channel_put(ch, 0, bytes, priority)) == REEVE_ELIMIT) {
+    while ((err = try_put(ch, put)) == REEVE_ELIMIT) {
         if (deadline == 0)
             deadline = rv_after_ms(rv_clock_now(), timeout_ms);
         if (!rv_wait(q->ctx, has_room, &room, deadline))
@@ -299,7 +312,7 @@ static reeve_err put_one(reeve_queue *q, struct rv_slice bytes, int64_t priority
     if (err != REEVE_OK)
         return err;
     if (q->shared->channel.maxsize == 0)
-        err = put_ahead(q, bytes, priority, timeout_ms);
+        err = put_ahead(q, &(struct put){.rest = bytes, .priority = priority}, timeout_ms);
     else
         err = put_waiting(q, &bytes, 1, priority, timeout_ms, &accepted);
     rv_leave(q->ctx);
@@ -323,6 +336,36 @@ reeve_err reeve_queue_put(reeve_queue *q, const reeve_builder *item, uint32_t ti
     return reeve_queue_put_priority(q, item, 0, timeout_ms);
 }
 
+reeve_err reeve_queue_put_async(reeve_queue *q, const reeve_builder *item, uint32_t timeout_ms)
+{
+    struct put put = {.timeout_ms = timeout_ms};
+    reeve_err err = rv_builder_bytes(item, &put.rest);
+
+    if (err != REEVE_OK)
+        return rv_fail(err, "cannot put to %s: the item is not one whole value (%s)", q->label,
+                       reeve_strerror(err));
+    err = rv_enter(q->ctx, "put to", q->label);
+    if (err != REEVE_OK)
+        return err;
+    put.async = q->shared->channel.maxsize != 0;
+    err = put_ahead(q, &put, timeout_ms);
+    rv_leave(q->ctx);
+    return err;
+}
+
+/* An unbounded queue takes text and bytes as they are, without a copy in between. */
+static reeve_err put_pieces(reeve_queue *q, struct rv_slice head, struct rv_slice rest,
+                            uint32_t timeout_ms)
+{
+    reeve_err err = rv_enter(q->ctx, "put to", q->label);
+
+    if (err != REEVE_OK)
+        return err;
+    err = put_ahead(q, &(struct put){.head = head, .rest = rest}, timeout_ms);
+    rv_leave(q->ctx);
+    return err;
+}
+
 /* A scalar needs no builder of the caller's: a small one on the stack of this call, a
  * temporary one for the rest. */
 static reeve_err put_raw(reeve_queue *q, bool text, const void *data, size_t len, uint32_t timeout_ms)
@@ -336,6 +379,10 @@ static reeve_err put_raw(reeve_queue *q, bool text, const void *data, size_t len
         return put_error(q, REEVE_ETOOBIG);
     if (text && !rv_utf8_valid(rv_slice(data, len)))
         return rv_fail(REEVE_EINVAL, "cannot put to %s: the text is not UTF-8", q->label);
+    if (q->shared->channel.maxsize == 0) {
+        head = rv_value_head(space, text, len);
+        return put_pieces(q, rv_slice(space, head), rv_slice(data, len), timeout_ms);
+    }
     if (len + 8 > sizeof space) {
         bytes = malloc(len + 8);
         if (bytes == NULL)
@@ -385,7 +432,7 @@ reeve_err reeve_queue_put_many(reeve_queue *q, const reeve_builder *const *items
         if (q->shared->channel.maxsize != 0)
             err = put_waiting(q, slices, len, 0, timeout_ms, &done);
         for (; q->shared->channel.maxsize == 0 && err == REEVE_OK && done < len; done++)
-            err = put_ahead(q, slices[done], 0, timeout_ms);
+            err = put_ahead(q, &(struct put){.rest = slices[done]}, timeout_ms);
         if (q->shared->channel.maxsize == 0 && err != REEVE_OK && done > 0)
             done--;
         rv_leave(q->ctx);

@@ -291,7 +291,10 @@ enum rv_conn_event rv_conn_receive(struct rv_conn *conn, struct rv_net_message *
     for (;;) {
         enum state before = conn->state;
 
-        if (before != CONNECTING && receive(conn, out))
+        /* Also while connecting: the descriptor stays readable until libzmq was asked. */
+        if (before == CONNECTING)
+            (void)rv_zmq_readable(conn->dealer);
+        else if (receive(conn, out))
             return RV_CONN_MESSAGE;
         if (conn->state == ENDED)
             return conn->end;

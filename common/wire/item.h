@@ -21,6 +21,7 @@ enum rv_place { RV_INLINE, RV_BODY, RV_FRAGMENTS };
 /* Bytes that several lists may hold: counted, freed with the last. */
 struct rv_body {
     size_t len;
+    size_t cap;
     uint32_t refs;
     uint8_t data[];
 };
@@ -48,6 +49,9 @@ struct rv_items {
 /* Read one; sticks in r when it is malformed or not spelt the only way. */
 void rv_item_read(struct rv_reader *r, struct rv_item *out);
 void rv_item_write(struct rv_buf *b, const struct rv_item *item);
+
+/* Write the head of an inline item; its len bytes go where the result says. NULL without memory. */
+uint8_t *rv_item_room(struct rv_buf *b, const struct rv_item *item);
 
 /* Check all items; number of body frames that they use goes to *bodies. */
 bool rv_items_check(const struct rv_items *items, size_t *bodies);

@@ -10,7 +10,7 @@ void rv_stream_init(struct rv_stream *s)
 void rv_stream_fini(struct rv_stream *s)
 {
     for (size_t i = s->bodies_head; i < s->bodies_len; i++)
-        rv_body_drop(s->bodies[i]);
+        rv_body_drop(s->bodies[i].body);
     rv_buf_free(&s->bytes);
     free(s->entries);
     free(s->bodies);
@@ -82,13 +82,12 @@ static void compact(struct rv_stream *s)
     }
 }
 
-uint64_t rv_stream_add(struct rv_stream *s, const struct rv_msg *msg, struct rv_body *const *bodies,
-                       size_t bodies_len)
+static uint64_t add_parts(struct rv_stream *s, const struct rv_msg *msg,
+                          const struct rv_stream_part *bodies, size_t bodies_len)
 {
     size_t before = s->bytes.len;
 
     rv_assert(rv_msg_numbered(msg->type));
-    rv_assert(bodies_len <= RV_LIMIT_BODIES);
     if (!room_for_entry(s) || (bodies_len > 0 && !room_for_bodies(s, bodies_len)))
         return 0;
     rv_msg_encode(&s->bytes, msg);
@@ -98,14 +97,26 @@ uint64_t rv_stream_add(struct rv_stream *s, const struct rv_msg *msg, struct rv_
         return 0;
     }
     for (size_t i = 0; i < bodies_len; i++) {
-        s->bodies[s->bodies_len++] = rv_body_keep(bodies[i]);
-        s->bodies_bytes += bodies[i]->len;
+        (void)rv_body_keep(bodies[i].body);
+        s->bodies[s->bodies_len++] = bodies[i];
+        s->bodies_bytes += bodies[i].len;
     }
     s->entries[s->entries_len++] = (struct rv_stream_entry){
         .end = s->base + s->bytes.len,
         .bodies_end = s->bodies_base + s->bodies_len,
     };
     return s->next++;
+}
+
+uint64_t rv_stream_add(struct rv_stream *s, const struct rv_msg *msg, struct rv_body *const *bodies,
+                       size_t bodies_len)
+{
+    struct rv_stream_part parts[RV_LIMIT_BODIES];
+
+    rv_assert(bodies_len <= RV_LIMIT_BODIES);
+    for (size_t i = 0; i < bodies_len; i++)
+        parts[i] = (struct rv_stream_part){bodies[i], 0, bodies[i]->len};
+    return add_parts(s, msg, parts, bodies_len);
 }
 
 uint8_t *rv_stream_grow_last(struct rv_stream *s, size_t more)
@@ -150,10 +161,10 @@ bool rv_stream_ack(struct rv_stream *s, uint64_t upto)
         return true;
     start = start_of(s, upto + 1);
     while (s->bodies_base + s->bodies_head < start.bodies_end) {
-        struct rv_body *body = s->bodies[s->bodies_head++];
+        const struct rv_stream_part *part = &s->bodies[s->bodies_head++];
 
-        s->bodies_bytes -= body->len;
-        rv_body_drop(body);
+        s->bodies_bytes -= part->len;
+        rv_body_drop(part->body);
     }
     s->entries_head += (size_t)(upto + 1 - s->first);
     s->head = (size_t)(start.end - s->base);
@@ -191,7 +202,7 @@ size_t rv_stream_bytes_from(const struct rv_stream *s, uint64_t from)
     size_t bytes = (size_t)(s->base + s->bytes.len - start.end);
 
     for (uint64_t i = start.bodies_end; i < s->bodies_base + s->bodies_len; i++)
-        bytes += s->bodies[i - s->bodies_base]->len;
+        bytes += s->bodies[i - s->bodies_base].len;
     return bytes;
 }
 
@@ -216,10 +227,10 @@ uint64_t rv_stream_frame(const struct rv_stream *s, uint64_t from, uint64_t ack,
                               (count > 0 && bodies_bytes >= RV_LIMIT_BODY_BYTES)))
             break;
         for (size_t i = 0; i < count; i++) {
-            const struct rv_body *body = s->bodies[end.bodies_end - s->bodies_base + i];
+            const struct rv_stream_part *part = &s->bodies[end.bodies_end - s->bodies_base + i];
 
-            bodies[(*bodies_len)++] = rv_slice(body->data, body->len);
-            bodies_bytes += body->len;
+            bodies[(*bodies_len)++] = rv_slice(part->body->data + part->at, part->len);
+            bodies_bytes += part->len;
         }
         used += len;
         end = *e;
@@ -321,25 +332,19 @@ struct rv_body *rv_assembly_take(struct rv_assembly *a, uint64_t body, size_t le
     return whole;
 }
 
-bool rv_stream_add_fragments(struct rv_stream *s, uint64_t number, const struct rv_body *body)
+bool rv_stream_add_fragments(struct rv_stream *s, uint64_t number, struct rv_body *body)
 {
-    for (size_t at = 0; at < body->len;) {
-        size_t len = body->len - at < RV_LIMIT_BODY_BYTES ? body->len - at : RV_LIMIT_BODY_BYTES;
-        struct rv_body *part = rv_body_new(len);
+    for (size_t at = 0; at < body->len; at += RV_LIMIT_BODY_BYTES) {
+        size_t left = body->len - at;
+        struct rv_stream_part part = {
+            body, at, left < RV_LIMIT_BODY_BYTES ? left : (size_t)RV_LIMIT_BODY_BYTES};
         struct rv_msg msg = {.type = RV_MSG_fragment,
                              .fragment = {.body = number,
                                           .offset = (uint32_t)at,
                                           .total = (uint32_t)body->len}};
-        uint64_t added = 0;
 
-        if (part == NULL)
+        if (add_parts(s, &msg, &part, 1) == 0)
             return false;
-        memcpy(part->data, body->data + at, len);
-        added = rv_stream_add(s, &msg, &part, 1);
-        rv_body_drop(part);
-        if (added == 0)
-            return false;
-        at += len;
     }
     return true;
 }

@@ -18,6 +18,12 @@ struct rv_stream_entry {
     uint64_t bodies_end; /* the same in bodies */
 };
 
+/* A body frame: a body, or a fragment's piece of it. */
+struct rv_stream_part {
+    struct rv_body *body; /* with a reference */
+    size_t at, len;
+};
+
 struct rv_stream {
     struct rv_buf bytes; /* messages first .. next - 1, behind `head` spent bytes */
     size_t head;
@@ -26,7 +32,7 @@ struct rv_stream {
     struct rv_stream_entry *entries; /* of messages first .. next - 1, behind spent ones */
     size_t entries_head, entries_len, entries_cap;
 
-    struct rv_body **bodies; /* body frames of the kept messages, each with a reference */
+    struct rv_stream_part *bodies; /* body frames of the kept messages */
     size_t bodies_head, bodies_len, bodies_cap;
     uint64_t bodies_base;
     size_t bodies_bytes;
@@ -86,8 +92,9 @@ struct rv_body *rv_assembly_take(struct rv_assembly *a, uint64_t body, size_t le
 
 /* ---- both ends of an item ---- */
 
-/* Cut a body that is too large for one frame into fragment messages. False without memory. */
-bool rv_stream_add_fragments(struct rv_stream *s, uint64_t number, const struct rv_body *body);
+/* Cut a body that is too large for one frame into fragment messages, which share its bytes.
+ * False without memory. */
+bool rv_stream_add_fragments(struct rv_stream *s, uint64_t number, struct rv_body *body);
 
 /* The bytes of an item that has arrived, wherever they were: a new body for large ones (the
  * caller owns it), NULL and item->bytes for inline ones. *frames counts the body frames used.

@@ -86,6 +86,14 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_queue_put_priority(reeve_queue *queue,
                                                              const reeve_builder *item,
                                                              int64_t priority, uint32_t timeout_ms);
 
+/* Put one item and return as soon as it is in the send window, also for a bounded queue: there
+ * the manager waits for room, at most timeout_ms. A refusal that comes later (EFULL, ESHUTDOWN,
+ * ...) fails the next call on this queue and reeve_flush(). Blocks only while the window is
+ * full, for at most timeout_ms. Errors else as reeve_queue_put. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_queue_put_async(reeve_queue *queue,
+                                                          const reeve_builder *item,
+                                                          uint32_t timeout_ms);
+
 /* Put len items in as few messages as possible. *accepted (may be NULL) tells how many the
  * queue took, in order, also on error. Blocks and fails as reeve_queue_put. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_queue_put_many(reeve_queue *queue,

@@ -104,65 +104,83 @@ static void put_done(struct rv_link *link, struct rv_request *call, rv_ns now,
     }
 }
 
-/* Where the bytes of an item go, and its head. Large ones become bodies or fragments; the
- * caller owns *body. */
-static reeve_err prepare(struct rv_channel *ch, struct rv_slice bytes, int64_t priority,
-                         struct rv_item *item, struct rv_body **body)
+/* An item on its way into a message. */
+struct parcel {
+    struct rv_item item;
+    struct rv_slice head, rest; /* its bytes, in two pieces */
+    struct rv_body *body;       /* of a large one; ours */
+};
+
+/* Decide where the bytes go; large ones become a body, or fragments, which leave first. */
+static reeve_err prepare(struct rv_channel *ch, struct rv_slice head, struct rv_slice rest,
+                         int64_t priority, struct parcel *out)
 {
-    *body = NULL;
-    *item = (struct rv_item){.len = (uint32_t)bytes.len, .priority = priority, .bytes = bytes};
-    if (bytes.len > RV_LIMIT_ITEM_BYTES)
+    size_t len = head.len + rest.len;
+    struct rv_item *item = &out->item;
+
+    *out = (struct parcel){.item = {.len = (uint32_t)len, .priority = priority}, head, rest, NULL};
+    if (len > RV_LIMIT_ITEM_BYTES)
         return REEVE_ETOOBIG;
-    if (bytes.len <= RV_LIMIT_ITEM_INLINE_BYTES)
+    if (len <= RV_LIMIT_ITEM_INLINE_BYTES)
         return REEVE_OK;
-    *body = rv_body_new(bytes.len);
-    if (*body == NULL)
+    out->body = rv_body_new(len);
+    if (out->body == NULL)
         return REEVE_ENOMEM;
-    memcpy((*body)->data, bytes.data, bytes.len);
+    if (head.len > 0)
+        memcpy(out->body->data, head.data, head.len);
+    memcpy(out->body->data + head.len, rest.data, rest.len);
     item->place = RV_BODY;
-    if (bytes.len <= RV_LIMIT_BODY_BYTES)
+    if (len <= RV_LIMIT_BODY_BYTES)
         return REEVE_OK;
     item->place = RV_FRAGMENTS;
     item->body = ++ch->link->last_body;
-    if (!rv_stream_add_fragments(&ch->link->out, item->body, *body)) {
-        rv_body_drop(*body);
-        *body = NULL;
+    if (!rv_stream_add_fragments(&ch->link->out, item->body, out->body)) {
+        rv_body_drop(out->body);
+        out->body = NULL;
         return REEVE_ENOMEM;
     }
     return REEVE_OK;
 }
 
+/* The item's head, and its bytes if they ride in the message. */
+static void write_parcel(struct rv_buf *b, const struct parcel *p)
+{
+    uint8_t *room = NULL;
+
+    if (p->item.place != RV_INLINE) {
+        rv_item_write(b, &p->item);
+        return;
+    }
+    room = rv_item_room(b, &p->item);
+    if (room == NULL)
+        return;
+    if (p->head.len > 0)
+        memcpy(room, p->head.data, p->head.len);
+    if (p->rest.len > 0)
+        memcpy(room + p->head.len, p->rest.data, p->rest.len);
+}
+
 /* Add to the message that is still here: patch three lengths and a count, copy the item. */
-static bool add_to_open(struct rv_channel *ch, const struct rv_item *item)
+static bool add_to_open(struct rv_channel *ch, const struct parcel *p)
 {
     struct rv_link *link = ch->link;
-    struct rv_buf head = {0};
-    uint8_t space[ITEM_HEAD_MAX];
-    uint8_t *room = NULL;
+    struct rv_buf fixed = {0};
     uint8_t *msg = NULL;
     size_t len = 0;
-    size_t head_len = item->priority != 0 ? 16 : 4;
+    size_t item_len = (p->item.priority != 0 ? 16u : 4u) + p->item.len;
 
     if (ch->open == 0 || ch->open != link->out.next - 1 || ch->open <= link->sent_high ||
-        item->place != RV_INLINE || ch->open_count >= RV_LIMIT_PUT_ITEMS)
+        p->item.place != RV_INLINE || ch->open_count >= RV_LIMIT_PUT_ITEMS)
         return false;
     msg = rv_stream_last(&link->out, &len);
-    if (len + item->len + head_len > OPEN_BYTES)
+    if (len + item_len > OPEN_BYTES)
         return false;
-    room = rv_stream_grow_last(&link->out, head_len + item->len);
-    if (room == NULL)
+    fixed.data = rv_stream_grow_last(&link->out, item_len);
+    if (fixed.data == NULL)
         return false;
-    if (item->priority == 0) {
-        rv_set_number(room, item->len, 4);
-        memcpy(room + 4, item->bytes.data, item->len);
-    } else {
-        head.data = space;
-        head.cap = sizeof space;
-        rv_item_write(&head, &(struct rv_item){.priority = item->priority});
-        memcpy(room, space, head_len);
-        rv_set_number(room, UINT32_C(1) << 31 | item->len, 4);
-        memcpy(room + head_len, item->bytes.data, item->len);
-    }
+    fixed.cap = item_len;
+    write_parcel(&fixed, p);
+    rv_assert(fixed.len == item_len && !fixed.bad);
     msg = rv_stream_last(&link->out, &len);
     ch->open_count++;
     rv_set_number(msg, len - 4, 4);
@@ -187,45 +205,26 @@ static struct rv_request *send_put(struct rv_channel *ch, uint32_t count, struct
     return call;
 }
 
-reeve_err rv_channel_put(struct rv_channel *ch, rv_ns now, struct rv_slice bytes, int64_t priority)
+/* One item in a message of its own, whose answer nobody waits for. */
+static reeve_err put_alone(struct rv_channel *ch, const struct parcel *p, uint32_t timeout_ms)
 {
     struct rv_link *link = ch->link;
-    struct rv_item item;
-    struct rv_body *body = NULL;
     struct rv_buf one = {0};
     struct rv_request *call = NULL;
     uint64_t urgent = link->urgent;
-    reeve_err err = REEVE_OK;
+    struct rv_body *body = p->body;
 
-    (void)now;
-    if (ch->failed != REEVE_OK)
-        return ch->failed;
-    if (link->state == RV_LINK_DEAD)
-        return link->error;
-    if (!rv_link_room(link, bytes.len + ITEM_HEAD_MAX) && link->out.first != link->out.next)
-        return REEVE_ELIMIT;
-    err = prepare(ch, bytes, priority, &item, &body);
-    if (err != REEVE_OK)
-        return err;
-    if (add_to_open(ch, &item)) {
-        ch->open_call->count++;
-        ch->puts_in_flight++;
-        link->puts_in_flight++;
-        return REEVE_OK;
-    }
-    rv_item_write(&one, &item);
+    write_parcel(&one, p);
     if (!one.bad)
-        call = send_put(ch, 1, rv_buf_slice(&one), item.place == RV_BODY ? &body : NULL,
-                        item.place == RV_BODY, 0);
+        call = send_put(ch, 1, rv_buf_slice(&one), &body, p->item.place == RV_BODY, timeout_ms);
     rv_buf_free(&one);
-    rv_body_drop(body);
     if (call == NULL)
         return REEVE_ENOMEM;
     link->urgent = urgent; /* it may wait for company */
     call->hook = put_done;
     call->arg = ch;
     call->count = 1;
-    call->abandoned = true; /* nobody waits for it: freed with its answer */
+    call->abandoned = true; /* freed with its answer */
     ch->puts_in_flight++;
     link->puts_in_flight++;
     ch->open_call = call;
@@ -234,6 +233,63 @@ reeve_err rv_channel_put(struct rv_channel *ch, rv_ns now, struct rv_slice bytes
     /* u32 length, u8 type, u16 op, u64 object, u32 timeout, u32 length of args */
     ch->open_at = 4 + 1 + 2 + 8 + 4 + 4;
     return REEVE_OK;
+}
+
+/* What stands against a put that nobody waits for. */
+static reeve_err may_put(const struct rv_channel *ch, size_t bytes)
+{
+    const struct rv_link *link = ch->link;
+
+    if (ch->failed != REEVE_OK)
+        return ch->failed;
+    if (link->state == RV_LINK_DEAD)
+        return link->error;
+    if (!rv_link_room(link, bytes + ITEM_HEAD_MAX) && link->out.first != link->out.next)
+        return REEVE_ELIMIT;
+    return REEVE_OK;
+}
+
+reeve_err rv_channel_put_parts(struct rv_channel *ch, struct rv_slice head, struct rv_slice rest,
+                               int64_t priority)
+{
+    struct parcel p;
+    reeve_err err = may_put(ch, head.len + rest.len);
+
+    if (err == REEVE_OK)
+        err = prepare(ch, head, rest, priority, &p);
+    if (err != REEVE_OK)
+        return err;
+    if (add_to_open(ch, &p)) {
+        ch->open_call->count++;
+        ch->puts_in_flight++;
+        ch->link->puts_in_flight++;
+    } else {
+        err = put_alone(ch, &p, 0);
+    }
+    rv_body_drop(p.body);
+    return err;
+}
+
+reeve_err rv_channel_put(struct rv_channel *ch, rv_ns now, struct rv_slice bytes, int64_t priority)
+{
+    (void)now;
+    return rv_channel_put_parts(ch, rv_slice(NULL, 0), bytes, priority);
+}
+
+reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, int64_t priority,
+                               uint32_t timeout_ms)
+{
+    struct parcel p;
+    reeve_err err = may_put(ch, bytes.len);
+
+    if (err == REEVE_OK)
+        err = prepare(ch, rv_slice(NULL, 0), bytes, priority, &p);
+    if (err != REEVE_OK)
+        return err;
+    err = put_alone(ch, &p, timeout_ms);
+    ch->open = 0; /* each waits for room by itself */
+    rv_body_drop(p.body);
+    return err;
 }
 
 struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items, size_t len,
@@ -249,19 +305,18 @@ struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_sl
     *used = 0;
     while (*used < len && *used < RV_LIMIT_PUT_ITEMS && bodies_len < RV_LIMIT_BODIES &&
            list.len + large < RV_LIMIT_BATCH_BYTES - RV_LIMIT_ITEM_INLINE_BYTES - 4096) {
-        struct rv_item item;
-        struct rv_body *body = NULL;
+        struct parcel p;
 
-        ok = prepare(ch, items[*used], priority, &item, &body) == REEVE_OK;
+        ok = prepare(ch, rv_slice(NULL, 0), items[*used], priority, &p) == REEVE_OK;
         if (!ok)
             break;
-        rv_item_write(&list, &item);
-        if (item.place == RV_BODY)
-            bodies[bodies_len++] = body;
+        write_parcel(&list, &p);
+        if (p.item.place == RV_BODY)
+            bodies[bodies_len++] = p.body;
         else
-            rv_body_drop(body);
-        if (item.place != RV_INLINE)
-            large += item.len;
+            rv_body_drop(p.body);
+        if (p.item.place != RV_INLINE)
+            large += p.item.len;
         ++*used;
     }
     if (*used > 0 && !list.bad)
@@ -276,24 +331,38 @@ struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_sl
 
 /* ---- gets ---- */
 
-/* Items worth having ahead: as many as the consumer gets through in AHEAD_NS. */
-static void adapt_window(struct rv_channel *ch, rv_ns now)
+/* The consumer has an item in hand: its own time runs. What it waits for us does not count. */
+static void begin_work(struct rv_channel *ch, rv_ns now)
 {
-    rv_ns spent = now - ch->counted_at;
-    uint64_t fits = 0;
+    if (ch->working_since != 0)
+        ch->worked += now - ch->working_since;
+    ch->working_since = now;
+    ch->counted++;
+}
 
-    if (!ch->prefetch || ch->counted == 0) {
-        ch->counted_at = now;
+static void end_work(struct rv_channel *ch, rv_ns now)
+{
+    if (ch->working_since != 0)
+        ch->worked += now - ch->working_since;
+    ch->working_since = 0;
+}
+
+/* Items worth having ahead: as many as the consumer gets through in AHEAD_NS. */
+static void adapt_window(struct rv_channel *ch)
+{
+    uint64_t fits = RV_LIMIT_CREDIT_ITEMS;
+
+    if (!ch->prefetch || ch->counted == 0)
         return;
-    }
-    fits = spent <= 0 ? RV_LIMIT_CREDIT_ITEMS : (uint64_t)AHEAD_NS * ch->counted / (uint64_t)spent;
+    if (ch->worked > 0)
+        fits = (uint64_t)AHEAD_NS * ch->counted / (uint64_t)ch->worked;
     if (fits > RV_LIMIT_CREDIT_ITEMS)
         fits = RV_LIMIT_CREDIT_ITEMS;
     if (fits > ch->window * UINT64_C(2) + 1)
         fits = ch->window * UINT64_C(2) + 1;
     ch->window = (uint32_t)fits;
     ch->counted = 0;
-    ch->counted_at = now;
+    ch->worked = 0;
 }
 
 static void tell(struct rv_channel *ch, uint32_t credit)
@@ -405,7 +474,8 @@ struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_
     struct rv_buf args = {0};
     struct rv_request *call = NULL;
 
-    adapt_window(ch, now);
+    end_work(ch, now);
+    adapt_window(ch);
     if (ch->taken > ch->told)
         tell(ch, 0);
     rv_queue_get_args_encode(&args, &(struct rv_queue_get_args){max, ch->seen, ch->window, 0});
@@ -447,10 +517,10 @@ bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
     batch->direct -= batch->direct > 0;
     ch->buffered--;
     ch->taken = out->delivery;
-    ch->counted++;
+    begin_work(ch, now);
     /* Half of what was ahead is through: tell, and ask for as much again. */
     if (ch->window > 1 && ch->buffered <= ch->window / 2 && ch->taken - ch->told >= ch->window / 2) {
-        adapt_window(ch, now);
+        adapt_window(ch);
         tell(ch, ch->window > ch->buffered ? ch->window - (uint32_t)ch->buffered : 0);
     } else if (ch->tell_at == RV_NEVER) {
         ch->tell_at = rv_after_ms(now, RV_LIMIT_TAKE_MS);

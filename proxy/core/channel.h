@@ -48,8 +48,9 @@ struct rv_channel {
     uint64_t told;     /* the last one that the manager knows to be handed out */
     rv_ns tell_at;     /* when it is told without company; RV_NEVER: nothing to tell */
     uint32_t window;   /* items worth having ahead */
-    uint64_t counted;  /* handed out since counted_at */
-    rv_ns counted_at;
+    uint64_t counted;  /* handed out since the window was judged */
+    rv_ns worked;      /* time that the application took for them */
+    rv_ns working_since; /* it has an item in hand; 0 while it waits for one */
     UT_hash_handle hh;
 };
 
@@ -70,6 +71,15 @@ void rv_channel_fini(struct rv_channel *ch);
 /* Queue one item without waiting for its verdict. ELIMIT: the window is full, nothing happened;
  * ENOMEM; ETOOBIG; or the refusal of an earlier one. */
 reeve_err rv_channel_put(struct rv_channel *ch, rv_ns now, struct rv_slice bytes, int64_t priority);
+
+/* The same for an item whose bytes are head and rest, so that large ones are copied once. */
+reeve_err rv_channel_put_parts(struct rv_channel *ch, struct rv_slice head, struct rv_slice rest,
+                               int64_t priority);
+
+/* One call for one item that nobody waits for, with the manager waiting for room in a bounded
+ * queue. As rv_channel_put else. */
+reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, int64_t priority,
+                               uint32_t timeout_ms);
 
 /* One call for several items (as many as fit one message; *used tells), waiting in the manager
  * for room. call->result has a queue_put_result. NULL: ENOMEM or dead. */

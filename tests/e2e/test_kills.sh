@@ -22,7 +22,7 @@ manager_field() {
     reeve status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["manager"][sys.argv[1]])' "$1"
 }
 sessions() { [ "$(manager_field sessions)" = "$1" ]; }
-lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
+lines() { [ -f "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 # ---- a killed producer: what it put is the beginning of its input, without a gap ----
 

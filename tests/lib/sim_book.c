@@ -37,15 +37,16 @@ static bool ended(const struct sim *s, uint32_t life)
 int sim_book_queue(struct sim *s, const char *name, const struct sim_options *options)
 {
     struct sim_book *b = &s->book;
+    struct sim_book_queue q = {.options = *options};
 
     for (size_t i = 0; i < b->queues_len && name[0] != '\0'; i++)
         if (strcmp(b->queues[i].name, name) == 0 && !b->queues[i].gone)
             return (int)i;
-    b->queues = rv_realloc(b->queues, (b->queues_len + 1) * sizeof *b->queues);
     /* Queues without a name, or whose name does not last, may take their items with them. */
-    b->queues[b->queues_len] = (struct sim_book_queue){
-        .options = *options, .void_ = name[0] == '\0' || options->ttl_ms != 0};
-    snprintf(b->queues[b->queues_len].name, sizeof b->queues[0].name, "%s", name);
+    q.void_ = name[0] == '\0' || options->ttl_ms != 0;
+    snprintf(q.name, sizeof q.name, "%s", name); /* it may stand in the array that moves now */
+    b->queues = rv_realloc(b->queues, (b->queues_len + 1) * sizeof *b->queues);
+    b->queues[b->queues_len] = q;
     return (int)b->queues_len++;
 }
 

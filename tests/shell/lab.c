@@ -173,26 +173,33 @@ static void read_url(struct manager *m, int fd)
     CHECK(m->url[0] != '\0');
 }
 
+/* It ends with this process, however that ends: the write end of lifeline closes then. */
 void manager_start(struct manager *m, const struct lab *lab, const char *bind)
 {
     char path[512];
     char log[128];
-    int fds[2];
+    int ready[2];
+    int lifeline[2];
     posix_spawn_file_actions_t actions;
-    const char *const argv[] = {"reeve-server", "--bind", bind,         "--keys", lab->dir,
-                                "--log-level",  "error",  "--ready-fd", ready,    NULL};
+    const char *const argv[] = {
+        "reeve-server",  "--bind", bind, "--keys", lab->dir, "--ready-fd", "9",
+        "--lifeline-fd", "8",      NULL};
 
     program_path(path, sizeof path, "reeve-server");
-    CHECK(pipe2(fds, O_CLOEXEC) == 0);
     snprintf(log, sizeof log, "%s/manager.log", lab->dir);
+    CHECK(pipe2(ready, O_CLOEXEC) == 0);
+    CHECK(pipe2(lifeline, O_CLOEXEC) == 0);
     CHECK(posix_spawn_file_actions_init(&actions) == 0);
-    CHECK(posix_spawn_file_actions_adddup2(&actions, fds[1], 9) == 0);
     CHECK(posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log, LOG_FLAGS, 0644) == 0);
+    CHECK(posix_spawn_file_actions_adddup2(&actions, ready[1], 9) == 0);
+    CHECK(posix_spawn_file_actions_adddup2(&actions, lifeline[0], 8) == 0);
     CHECK(posix_spawn(&m->pid, path, &actions, NULL, (char *const *)(uintptr_t)argv, environ) == 0);
     posix_spawn_file_actions_destroy(&actions);
-    close(fds[1]);
-    read_url(m, fds[0]);
-    close(fds[0]);
+    close(ready[1]);
+    close(lifeline[0]);
+    m->lifeline = lifeline[1];
+    read_url(m, ready[0]);
+    close(ready[0]);
 }
 
 void manager_start_ipc(struct manager *m, const struct lab *lab)
@@ -206,12 +213,16 @@ void manager_start_ipc(struct manager *m, const struct lab *lab)
 void manager_kill(struct manager *m)
 {
     lab_kill(m->pid);
+    close(m->lifeline);
     m->pid = 0;
 }
 
 int manager_wait(struct manager *m)
 {
-    return lab_exit_code(m->pid);
+    int code = lab_exit_code(m->pid);
+
+    close(m->lifeline);
+    return code;
 }
 
 /* ---- processes and threads ---- */

@@ -50,6 +50,7 @@ void lab_file(const struct lab *lab, const char *name, const char *text, char *p
 
 struct manager {
     pid_t pid;
+    int lifeline;
     char url[256];
 };
 

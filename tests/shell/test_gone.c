@@ -32,3 +32,43 @@ TEST(killed_manager_is_named_by_the_calls_that_it_ends)
     FAILS(REEVE_ELOST, reeve_close(&ctx));
     lab_end(&lab);
 }
+
+static void check_calm(int64_t used_ms, int64_t wakes)
+{
+    if (used_ms >= 50 || wakes >= 30)
+        fprintf(stderr, "%lld ms of processor, %lld wakes\n", (long long)used_ms, (long long)wakes);
+    CHECK(used_ms < 50);
+    CHECK(wakes < 30);
+}
+
+/* Two seconds in a get that finds nothing, and two without any call. */
+TEST(waiting_over_the_network_costs_nothing)
+{
+    struct lab lab;
+    struct manager m;
+    reeve_context *ctx = NULL;
+    reeve_queue *q = NULL;
+    int64_t x = 0;
+    int64_t used = 0;
+    int64_t wakes = 0;
+
+    lab_begin(&lab);
+    manager_start(&m, &lab, "tcp://127.0.0.1:0");
+    ctx = lab_open(&lab, m.url);
+    q = lab_queue(ctx, "jobs", NULL);
+    OK(lab_put_int(q, 1, 0));
+    OK(lab_get_int(&x, q, 5000));
+    for (int i = 0; i < 2; i++) {
+        used = lab_cpu_ms();
+        wakes = lab_wakes();
+        if (i == 0)
+            FAILS(REEVE_EEMPTY, lab_get_int(&x, q, 2000));
+        else
+            (void)usleep(2000000);
+        check_calm(lab_cpu_ms() - used, lab_wakes() - wakes);
+    }
+    reeve_queue_close(&q);
+    OK(reeve_close(&ctx));
+    manager_kill(&m);
+    lab_end(&lab);
+}

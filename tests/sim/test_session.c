@@ -77,8 +77,10 @@ TEST(older_attempt_cannot_take_the_session_back)
     sim_run(&s, 100);
     sim_mark(&s);
     CHECK(s.clients[1].link.attempt == 2);
-    hello.hello = (struct rv_hello){
-        .major = RV_WIRE_MAJOR, .session = s.clients[1].link.conf.session, .attempt = 1};
+    hello.hello = (struct rv_hello){.major = RV_WIRE_MAJOR,
+                                    .session = s.clients[1].link.conf.session,
+                                    .attempt = 1,
+                                    .received = s.clients[1].link.received};
     rv_frame_encode(header, &(struct rv_frame){0});
     rv_buf_add(&frame, header, sizeof header);
     rv_msg_encode(&frame, &hello);

@@ -60,8 +60,6 @@ TEST(immediate_shutdown_returns_after_recalls)
         sim_put(&s, 1, (char[]){(char)('a' + i), '\0'});
     sim_run(&s, 20);
     s.clients[2].queues[0].channel.window = 4; /* it was fast before */
-    s.clients[2].queues[0].channel.counted_at = s.now;
-    s.clients[2].queues[0].channel.counted = 100;
     sim_mark(&s);
     sim_get(&s, 2, 1000);
     sim_expect(&s, "[    2] get.ok client=2 item=a\n");
