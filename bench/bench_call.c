@@ -1,5 +1,6 @@
 /* P2: a small call and its reply, both processes on one processor: p50 and p99. Then from
- * --flight threads at once, wherever the scheduler puts them: calls a second. */
+ * --flight threads at once, wherever the scheduler puts them: calls a second. Then from one
+ * thread that keeps --flight calls on their way, each with an answer of its own. */
 
 #include "bench/harness.h"
 
@@ -52,8 +53,35 @@ static void throughput(void *arg)
             bench_die("unable to start a thread");
     for (size_t i = 0; i < flight; i++)
         pthread_join(threads[i], NULL);
-    bench_figure("calls_per_s",
+    bench_figure("thread_calls_per_s",
                  (double)(calls * 4 / flight * flight) * 1e9 / (double)(bench_now() - begin));
+    harness_check(reeve_close(&ctx), "close");
+    harness_stop();
+}
+
+static void pipelined(void *arg)
+{
+    const reeve_queue_options bounded = {.maxsize = 100 * 1000 * 1000};
+    reeve_builder *item = reeve_builder_new();
+    reeve_context *ctx = NULL;
+    reeve_queue *queue = NULL;
+    const size_t rounds = calls * 4 / flight;
+    int64_t begin = 0;
+
+    (void)arg;
+    harness_start();
+    ctx = harness_open();
+    harness_check(reeve_queue_open(&queue, ctx, "pipelined", &bounded), "open a queue");
+    harness_check(reeve_put_int(item, 7), "build");
+    begin = bench_now();
+    for (size_t i = 0; i < rounds; i++) {
+        for (size_t j = 0; j < flight; j++)
+            harness_check(reeve_queue_put_async(queue, item, HARNESS_WAIT_MS), "put");
+        harness_check(reeve_queue_flush(queue, HARNESS_WAIT_MS), "flush");
+    }
+    bench_figure("calls_per_s", (double)(rounds * flight) * 1e9 / (double)(bench_now() - begin));
+    reeve_builder_free(&item);
+    reeve_queue_close(&queue);
     harness_check(reeve_close(&ctx), "close");
     harness_stop();
 }
@@ -66,5 +94,7 @@ int main(int argc, char **argv)
         bench_join(bench_fork(latency, NULL));
     if (calls > 0 && flight > 0)
         bench_join(bench_fork(throughput, NULL));
+    if (calls > 0 && flight > 0)
+        bench_join(bench_fork(pipelined, NULL));
     return 0;
 }

@@ -68,7 +68,7 @@ JOBS = [
             Peer("managed_call", "p50_us")]),
         Row("P2", "small call, p99, one processor", "p99_us", "us", "<=", 1.4, [
             Peer("managed_call", "p99_us")]),
-        Row("P2", "small calls, 64 in flight", "calls_per_s", "calls/s", ">=", None, [
+        Row("P2", "calls of one thread, 64 in flight", "calls_per_s", "calls/s", ">=", None, [
             Peer("managed_call", "calls_per_s", 10)])],
         options="--calls 20000 --flight 64", smoke="--calls 500 --flight 64"),
     Job("limit_forward", "bench_large", [

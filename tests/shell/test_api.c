@@ -522,6 +522,64 @@ TEST(many_items_go_in_one_call)
     stage_end(&s);
 }
 
+static void *take_three(void *arg)
+{
+    int64_t x = 0;
+
+    for (int i = 0; i < 3; i++) {
+        OK(lab_get_int(&x, arg, 5000));
+        CHECK(x == i);
+    }
+    return NULL;
+}
+
+static reeve_err put_async(reeve_queue *q, int64_t x, uint32_t timeout_ms)
+{
+    reeve_builder *b = reeve_builder_new();
+    reeve_err err = REEVE_OK;
+
+    OK(reeve_put_int(b, x));
+    err = reeve_queue_put_async(q, b, timeout_ms);
+    reeve_builder_free(&b);
+    return err;
+}
+
+TEST(asynchronous_puts_are_judged_later)
+{
+    struct stage s;
+    reeve_queue *q = NULL;
+    reeve_queue *unbounded = NULL;
+    reeve_builder *half = reeve_builder_new();
+    pthread_t taker;
+    int64_t x = 0;
+
+    stage_begin(&s);
+    q = lab_queue(s.ctx, "few", &(reeve_queue_options){.maxsize = 2});
+    unbounded = lab_queue(s.ctx, "many", NULL);
+    for (int i = 0; i < 3; i++)
+        OK(put_async(q, i, 0));
+    FAILS(REEVE_EFULL, reeve_queue_flush(q, 5000));
+    SAYS("an earlier put was refused");
+    OK(reeve_queue_flush(q, 5000)); /* told once */
+    OK(put_async(q, 2, REEVE_FOREVER));
+    FAILS(REEVE_ETIME, reeve_queue_flush(q, 50)); /* it waits for room */
+    taker = lab_thread(take_three, q);
+    OK(reeve_queue_flush(q, 5000));
+    lab_join(taker);
+
+    OK(put_async(unbounded, 7, 0));
+    OK(lab_get_int(&x, unbounded, 5000));
+    CHECK(x == 7);
+    FAILS(REEVE_EINVAL, reeve_queue_put_async(q, half, 0));
+    OK(reeve_queue_shutdown(q, false, 5000));
+    OK(put_async(q, 1, 0));
+    FAILS(REEVE_ESHUTDOWN, reeve_queue_flush(q, 5000));
+    reeve_builder_free(&half);
+    reeve_queue_close(&q);
+    reeve_queue_close(&unbounded);
+    stage_end(&s);
+}
+
 /* In the batch, in a frame of its own, in fragments, and one too large for any. */
 TEST(items_of_every_size_arrive)
 {
@@ -617,6 +675,7 @@ static void *finish_all(void *arg)
     return NULL;
 }
 
+/* row: Q11 */
 /* row: Q14 */
 /* row: Q15 */
 /* row: Q16 */

@@ -31,6 +31,17 @@ static void *keep_busy(void *arg)
     return NULL;
 }
 
+static reeve_err put_async(reeve_queue *q)
+{
+    reeve_builder *b = reeve_builder_new();
+    reeve_err err = REEVE_OK;
+
+    OK(reeve_put_int(b, 1));
+    err = reeve_queue_put_async(q, b, 100);
+    reeve_builder_free(&b);
+    return err;
+}
+
 static void be_a_child(struct family *f)
 {
     reeve_value *v = NULL;
@@ -43,6 +54,7 @@ static void be_a_child(struct family *f)
     SAYS("belongs to the parent process");
     FAILS(REEVE_EFORK, lab_put_int(f->q, 1, 100));
     FAILS(REEVE_EFORK, reeve_queue_put_str(f->q, "x", 100));
+    FAILS(REEVE_EFORK, put_async(f->q));
     FAILS(REEVE_EFORK, lab_get_int(&x, f->q, 100));
     FAILS(REEVE_EFORK, reeve_queue_task_done(f->q, NULL));
     FAILS(REEVE_EFORK, reeve_queue_join(f->q, 100));
