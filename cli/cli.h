@@ -16,12 +16,12 @@
 #include <stdint.h>
 
 /* ---- exit codes: EXIT(name, code, meaning) ---- */
-#define CLI_EXITS(X)                                                                             \
-    X(DONE, 0, "done")                                                                           \
-    X(NOTHING, 1, "nothing there: the queue is empty, the name is unknown")                      \
-    X(USAGE, 2, "the command line is wrong")                                                     \
-    X(CHANGE, 100, "something must be changed first: a key, rights, options, the url, the item") \
-    X(AGAIN, 111, "trying again may help: not reachable, no answer in time, queue full")         \
+#define CLI_EXITS(X)                                                                               \
+    X(DONE, 0, "done")                                                                             \
+    X(NOTHING, 1, "nothing there: the queue is empty, the name is unknown")                        \
+    X(USAGE, 2, "the command line is wrong")                                                       \
+    X(CHANGE, 100, "something must be changed first: a key, rights, options, the url, the item")   \
+    X(AGAIN, 111, "trying again may help: not reachable, no answer in time, queue full")           \
     X(SIGNAL, 128, "plus the number of the signal that ended it: 130 is Ctrl-C")
 
 #define CLI_EXIT_ENUM(name, code, meaning) EXIT_##name = (code),
@@ -76,35 +76,35 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
  * KIND: FLAG bool, TEXT const char *, TEXTS some of them, COUNT uint32_t, TIME milliseconds.
  * The values of COUNT and TIME are written as `given` says: false when the option was not there.
  */
-#define CLI_OPTIONS(X)                                                                            \
-    X(TEXT, dir, "dir", 0, "DIR", CLI_ON(keygen),                                                 \
-      "folder of the keys; default: ~/.config/reeve, for a manager run by root /etc/reeve")       \
-    X(FLAG, server, "server", 0, NULL, CLI_ON(keygen), "NAME is a manager's")                     \
-    X(TEXT, role, "role", 0, "ROLE", CLI_ON(keygen), "client (the default), worker or admin")     \
-    X(TEXTS, rights, "rights", 0, "TEXT", CLI_ON(keygen),                                         \
-      "what the key may do, as put,get:jobs/*; can be given 16 times; default: all objects")      \
-    X(TEXT, trust, "trust", 0, "FILE|KEY", CLI_ON(keygen),                                        \
-      "the manager that this key trusts: its manager.pub, or the key in it")                      \
-    X(COUNT, maxsize, "maxsize", 0, "N", CLI_ON(put), "the queue holds at most N items")          \
-    X(FLAG, joinable, "joinable", 0, NULL, CLI_ON(put) | CLI_ON(get),                             \
-      "the queue is joinable: each item must be said to be done")                                 \
-    X(COUNT, count, "count", 'n', "N", CLI_ON(get), "take at most N items")                       \
-    X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get), "go on until the queue is shut down")       \
-    X(FLAG, bytes, "bytes", 0, NULL, CLI_ON(put) | CLI_ON(get),                                   \
-      "items are bytes, put and printed as they are")                                             \
-    X(TEXT, queue, "queue", 0, "NAME", CLI_ON(shutdown), "shut down this queue, not the manager") \
-    X(FLAG, immediate, "immediate", 0, NULL, CLI_ON(shutdown), "drop the items of the queue")     \
-    X(FLAG, json, "json", 0, NULL, CLI_ON(status) | CLI_ON(ls) | CLI_ON(put) | CLI_ON(get),       \
-      "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                  \
-    X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                             \
-      "say how many items there were")                                                            \
-    X(TIME, timeout, "timeout", 't', "S", CLI_CONNECTED,                                          \
-      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, for put and get as above")  \
-    X(TEXT, url, "url", 0, "URL", CLI_CONNECTED,                                                  \
-      "the manager's endpoints, separated by commas; default: $REEVE_URL, else your own socket")  \
-    X(TEXT, key, "key", 0, "FILE", CLI_CONNECTED,                                                 \
-      "key file; default: $REEVE_KEY; your own socket needs none")                                \
-    X(FLAG, help, "help", 'h', NULL, CLI_EVERYWHERE, "show this")                                 \
+#define CLI_OPTIONS(X)                                                                             \
+    X(TEXT, dir, "dir", 0, "DIR", CLI_ON(keygen),                                                  \
+      "folder of the keys; default: ~/.config/reeve, for a manager run by root /etc/reeve")        \
+    X(FLAG, server, "server", 0, NULL, CLI_ON(keygen), "NAME is a manager's")                      \
+    X(TEXT, role, "role", 0, "ROLE", CLI_ON(keygen), "client (the default), worker or admin")      \
+    X(TEXTS, rights, "rights", 0, "TEXT", CLI_ON(keygen),                                          \
+      "what the key may do, as put,get:jobs/*; can be given 16 times; default: all objects")       \
+    X(TEXT, trust, "trust", 0, "FILE|KEY", CLI_ON(keygen),                                         \
+      "the manager that this key trusts: its manager.pub, or the key in it")                       \
+    X(COUNT, maxsize, "maxsize", 0, "N", CLI_ON(put), "the queue holds at most N items")           \
+    X(FLAG, joinable, "joinable", 0, NULL, CLI_ON(put) | CLI_ON(get),                              \
+      "the queue is joinable: each item must be said to be done")                                  \
+    X(COUNT, count, "count", 'n', "N", CLI_ON(get), "take at most N items")                        \
+    X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get), "go on until the queue is shut down")        \
+    X(FLAG, bytes, "bytes", 0, NULL, CLI_ON(put) | CLI_ON(get),                                    \
+      "items are bytes, put and printed as they are")                                              \
+    X(TEXT, queue, "queue", 0, "NAME", CLI_ON(shutdown), "shut down this queue, not the manager")  \
+    X(FLAG, immediate, "immediate", 0, NULL, CLI_ON(shutdown), "drop the items of the queue")      \
+    X(FLAG, json, "json", 0, NULL, CLI_ON(status) | CLI_ON(ls) | CLI_ON(put) | CLI_ON(get),        \
+      "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                   \
+    X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                              \
+      "say how many items there were")                                                             \
+    X(TIME, timeout, "timeout", 't', "S", CLI_CONNECTED,                                           \
+      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, for put and get as above")   \
+    X(TEXT, url, "url", 0, "URL", CLI_CONNECTED,                                                   \
+      "the manager's endpoints, separated by commas; default: $REEVE_URL, else your own socket")   \
+    X(TEXT, key, "key", 0, "FILE", CLI_CONNECTED,                                                  \
+      "key file; default: $REEVE_KEY; your own socket needs none")                                 \
+    X(FLAG, help, "help", 'h', NULL, CLI_EVERYWHERE, "show this")                                  \
     X(FLAG, version, "version", 'V', NULL, CLI_EVERYWHERE, "show the version")
 
 struct cli_texts {
@@ -186,7 +186,7 @@ enum { CLI_WHY = 128 };
 bool cli_put_json(reeve_builder *builder, const char *text, size_t len, char why[CLI_WHY]);
 
 /* ---- the commands, each in cmd_NAME.c; they return an exit code ---- */
-#define CLI_COMMAND_RUN(name, words, fewest, most, line, more) \
+#define CLI_COMMAND_RUN(name, words, fewest, most, line, more)                                     \
     int run_##name(const struct cli_args *args);
 CLI_COMMANDS(CLI_COMMAND_RUN)
 #undef CLI_COMMAND_RUN

@@ -21,7 +21,7 @@ struct option_row {
 };
 
 static const struct option_row options[] = {
-#define ROW(kind, field, name, letter, value, commands, help) \
+#define ROW(kind, field, name, letter, value, commands, help)                                      \
     {KIND_##kind, offsetof(struct cli_args, field), name, letter, value, commands, help},
     CLI_OPTIONS(ROW)
 #undef ROW

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-    BUSY_MS = 2,  /* a caller that was here so lately will be back */
+    BUSY_MS = 2,   /* a caller that was here so lately will be back */
     RETRY_MS = 10, /* what was due and could not be done is tried again then */
     OPEN_MS = 5000,
     LINGER_MS = 5000,
@@ -25,7 +25,7 @@ enum {
 /* ---- fork is noticed: the child finds this page wiped ---- */
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT; /* glibc begins it again after a fork in it */
-static atomic_uint *fork_page;       /* the generation, or zero in a child that has opened nothing */
+static atomic_uint *fork_page;      /* the generation, or zero in a child that has opened nothing */
 static atomic_uint fork_generation; /* of this process; contexts of an older one are the parent's */
 
 static void map_fork_page(void)
@@ -60,8 +60,8 @@ static bool forked(const reeve_context *ctx)
 
 static void trouble(reeve_context *ctx, const char *why)
 {
-    snprintf(ctx->last_trouble, sizeof ctx->last_trouble, "%.*s",
-             (int)sizeof ctx->last_trouble - 1, why);
+    snprintf(ctx->last_trouble, sizeof ctx->last_trouble, "%.*s", (int)sizeof ctx->last_trouble - 1,
+             why);
 }
 
 static const char *beside_socket(const char *endpoint, char server_key[RV_KEY_TEXT], char *why)
@@ -153,8 +153,8 @@ static bool send_out(reeve_context *ctx, rv_ns now)
     bool any = false;
 
     while (ctx->conn != NULL && rv_link_transmit(&ctx->link, now, &frame)) {
-        bool sent = rv_conn_send(ctx->conn, frame.control, frame.bodies, frame.bodies_len) ==
-                    RV_NET_SENT;
+        bool sent =
+            rv_conn_send(ctx->conn, frame.control, frame.bodies, frame.bodies_len) == RV_NET_SENT;
 
         rv_link_sent(&ctx->link, now, sent);
         if (!sent) /* The descriptor tells when there is room; what else it told, the send took. */
@@ -168,8 +168,7 @@ static void wake_ready(reeve_context *ctx)
 {
     struct rv_waiter *w = NULL;
 
-    DL_FOREACH(ctx->waiters, w)
-    {
+    DL_FOREACH (ctx->waiters, w) {
         if (!w->ready(w->arg))
             continue;
         if (w->polling)
@@ -383,9 +382,9 @@ static reeve_err start_background(reeve_context *ctx)
     failed = pthread_create(&ctx->thread, NULL, background, ctx);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     ctx->thread_runs = failed == 0;
-    return failed == 0 ? REEVE_OK
-                       : rv_fail(REEVE_ESYS, "cannot start the background thread: %s",
-                                 strerror(failed));
+    return failed == 0
+               ? REEVE_OK
+               : rv_fail(REEVE_ESYS, "cannot start the background thread: %s", strerror(failed));
 }
 
 /* ---- calls ---- */
@@ -449,12 +448,14 @@ reeve_err rv_finish(reeve_context *ctx, struct rv_request *call, uint32_t timeou
 
 /* ---- opening ---- */
 
-static reeve_err add_candidate(reeve_context *ctx, const char *endpoint, size_t len, const char *key)
+static reeve_err add_candidate(reeve_context *ctx, const char *endpoint, size_t len,
+                               const char *key)
 {
     size_t i = ctx->link.conf.endpoints_len;
 
     if (i == ENDPOINTS_MAX)
-        return rv_fail(REEVE_EINVAL, "cannot open a session: more than %d endpoints and server keys",
+        return rv_fail(REEVE_EINVAL,
+                       "cannot open a session: more than %d endpoints and server keys",
                        ENDPOINTS_MAX);
     ctx->candidates[i].endpoint = strndup(endpoint, len);
     if (ctx->candidates[i].endpoint == NULL)
@@ -482,12 +483,11 @@ static reeve_err add_endpoints(reeve_context *ctx, const char *url, const struct
         if (ipc) {
             err = add_candidate(ctx, at, len, NULL);
         } else if (keys == NULL || keys->servers_len == 0) {
-            return rv_fail(REEVE_EINVAL,
-                           "cannot open a session with %.*s: no server key is trusted%s", (int)len,
-                           at,
-                           keys == NULL
-                               ? "; set REEVE_KEY to a key file, made by: reeve keygen NAME"
-                               : "; add one to the key file: reeve keygen --trust manager.pub NAME");
+            return rv_fail(
+                REEVE_EINVAL, "cannot open a session with %.*s: no server key is trusted%s",
+                (int)len, at,
+                keys == NULL ? "; set REEVE_KEY to a key file, made by: reeve keygen NAME"
+                             : "; add one to the key file: reeve keygen --trust manager.pub NAME");
         }
         for (size_t i = 0; !ipc && err == REEVE_OK && i < keys->servers_len; i++)
             err = add_candidate(ctx, at, len, keys->servers[i]);
@@ -564,8 +564,9 @@ static reeve_err configure(reeve_context *ctx, const reeve_options *o, const str
         !find_number(conf, "resume-ms", o->resume_ms, RV_LIMIT_RESUME_MS, RV_LIMIT_RESUME_MAX_MS,
                      &link.resume_ms) ||
         !find_number(conf, "linger-ms", o->linger_ms, LINGER_MS, UINT32_MAX, &ctx->linger_ms))
-        return rv_fail(REEVE_EINVAL, "cannot open a session: a time is not a number of milliseconds "
-                                     "(resume_ms at most a day)");
+        return rv_fail(REEVE_EINVAL,
+                       "cannot open a session: a time is not a number of milliseconds "
+                       "(resume_ms at most a day)");
     if (url == NULL) {
         rv_conf_user_endpoint(fallback, sizeof fallback);
         if (access(fallback + 6, F_OK) != 0)
@@ -642,10 +643,9 @@ static reeve_err establish(reeve_context *ctx, uint32_t connect_ms)
     pthread_mutex_lock(&ctx->mutex);
     ready = rv_wait(ctx, open_or_dead, ctx, deadline);
     if (!ready)
-        err = rv_fail(REEVE_ETIME, "cannot open a session with %s: %s within %u ms",
-                      rv_endpoint(ctx),
-                      ctx->last_trouble[0] == '\0' ? "nobody answers there" : ctx->last_trouble,
-                      connect_ms);
+        err = rv_fail(
+            REEVE_ETIME, "cannot open a session with %s: %s within %u ms", rv_endpoint(ctx),
+            ctx->last_trouble[0] == '\0' ? "nobody answers there" : ctx->last_trouble, connect_ms);
     else if (ctx->link.state == RV_LINK_DEAD && ctx->link.error == REEVE_EAUTH &&
              ctx->link.mismatches == 0)
         err = rv_fail(REEVE_EAUTH,
@@ -653,8 +653,8 @@ static reeve_err establish(reeve_context *ctx, uint32_t connect_ms)
                       "authorized.d: public = %s",
                       rv_endpoint(ctx), ctx->link.why, ctx->public_key);
     else if (ctx->link.state == RV_LINK_DEAD)
-        err = rv_fail(ctx->link.error, "cannot open a session with %s: %s",
-                      rv_endpoint(ctx), ctx->link.why);
+        err = rv_fail(ctx->link.error, "cannot open a session with %s: %s", rv_endpoint(ctx),
+                      ctx->link.why);
     pthread_mutex_unlock(&ctx->mutex);
     return err;
 }
@@ -732,12 +732,11 @@ reeve_err reeve_close(reeve_context **context)
     deadline = rv_after_ms(rv_clock_now(), ctx->linger_ms);
     pthread_mutex_lock(&ctx->mutex);
     if (!rv_wait(ctx, all_flushed, ctx, deadline))
-        err = rv_fail(REEVE_ETIME, "cannot flush to %s: %llu items have no answer after %u ms",
-                      rv_endpoint(ctx),
-                      (unsigned long long)ctx->link.puts_in_flight, ctx->linger_ms);
+        err =
+            rv_fail(REEVE_ETIME, "cannot flush to %s: %llu items have no answer after %u ms",
+                    rv_endpoint(ctx), (unsigned long long)ctx->link.puts_in_flight, ctx->linger_ms);
     else if (ctx->link.state == RV_LINK_DEAD)
-        err = rv_fail(ctx->link.error, "cannot flush to %s: %s",
-                      rv_endpoint(ctx), ctx->link.why);
+        err = rv_fail(ctx->link.error, "cannot flush to %s: %s", rv_endpoint(ctx), ctx->link.why);
     if (err == REEVE_OK) {
         /* All is flushed: who does not hear the goodbye soon will miss us by itself. */
         rv_link_goodbye(&ctx->link);

@@ -40,13 +40,13 @@ struct reeve_context {
     struct rv_link link;
     struct rv_conn *conn;
     struct rv_waiter *waiters;
-    rv_ns driven_at;     /* everything that was due then has been tried */
-    bool unread;         /* more may have come, of which the descriptor has told already */
-    bool pumping;        /* somebody polls in a call */
+    rv_ns driven_at; /* everything that was due then has been tried */
+    bool unread;     /* more may have come, of which the descriptor has told already */
+    bool pumping;    /* somebody polls in a call */
     rv_ns pumping_since;
-    rv_ns pumped_at;     /* when the last one left */
-    rv_ns pump_until;    /* when it looks again by itself */
-    uint32_t pump_attempt; /* the connection it sleeps on */
+    rv_ns pumped_at;        /* when the last one left */
+    rv_ns pump_until;       /* when it looks again by itself */
+    uint32_t pump_attempt;  /* the connection it sleeps on */
     rv_ns background_until; /* 0: so soon that nobody needs to wake it */
     uint32_t background_attempt;
     bool stop;

@@ -6,8 +6,8 @@
 #include <reeve/value.h>
 
 /* A read of the manager: *result is the caller's to free on REEVE_OK. */
-static reeve_err ask(reeve_context *ctx, uint16_t op, const struct rv_buf *args, uint32_t timeout_ms,
-                     const char *verb, struct rv_buf *result)
+static reeve_err ask(reeve_context *ctx, uint16_t op, const struct rv_buf *args,
+                     uint32_t timeout_ms, const char *verb, struct rv_buf *result)
 {
     reeve_err err = rv_enter(ctx, verb, "the manager");
 
@@ -268,10 +268,10 @@ reeve_err reeve_remove(reeve_context *ctx, const char *name, uint32_t timeout_ms
     if (err != REEVE_OK)
         return err;
     rv_object_remove_args_encode(&args, &(struct rv_object_remove_args){rv_slice_str(name), 0});
-    err = rv_finish(ctx,
-                    rv_link_call(&ctx->link, RV_OP_object_remove, 0, timeout_ms, rv_buf_slice(&args),
-                                 NULL, 0),
-                    timeout_ms, "remove", name, NULL);
+    err = rv_finish(
+        ctx,
+        rv_link_call(&ctx->link, RV_OP_object_remove, 0, timeout_ms, rv_buf_slice(&args), NULL, 0),
+        timeout_ms, "remove", name, NULL);
     rv_leave(ctx);
     rv_buf_free(&args);
     return err;

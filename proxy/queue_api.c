@@ -80,8 +80,7 @@ static void leave_shared(reeve_queue *q)
     }
     rv_channel_fini(&shared->channel);
     HASH_CLEAR(hh, shared->unfinished);
-    DL_FOREACH_SAFE(shared->oldest, u, next)
-    {
+    DL_FOREACH_SAFE (shared->oldest, u, next) {
         free(u);
     }
     free(shared);
@@ -115,12 +114,13 @@ static reeve_err check_options(const char *name, const reeve_queue_options *o)
 {
     for (size_t i = 0; i < rv_countof(o->reserved); i++)
         if (o->reserved[i] != 0)
-            return rv_fail(REEVE_EINVAL, "cannot open queue %s: a reserved option is not zero", name);
+            return rv_fail(REEVE_EINVAL, "cannot open queue %s: a reserved option is not zero",
+                           name);
     if ((unsigned)o->order > REEVE_PRIORITY || (unsigned)o->create > REEVE_GET_ONLY)
         return rv_fail(REEVE_EINVAL, "cannot open queue %s: no such order or create option", name);
     if (strlen(name) > RV_LIMIT_NAME_BYTES)
-        return rv_fail(REEVE_ELIMIT, "cannot open queue %.40s...: a name has at most %d bytes", name,
-                       RV_LIMIT_NAME_BYTES);
+        return rv_fail(REEVE_ELIMIT, "cannot open queue %.40s...: a name has at most %d bytes",
+                       name, RV_LIMIT_NAME_BYTES);
     for (const char *c = name; *c != '\0'; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             return rv_fail(REEVE_EINVAL, "cannot open queue: control characters in its name");
@@ -149,7 +149,8 @@ reeve_err reeve_queue_open(reeve_queue **out, reeve_context *ctx, const char *na
         return no_memory("open queue", name);
     q->ctx = ctx;
     q->name = strdup(name);
-    if (q->name == NULL || asprintf(&q->label, "queue %s", *name == '\0' ? "(no name)" : name) < 0) {
+    if (q->name == NULL ||
+        asprintf(&q->label, "queue %s", *name == '\0' ? "(no name)" : name) < 0) {
         q->label = NULL;
         free_queue(q);
         return no_memory("open queue", name);
@@ -291,7 +292,9 @@ static reeve_err put_waiting(reeve_queue *q, const struct rv_slice *items, size_
         struct rv_queue_put_result put;
         struct rv_buf result = {0};
         rv_ns left = deadline == RV_NEVER ? RV_NEVER : deadline - rv_clock_now();
-        uint32_t ms = left == RV_NEVER ? UINT32_MAX : left <= 0 ? 0 : (uint32_t)((left + RV_MS - 1) / RV_MS);
+        uint32_t ms = left == RV_NEVER ? UINT32_MAX
+                      : left <= 0      ? 0
+                                       : (uint32_t)((left + RV_MS - 1) / RV_MS);
         size_t used = 0;
         struct rv_request *call = rv_channel_put_call(&q->shared->channel, items + *accepted,
                                                       len - *accepted, priority, ms, &used);
@@ -304,7 +307,8 @@ static reeve_err put_waiting(reeve_queue *q, const struct rv_slice *items, size_
     return err;
 }
 
-static reeve_err put_one(reeve_queue *q, struct rv_slice bytes, int64_t priority, uint32_t timeout_ms)
+static reeve_err put_one(reeve_queue *q, struct rv_slice bytes, int64_t priority,
+                         uint32_t timeout_ms)
 {
     reeve_err err = rv_enter(q->ctx, "put to", q->label);
     size_t accepted = 0;
@@ -368,7 +372,8 @@ static reeve_err put_pieces(reeve_queue *q, struct rv_slice head, struct rv_slic
 
 /* A scalar needs no builder of the caller's: a small one on the stack of this call, a
  * temporary one for the rest. */
-static reeve_err put_raw(reeve_queue *q, bool text, const void *data, size_t len, uint32_t timeout_ms)
+static reeve_err put_raw(reeve_queue *q, bool text, const void *data, size_t len,
+                         uint32_t timeout_ms)
 {
     uint8_t space[512];
     uint8_t *bytes = space;
@@ -537,10 +542,9 @@ static reeve_err get_some(reeve_queue *q, reeve_value **out, size_t max, size_t 
         else if (deadline != RV_NEVER)
             left_ms = deadline <= now ? 0 : (uint32_t)((deadline - now + RV_MS - 1) / RV_MS);
         err = rv_finish(q->ctx,
-                        rv_channel_get_call(&q->shared->channel, now,
-                                            max > RV_LIMIT_PUT_ITEMS ? RV_LIMIT_PUT_ITEMS
-                                                                     : (uint32_t)max,
-                                            left_ms),
+                        rv_channel_get_call(
+                            &q->shared->channel, now,
+                            max > RV_LIMIT_PUT_ITEMS ? RV_LIMIT_PUT_ITEMS : (uint32_t)max, left_ms),
                         left_ms, "get from", q->label, NULL);
         if (err != REEVE_OK)
             return err;
@@ -593,8 +597,7 @@ static struct unfinished *find_unfinished(reeve_queue *q, const reeve_value *ite
             HASH_FIND(hh, q->shared->unfinished, &origin->delivery, sizeof origin->delivery, u);
         return u;
     }
-    DL_FOREACH(q->shared->oldest, u)
-    {
+    DL_FOREACH (q->shared->oldest, u) {
         if (u->thread == thread)
             return u;
     }
@@ -612,8 +615,8 @@ reeve_err reeve_queue_task_done(reeve_queue *q, const reeve_value *item)
         err = rv_fail(REEVE_ETYPE, "cannot finish an item of %s: the queue is not joinable",
                       q->label);
     } else if ((u = find_unfinished(q, item)) == NULL) {
-        err = rv_fail(REEVE_ETOOMANY, "cannot finish an item of %s: task_done called too many times",
-                      q->label);
+        err = rv_fail(REEVE_ETOOMANY,
+                      "cannot finish an item of %s: task_done called too many times", q->label);
     } else {
         err = rv_channel_task_done(&q->shared->channel, u->delivery);
         if (err == REEVE_OK) {
@@ -637,9 +640,10 @@ static reeve_err simple_call(reeve_queue *q, uint16_t op, struct rv_slice args, 
 
     if (err != REEVE_OK)
         return err;
-    err = rv_finish(q->ctx,
-                    rv_link_call(&q->ctx->link, op, q->shared->channel.object, timeout_ms, args, NULL, 0),
-                    timeout_ms, verb, q->label, NULL);
+    err = rv_finish(
+        q->ctx,
+        rv_link_call(&q->ctx->link, op, q->shared->channel.object, timeout_ms, args, NULL, 0),
+        timeout_ms, verb, q->label, NULL);
     rv_leave(q->ctx);
     return err;
 }
@@ -653,7 +657,8 @@ reeve_err reeve_queue_shutdown(reeve_queue *q, bool immediate, uint32_t timeout_
 {
     uint8_t args[1] = {immediate};
 
-    return simple_call(q, RV_OP_queue_shutdown, rv_slice(args, sizeof args), timeout_ms, "shut down");
+    return simple_call(q, RV_OP_queue_shutdown, rv_slice(args, sizeof args), timeout_ms,
+                       "shut down");
 }
 
 /* ---- sizes ---- */
@@ -666,7 +671,8 @@ static reeve_err ask_size(reeve_queue *q, struct rv_queue_size_result *out)
     if (err != REEVE_OK)
         return err;
     err = rv_finish(
-        q->ctx, rv_link_read(&q->ctx->link, RV_OP_queue_size, q->shared->channel.object, rv_slice(NULL, 0)),
+        q->ctx,
+        rv_link_read(&q->ctx->link, RV_OP_queue_size, q->shared->channel.object, rv_slice(NULL, 0)),
         (uint32_t)RV_LIMIT_GONE_MS, "measure", q->label, &result);
     if (err == REEVE_OK && !rv_queue_size_result_decode(out, rv_buf_slice(&result)))
         err = rv_fail(REEVE_EPROTO, "cannot measure %s: malformed answer", q->label);

@@ -92,7 +92,8 @@ static void tell_ready(const struct rv_net *net, const struct options *o, const 
 
     rv_keys_fingerprint(print, public_key);
     for (size_t i = 0; i < o->binds_len; i++) {
-        snprintf(line, sizeof line, "server.ready endpoint=%s key=%s", rv_net_endpoint(net, i), print);
+        snprintf(line, sizeof line, "server.ready endpoint=%s key=%s", rv_net_endpoint(net, i),
+                 print);
         shell_line(NULL, RV_INFO, line);
     }
     if (o->ready_fd != NULL) {
@@ -109,6 +110,7 @@ int main(int argc, char **argv)
     struct options o;
     struct rv_keyfile key = {0};
     struct principals principals = {0};
+    struct rv_net_key *keys = NULL;
     struct rv_net *net = NULL;
     struct shell *shell = NULL;
     struct shell_conf conf = {.lifeline_fd = -1};
@@ -117,7 +119,7 @@ int main(int argc, char **argv)
     reeve_err err = REEVE_OK;
 
     options_parse(&o, argc, argv);
-    conf.log_level = level_of(o.log_level);
+    shell_log_level(level_of(o.log_level));
     if (o.lifeline_fd != NULL)
         conf.lifeline_fd = (int)number(o.lifeline_fd, 1 << 20, "lifeline-fd");
     raise_limits();
@@ -132,6 +134,7 @@ int main(int argc, char **argv)
     own_key(&key, &o);
     if (principals_read(&principals, o.keys, why) != REEVE_OK)
         fatal(EXIT_OPERATOR, why);
+    keys = principals_keys(&principals);
     err = rv_net_open(&net,
                       &(struct rv_net_conf){
                           .binds = o.binds,
@@ -139,10 +142,13 @@ int main(int argc, char **argv)
                           .public_key = key.public_key,
                           .secret_key = key.secret_key,
                           .io_threads = number(o.io_threads, 16, "io-threads"),
+                          .keys = keys,
+                          .keys_len = principals.len,
                           .ipc_same_uid = true,
                           .ipc_principal = PRINCIPAL_LOCAL,
                       },
                       why);
+    free(keys);
     if (err != REEVE_OK)
         fatal(err == REEVE_EINVAL ? EXIT_OPERATOR : EXIT_AGAIN, why);
     if (rv_net_selftest(net, why) != REEVE_OK)
@@ -153,7 +159,8 @@ int main(int argc, char **argv)
     shell_admit(shell, &principals);
     tell_ready(net, &o, key.public_key);
     rv_keys_wipe(&key);
-    shell_line(NULL, RV_INFO, "server.durable level=none why=\"no data directory: what it holds ends with it\"");
+    shell_line(NULL, RV_INFO,
+               "server.durable level=none why=\"no data directory: what it holds ends with it\"");
     shell_run(shell);
 
     shell_line(NULL, RV_INFO, "server.stop");

@@ -14,13 +14,14 @@ static void help(void)
     printf("  --%-11s %-8s %s\n", word, argument, text);
     SERVER_OPTIONS(OPTION_HELP)
 #undef OPTION_HELP
-    printf("  --help, --version\n"
-           "\n"
-           "An option may also stand in the environment (REEVE_IO_THREADS) or in the config file\n"
-           "(io-threads = 2); a flag wins over both. What it holds is in memory only and ends with\n"
-           "the process.\n"
-           "\n"
-           "exit: 0 ended as asked, 100 something must be changed first, 111 try again\n");
+    printf(
+        "  --help, --version\n"
+        "\n"
+        "An option may also stand in the environment (REEVE_IO_THREADS) or in the config file\n"
+        "(io-threads = 2); a flag wins over both. What it holds is in memory only and ends with\n"
+        "the process.\n"
+        "\n"
+        "exit: 0 ended as asked, 100 something must be changed first, 111 try again\n");
 }
 
 static _Noreturn void mistake(const char *text, const char *what)

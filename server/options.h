@@ -9,10 +9,10 @@
 #define SERVER_OPTIONS(OPTION)                                                                     \
     OPTION(bind, "bind", "ENDPOINT", NULL,                                                         \
            "where to listen, repeatable: tcp://ADDRESS:PORT, ipc://PATH;\n"                        \
-           "                       default: this user's own socket")                              \
+           "                       default: this user's own socket")                               \
     OPTION(keys, "keys", "DIR", NULL,                                                              \
            "folder with manager.key and authorized.d/; default: /etc/reeve for\n"                  \
-           "                       root, else ~/.config/reeve; not needed for ipc alone")         \
+           "                       root, else ~/.config/reeve; not needed for ipc alone")          \
     OPTION(io_threads, "io-threads", "N", "1", "threads for encryption and sockets; default 1")    \
     OPTION(log_level, "log-level", "LEVEL", "info", "error, warn, info or debug; default info")    \
     OPTION(ready_fd, "ready-fd", "N", NULL, "write each bound endpoint to this descriptor")        \

@@ -84,3 +84,14 @@ void principals_free(struct principals *p)
     free(p->files);
     *p = (struct principals){0};
 }
+
+struct rv_net_key *principals_keys(const struct principals *p)
+{
+    struct rv_net_key *keys = rv_alloc((p->len + 1) * sizeof *keys);
+
+    for (size_t i = 0; i < p->len; i++) {
+        keys[i].principal = PRINCIPAL_FIRST + (uint32_t)i;
+        rv_assert(rv_keys_decode(keys[i].key, p->files[i].public_key));
+    }
+    return keys;
+}

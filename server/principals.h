@@ -24,4 +24,8 @@ struct principals {
 reeve_err principals_read(struct principals *out, const char *keys, char *why);
 void principals_free(struct principals *p);
 
+/* Their keys as the net wants them: p->len, the caller frees. File i is principal
+ * PRINCIPAL_FIRST + i. */
+struct rv_net_key *principals_keys(const struct principals *p);
+
 #endif

@@ -18,9 +18,9 @@
 #include <uthash.h>
 
 enum {
-    ROUND_MAX = 256,           /* messages before time is looked at again */
-    PAUSE_MS = 2000,           /* awake so much too late: the process was stopped */
-    FAREWELL_MS = 200,         /* the last replies may leave before the sockets close */
+    ROUND_MAX = 256,   /* messages before time is looked at again */
+    PAUSE_MS = 2000,   /* awake so much too late: the process was stopped */
+    FAREWELL_MS = 200, /* the last replies may leave before the sockets close */
 };
 
 /* A process of this host behind an ipc connection: when it is gone, so is its session. */
@@ -41,20 +41,27 @@ struct shell {
     int watch_fd;          /* epoll of the pidfds */
     int signal_fd;
     int lifeline_fd;
-    int log_level;
     rv_ns now;
+    bool expiring; /* an EXPIRE is in the log and not yet committed */
     bool stop;
 };
+
+static int least_level = RV_INFO;
+
+void shell_log_level(int level)
+{
+    least_level = level;
+}
 
 void shell_line(void *arg, int level, const char *text)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug"};
-    const struct shell *sh = arg;
     struct timespec ts;
     struct tm tm;
     char stamp[32];
 
-    if (sh != NULL && level > sh->log_level)
+    (void)arg;
+    if (level > least_level)
         return;
     clock_gettime(CLOCK_REALTIME, &ts);
     gmtime_r(&ts.tv_sec, &tm);
@@ -67,6 +74,8 @@ static void on_commit(void *arg, const struct command *cmd)
 {
     struct shell *sh = arg;
 
+    if (cmd->type == COMMAND_EXPIRE)
+        sh->expiring = false;
     mgr_step(sh->mgr, cmd, &sh->out);
     gate_stepped(sh->gate, sh->now, cmd, &sh->out);
     for (size_t i = 0; i < sh->out.len; i++)
@@ -235,9 +244,11 @@ static void round_of(struct shell *sh, bool watched)
             processes(sh);
         while (gate_expire(sh->gate, sh->now, &cmd))
             rv_log_add(sh->log, &cmd);
-        if (mgr_deadline(sh->mgr) <= sh->now)
-            rv_log_add(sh->log, &(struct command){
-                                    .type = COMMAND_EXPIRE, .logged = true, .at = sh->now});
+        if (mgr_deadline(sh->mgr) <= sh->now && !sh->expiring) {
+            sh->expiring = true;
+            rv_log_add(sh->log,
+                       &(struct command){.type = COMMAND_EXPIRE, .logged = true, .at = sh->now});
+        }
     }
     rv_log_flush(sh->log);   /* close the group, start its commit */
     rv_log_process(sh->log); /* on_commit() for what has been committed */
@@ -295,21 +306,18 @@ static void add_principal(struct shell *sh, uint32_t id, const char *name, const
 
 void shell_admit(struct shell *sh, const struct principals *principals)
 {
-    struct rv_net_key *keys = rv_alloc((principals->len + 1) * sizeof *keys);
+    struct rv_net_key *keys = principals_keys(principals);
 
     add_principal(sh, PRINCIPAL_LOCAL, "local", "admin", "");
     for (size_t i = 0; i < principals->len; i++) {
         const struct rv_keyfile *file = &principals->files[i];
-        uint32_t id = PRINCIPAL_FIRST + (uint32_t)i;
         char rights[RV_KEYS_RIGHTS * 129] = "";
 
         for (size_t r = 0; r < file->rights_len; r++) {
             strcat(rights, r > 0 ? " " : "");
             strcat(rights, file->rights[r]);
         }
-        keys[i].principal = id;
-        rv_assert(rv_keys_decode(keys[i].key, file->public_key));
-        add_principal(sh, id, file->name, file->role, rights);
+        add_principal(sh, keys[i].principal, file->name, file->role, rights);
     }
     rv_net_admit(sh->net, keys, principals->len);
     free(keys);
@@ -329,7 +337,6 @@ struct shell *shell_new(const struct shell_conf *conf)
 
     sh->net = conf->net;
     sh->lifeline_fd = conf->lifeline_fd;
-    sh->log_level = conf->log_level;
     sh->now = rv_clock_now();
     mgr.started_at = sh->now;
     rv_random_bytes(&mgr.store, sizeof mgr.store);

@@ -13,7 +13,6 @@ struct shell;
 struct shell_conf {
     struct rv_net *net; /* borrowed */
     int lifeline_fd;    /* -1: none */
-    int log_level;
 };
 
 struct shell *shell_new(const struct shell_conf *conf);
@@ -25,7 +24,9 @@ void shell_admit(struct shell *shell, const struct principals *principals);
 /* Serve until a signal, the lifeline or an administrator says stop. */
 void shell_run(struct shell *shell);
 
-/* A line `TIME level server TEXT` on stderr. */
-void shell_line(void *shell, int level, const char *text);
+/* A line `TIME level server TEXT` on stderr, unless its level is above the one set (RV_INFO). arg
+ * is not used: the function serves as a sink. */
+void shell_line(void *arg, int level, const char *text);
+void shell_log_level(int level);
 
 #endif

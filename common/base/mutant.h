@@ -21,7 +21,7 @@
     X(RETURN_TO_TAIL, "items of a dead session go to the tail")                                    \
     X(ACK_EARLY, "the client acknowledges what it has not received")                               \
     X(EXPIRY_FORGETS, "items of a dead session are dropped")                                       \
-    X(TIMEOUT_IGNORED, "the manager forgets the deadline of a parked call")                     \
+    X(TIMEOUT_IGNORED, "the manager forgets the deadline of a parked call")                        \
     X(ORPHAN_KEPT, "a connection that was given up keeps its session attached")                    \
     X(WINDOW_SHUT, "an acknowledgement does not open the window")
 

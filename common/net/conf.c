@@ -58,8 +58,8 @@ static reeve_err read_file(struct rv_conf *conf, const char *path, char *why)
         if (equals == NULL && trimmed(text)[0] == '\0')
             continue;
         if (equals == NULL) {
-            snprintf(why, WHY, "cannot read config file %.300s: line %d is not `word = value`", path,
-                     number);
+            snprintf(why, WHY, "cannot read config file %.300s: line %d is not `word = value`",
+                     path, number);
             err = REEVE_EINVAL;
             break;
         }

@@ -55,7 +55,9 @@ struct rv_net_conf {
     size_t binds_len;
     const char *public_key; /* of the manager, Z85 */
     const char *secret_key;
-    unsigned io_threads;    /* 0 is 1 */
+    unsigned io_threads;           /* 0 is 1 */
+    const struct rv_net_key *keys; /* admitted from the first connection on */
+    size_t keys_len;
     bool ipc_same_uid;      /* admit local peers of our own uid, whatever their key ... */
     uint32_t ipc_principal; /* ... as this principal */
     uint32_t handshake_ms;  /* 0 is 3000 */

@@ -17,8 +17,8 @@ enum { SPARE_MS = 1000 };
 
 /* HANDSHAKE_FAILED_PROTOCOL is left out on purpose: with it in the mask, a connection that meets
  * a broken message after its handshake stays open for ever and moves no data. */
-#define EVENTS                                                                   \
-    (ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | \
+#define EVENTS                                                                                     \
+    (ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |                   \
      ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 
 /*

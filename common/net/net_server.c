@@ -32,8 +32,8 @@ enum {
 
 /* HANDSHAKE_FAILED_PROTOCOL is left out on purpose: with it in the mask, a connection that meets
  * a broken message after its handshake stays open for ever and moves no data. */
-#define EVENTS                                                                     \
-    (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | \
+#define EVENTS                                                                                     \
+    (ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |                 \
      ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_CLOSED)
 
 /* A connection that has sent a message. */
@@ -594,6 +594,8 @@ static reeve_err open_all(struct rv_net *net, const struct rv_net_conf *conf, ch
     /* The key check answers before the first door opens. */
     if (err == REEVE_OK)
         err = rv_zap_open(&net->zap, conf->ipc_same_uid, conf->ipc_principal, why);
+    if (err == REEVE_OK)
+        rv_zap_admit(net->zap, conf->keys, conf->keys_len);
     if (err == REEVE_OK)
         err = open_router(net, conf, secret, why);
     sodium_memzero(secret, sizeof secret);

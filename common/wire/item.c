@@ -89,7 +89,8 @@ void rv_item_read(struct rv_reader *r, struct rv_item *out)
 {
     uint32_t head = (uint32_t)rv_read_number(r, 4);
 
-    *out = (struct rv_item){.place = (enum rv_place)(head >> PLACE_SHIFT & 7), .len = head & LEN_MASK};
+    *out =
+        (struct rv_item){.place = (enum rv_place)(head >> PLACE_SHIFT & 7), .len = head & LEN_MASK};
     if (head & EXTRA_BIT) {
         out->priority = (int64_t)rv_read_number(r, 8);
         out->deliveries = (uint32_t)rv_read_number(r, 4);
@@ -111,7 +112,8 @@ static void write_head(struct rv_buf *b, const struct rv_item *item)
     bool extra = item->priority != 0 || item->deliveries != 0;
 
     rv_assert(fits(item->place, item->len));
-    rv_write_number(b, item->len | (uint32_t)item->place << PLACE_SHIFT | (extra ? EXTRA_BIT : 0), 4);
+    rv_write_number(b, item->len | (uint32_t)item->place << PLACE_SHIFT | (extra ? EXTRA_BIT : 0),
+                    4);
     if (extra) {
         rv_write_number(b, (uint64_t)item->priority, 8);
         rv_write_number(b, item->deliveries, 4);

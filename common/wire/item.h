@@ -34,9 +34,9 @@ void rv_body_drop(struct rv_body *body);
 struct rv_item {
     enum rv_place place;
     uint32_t len;
-    int64_t priority;    /* of a PriorityQueue; else 0 */
-    uint32_t deliveries; /* times that an application had it before, manager to client */
-    uint64_t body;       /* with RV_FRAGMENTS */
+    int64_t priority;      /* of a PriorityQueue; else 0 */
+    uint32_t deliveries;   /* times that an application had it before, manager to client */
+    uint64_t body;         /* with RV_FRAGMENTS */
     struct rv_slice bytes; /* with RV_INLINE; borrowed */
 };
 

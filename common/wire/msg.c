@@ -101,8 +101,7 @@ static void write_items(struct rv_buf *b, const rv_f_items *x)
 
 /* ---- messages ---- */
 
-#define MSG_CODEC(name, number, numbered, FIELDS)                                                  \
-    static CODEC_STATIC(name, FIELDS)
+#define MSG_CODEC(name, number, numbered, FIELDS) static CODEC_STATIC(name, FIELDS)
 #define CODEC_STATIC(prefix, FIELDS)                                                               \
     void prefix##_write(struct rv_buf *out, const struct rv_##prefix *in)                          \
     {                                                                                              \

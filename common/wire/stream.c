@@ -18,7 +18,8 @@ void rv_stream_fini(struct rv_stream *s)
 }
 
 /* Make room for more elements behind *len, moving the kept ones over the spent ones first. */
-static bool make_room(void **array, size_t size, size_t *head, size_t *len, size_t *cap, size_t more)
+static bool make_room(void **array, size_t size, size_t *head, size_t *len, size_t *cap,
+                      size_t more)
 {
     char *data = *array;
 
@@ -57,8 +58,8 @@ static bool room_for_bodies(struct rv_stream *s, size_t more)
 {
     void *array = s->bodies;
     size_t head = s->bodies_head;
-    bool ok = make_room(&array, sizeof *s->bodies, &s->bodies_head, &s->bodies_len, &s->bodies_cap,
-                        more);
+    bool ok =
+        make_room(&array, sizeof *s->bodies, &s->bodies_head, &s->bodies_len, &s->bodies_cap, more);
 
     s->bodies = array;
     if (s->bodies_head != head)
@@ -218,13 +219,14 @@ uint64_t rv_stream_frame(const struct rv_stream *s, uint64_t from, uint64_t ack,
 
     *bodies_len = 0;
     for (; behind < s->next; behind++) {
-        const struct rv_stream_entry *e = &s->entries[s->entries_head + (size_t)(behind - s->first)];
+        const struct rv_stream_entry *e =
+            &s->entries[s->entries_head + (size_t)(behind - s->first)];
         size_t len = (size_t)(e->end - end.end);
         size_t count = (size_t)(e->bodies_end - end.bodies_end);
 
-        if (behind > from && (used + len > RV_LIMIT_BATCH_BYTES ||
-                              *bodies_len + count > RV_LIMIT_BODIES ||
-                              (count > 0 && bodies_bytes >= RV_LIMIT_BODY_BYTES)))
+        if (behind > from &&
+            (used + len > RV_LIMIT_BATCH_BYTES || *bodies_len + count > RV_LIMIT_BODIES ||
+             (count > 0 && bodies_bytes >= RV_LIMIT_BODY_BYTES)))
             break;
         for (size_t i = 0; i < count; i++) {
             const struct rv_stream_part *part = &s->bodies[end.bodies_end - s->bodies_base + i];
@@ -310,7 +312,8 @@ bool rv_assembly_add(struct rv_assembly *a, const struct rv_fragment *fragment,
     if (part == NULL && fragment->offset == 0)
         part = begin_part(a, fragment);
     if (part == NULL || fragment->total != part->body->len || fragment->offset != part->got ||
-        bytes.len == 0 || bytes.len > RV_LIMIT_BODY_BYTES || bytes.len > part->body->len - part->got)
+        bytes.len == 0 || bytes.len > RV_LIMIT_BODY_BYTES ||
+        bytes.len > part->body->len - part->got)
         return false;
     memcpy(part->body->data + part->got, bytes.data, bytes.len);
     part->got += bytes.len;
@@ -338,10 +341,9 @@ bool rv_stream_add_fragments(struct rv_stream *s, uint64_t number, struct rv_bod
         size_t left = body->len - at;
         struct rv_stream_part part = {
             body, at, left < RV_LIMIT_BODY_BYTES ? left : (size_t)RV_LIMIT_BODY_BYTES};
-        struct rv_msg msg = {.type = RV_MSG_fragment,
-                             .fragment = {.body = number,
-                                          .offset = (uint32_t)at,
-                                          .total = (uint32_t)body->len}};
+        struct rv_msg msg = {
+            .type = RV_MSG_fragment,
+            .fragment = {.body = number, .offset = (uint32_t)at, .total = (uint32_t)body->len}};
 
         if (add_parts(s, &msg, &part, 1) == 0)
             return false;

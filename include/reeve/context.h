@@ -37,8 +37,8 @@ typedef struct reeve_options {
     uint32_t connect_timeout_ms; /* $REEVE_CONNECT_TIMEOUT_MS: default 5000 */
     uint32_t resume_ms;          /* $REEVE_RESUME_MS: how long the manager keeps a session that lost
                                   * its connection; default 5000, at most a day */
-    uint32_t linger_ms;          /* $REEVE_LINGER_MS: reeve_close waits so long to flush; default 5000 */
-    uint64_t reserved[4];        /* must be zero */
+    uint32_t linger_ms;   /* $REEVE_LINGER_MS: reeve_close waits so long to flush; default 5000 */
+    uint64_t reserved[4]; /* must be zero */
 } reeve_options;
 
 /*

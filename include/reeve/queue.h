@@ -40,7 +40,7 @@ typedef enum {
 typedef struct reeve_queue_options {
     uint32_t maxsize; /* items; 0: unbounded */
     reeve_order order;
-    bool joinable;    /* task_done and join */
+    bool joinable; /* task_done and join */
     reeve_create create;
     uint32_t ttl_ms;     /* a named queue that nobody holds goes after so long; 0: never */
     uint32_t timeout_ms; /* of the open; 0: 5000 */

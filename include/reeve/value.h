@@ -60,7 +60,8 @@ REEVE_API reeve_err reeve_put_bool(reeve_builder *builder, bool x);
 REEVE_API reeve_err reeve_put_int(reeve_builder *builder, int64_t x);
 REEVE_API reeve_err reeve_put_uint(reeve_builder *builder, uint64_t x);
 REEVE_API reeve_err reeve_put_float(reeve_builder *builder, double x);
-REEVE_API reeve_err reeve_put_str(reeve_builder *builder, const char *text); /* NUL-terminated UTF-8 */
+REEVE_API reeve_err reeve_put_str(reeve_builder *builder,
+                                  const char *text); /* NUL-terminated UTF-8 */
 REEVE_API reeve_err reeve_put_strn(reeve_builder *builder, const char *text, size_t len);
 REEVE_API reeve_err reeve_put_bytes(reeve_builder *builder, const void *data, size_t len);
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 enum {
-    AHEAD_NS = 5000000,   /* items ahead are worth so much of the consumer's time */
-    OPEN_BYTES = 65536,   /* a put message takes no more items behind so many bytes */
+    AHEAD_NS = 5000000, /* items ahead are worth so much of the consumer's time */
+    OPEN_BYTES = 65536, /* a put message takes no more items behind so many bytes */
     ITEM_HEAD_MAX = 24,
 };
 
@@ -56,8 +56,7 @@ void rv_channel_fini(struct rv_channel *ch)
     if (ch->link == NULL)
         return;
     /* Puts on their way go on without us; nobody is left to hear of their failure. */
-    HASH_ITER(hh, ch->link->calls, call, next)
-    {
+    HASH_ITER (hh, ch->link->calls, call, next) {
         if (call->arg == ch)
             call->arg = NULL;
     }
@@ -191,8 +190,8 @@ static bool add_to_open(struct rv_channel *ch, const struct parcel *p)
 }
 
 static struct rv_request *send_put(struct rv_channel *ch, uint32_t count, struct rv_slice items,
-                                struct rv_body *const *bodies, size_t bodies_len,
-                                uint32_t timeout_ms)
+                                   struct rv_body *const *bodies, size_t bodies_len,
+                                   uint32_t timeout_ms)
 {
     struct rv_buf args = {0};
     struct rv_request *call = NULL;
@@ -292,8 +291,9 @@ reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, int
     return err;
 }
 
-struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items, size_t len,
-                                    int64_t priority, uint32_t timeout_ms, size_t *used)
+struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items,
+                                       size_t len, int64_t priority, uint32_t timeout_ms,
+                                       size_t *used)
 {
     struct rv_buf list = {0};
     struct rv_body *bodies[RV_LIMIT_BODIES];
@@ -469,7 +469,7 @@ static void get_done(struct rv_link *link, struct rv_request *call, rv_ns now,
 }
 
 struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_t max,
-                                    uint32_t timeout_ms)
+                                       uint32_t timeout_ms)
 {
     struct rv_buf args = {0};
     struct rv_request *call = NULL;
@@ -519,7 +519,8 @@ bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
     ch->taken = out->delivery;
     begin_work(ch, now);
     /* Half of what was ahead is through: tell, and ask for as much again. */
-    if (ch->window > 1 && ch->buffered <= ch->window / 2 && ch->taken - ch->told >= ch->window / 2) {
+    if (ch->window > 1 && ch->buffered <= ch->window / 2 &&
+        ch->taken - ch->told >= ch->window / 2) {
         adapt_window(ch);
         tell(ch, ch->window > ch->buffered ? ch->window - (uint32_t)ch->buffered : 0);
     } else if (ch->tell_at == RV_NEVER) {

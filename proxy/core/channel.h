@@ -17,8 +17,8 @@ struct rv_batch {
     struct rv_buf bytes;
     struct rv_reader at; /* where the next item begins */
     uint32_t left;
-    uint32_t direct;   /* the first of them that answered a get: they are not recalled */
-    uint64_t delivery; /* of the next item */
+    uint32_t direct;         /* the first of them that answered a get: they are not recalled */
+    uint64_t delivery;       /* of the next item */
     struct rv_body **bodies; /* of large items, in order */
     size_t bodies_len, bodies_next;
 };
@@ -42,14 +42,14 @@ struct rv_channel {
 
     /* gets */
     struct rv_batch *head, *tail;
-    uint64_t buffered; /* items in the batches */
-    uint64_t seen;     /* the last delivery number that arrived */
-    uint64_t taken;    /* the last one that was handed out */
-    uint64_t told;     /* the last one that the manager knows to be handed out */
-    rv_ns tell_at;     /* when it is told without company; RV_NEVER: nothing to tell */
-    uint32_t window;   /* items worth having ahead */
-    uint64_t counted;  /* handed out since the window was judged */
-    rv_ns worked;      /* time that the application took for them */
+    uint64_t buffered;   /* items in the batches */
+    uint64_t seen;       /* the last delivery number that arrived */
+    uint64_t taken;      /* the last one that was handed out */
+    uint64_t told;       /* the last one that the manager knows to be handed out */
+    rv_ns tell_at;       /* when it is told without company; RV_NEVER: nothing to tell */
+    uint32_t window;     /* items worth having ahead */
+    uint64_t counted;    /* handed out since the window was judged */
+    rv_ns worked;        /* time that the application took for them */
     rv_ns working_since; /* it has an item in hand; 0 while it waits for one */
     UT_hash_handle hh;
 };
@@ -83,8 +83,9 @@ reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, int
 
 /* One call for several items (as many as fit one message; *used tells), waiting in the manager
  * for room. call->result has a queue_put_result. NULL: ENOMEM or dead. */
-struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items, size_t len,
-                                    int64_t priority, uint32_t timeout_ms, size_t *used);
+struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items,
+                                       size_t len, int64_t priority, uint32_t timeout_ms,
+                                       size_t *used);
 
 /* The refusal of a put that had returned; forgets it. */
 reeve_err rv_channel_failure(struct rv_channel *ch, char *why, size_t why_len);
@@ -95,7 +96,7 @@ void rv_handed_free(struct rv_handed *item);
 
 /* Ask for items; they come into the channel before the call is done. */
 struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_t max,
-                                    uint32_t timeout_ms);
+                                       uint32_t timeout_ms);
 
 reeve_err rv_channel_task_done(struct rv_channel *ch, uint64_t delivery);
 

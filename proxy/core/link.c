@@ -14,8 +14,7 @@ static void reset_connection(struct rv_link *link)
     link->hello_due = link->beat_due = false;
     link->ack_at = RV_NEVER;
     link->unacked_bytes = 0;
-    DL_FOREACH(link->read_list, call)
-    {
+    DL_FOREACH (link->read_list, call) {
         call->sent = false;
     }
 }
@@ -133,11 +132,13 @@ bool rv_link_room(const struct rv_link *link, size_t bytes)
            link->out.next - link->out.first < RV_LIMIT_WINDOW_MESSAGES;
 }
 
-struct rv_request *rv_link_call(struct rv_link *link, uint16_t op, uint64_t object, uint32_t timeout_ms,
-                             struct rv_slice args, struct rv_body *const *bodies, size_t bodies_len)
+struct rv_request *rv_link_call(struct rv_link *link, uint16_t op, uint64_t object,
+                                uint32_t timeout_ms, struct rv_slice args,
+                                struct rv_body *const *bodies, size_t bodies_len)
 {
-    struct rv_msg msg = {.type = RV_MSG_call,
-                         .call = {.op = op, .object = object, .timeout_ms = timeout_ms, .args = args}};
+    struct rv_msg msg = {
+        .type = RV_MSG_call,
+        .call = {.op = op, .object = object, .timeout_ms = timeout_ms, .args = args}};
     struct rv_request *call = NULL;
     uint64_t number = 0;
 
@@ -177,7 +178,8 @@ bool rv_link_say(struct rv_link *link, uint16_t op, uint64_t object, struct rv_s
     return number != 0;
 }
 
-struct rv_request *rv_link_read(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args)
+struct rv_request *rv_link_read(struct rv_link *link, uint16_t op, uint64_t object,
+                                struct rv_slice args)
 {
     struct rv_msg msg = {.type = RV_MSG_read, .read = {.op = op, .object = object, .args = args}};
     struct rv_request *call = NULL;
@@ -281,7 +283,10 @@ void rv_link_ended(struct rv_link *link, rv_ns now, enum rv_link_end how)
         rv_link_die(link, now, REEVE_EAUTH, "the manager does not admit this key");
         return;
     }
-    if (how == RV_END_MISMATCH && ++link->mismatches >= 3) {
+    /* An established session has met the right key: whoever hangs up now is a bystander, such as a
+     * proxy whose manager is being restarted. */
+    if (how == RV_END_MISMATCH && !link->established &&
+        ++link->mismatches >= 3 * link->conf.endpoints_len) {
         rv_link_die(link, now, REEVE_EAUTH,
                     "the handshake fails: the manager has another key than the one trusted here, "
                     "or it is not a reeve manager");
@@ -300,7 +305,8 @@ static void on_welcome(struct rv_link *link, rv_ns now, const struct rv_welcome 
         rv_link_die(link, now, REEVE_ESTALE, "the manager was replaced by one with another store");
         return;
     }
-    if (w->term < link->term || w->received > link->sent_high || w->received + 1 < link->out.first) {
+    if (w->term < link->term || w->received > link->sent_high ||
+        w->received + 1 < link->out.first) {
         again(link, now); /* a manager of the past, or one that knows too much */
         return;
     }
@@ -493,8 +499,7 @@ static size_t add_reads(struct rv_link *link)
     struct rv_request *call = NULL;
     size_t any = 0;
 
-    DL_FOREACH(link->read_list, call)
-    {
+    DL_FOREACH (link->read_list, call) {
         if (call->sent)
             continue;
         if (call->after >= link->cursor || link->extra.len > RV_LIMIT_BATCH_BYTES / 2 ||
@@ -511,8 +516,7 @@ static void mark_reads(struct rv_link *link)
     struct rv_request *call = NULL;
     size_t left = link->sending_reads;
 
-    DL_FOREACH(link->read_list, call)
-    {
+    DL_FOREACH (link->read_list, call) {
         if (left == 0)
             break;
         if (call->sent)
@@ -560,7 +564,8 @@ bool rv_link_transmit(struct rv_link *link, rv_ns now, struct rv_link_frame *out
         return false;
     link->sending_cursor =
         rv_stream_frame(ready ? &link->out : &none, ready ? link->cursor : 1,
-                        link->received + (RV_MUTANT(ACK_EARLY) ? 1 : 0), rv_buf_slice(&link->extra), &link->frame, out->bodies, &out->bodies_len);
+                        link->received + (RV_MUTANT(ACK_EARLY) ? 1 : 0), rv_buf_slice(&link->extra),
+                        &link->frame, out->bodies, &out->bodies_len);
     if (!ready)
         link->sending_cursor = link->cursor;
     out->control = rv_buf_slice(&link->frame);

@@ -39,20 +39,20 @@ struct rv_outcome {
 };
 
 typedef void rv_request_hook(struct rv_link *link, struct rv_request *call, rv_ns now,
-                          const struct rv_outcome *outcome);
+                             const struct rv_outcome *outcome);
 
 /* A call in flight. Belongs to the link until done, then to who made it, unless abandoned. */
 struct rv_request {
     uint64_t number; /* in the stream; of a read, its id */
     bool read;
-    bool sent;      /* a read: on this connection */
+    bool sent; /* a read: on this connection */
     bool done;
     bool abandoned; /* its caller has gone; the link frees it with its answer */
     uint16_t op;
     uint64_t object;
-    uint64_t after; /* a read: leaves when this number has left */
+    uint64_t after;        /* a read: leaves when this number has left */
     struct rv_buf request; /* a read: its message, to be sent again */
-    rv_request_hook *hook;    /* reads the outcome in place; NULL: it is copied to what follows */
+    rv_request_hook *hook; /* reads the outcome in place; NULL: it is copied to what follows */
     void *arg;
     uint32_t count; /* the hook's: items of a put; what a get asked for */
     reeve_err error;
@@ -62,7 +62,13 @@ struct rv_request {
     UT_hash_handle hh;
 };
 
-enum rv_link_state { RV_LINK_IDLE, RV_LINK_CONNECTING, RV_LINK_GREETING, RV_LINK_READY, RV_LINK_DEAD };
+enum rv_link_state {
+    RV_LINK_IDLE,
+    RV_LINK_CONNECTING,
+    RV_LINK_GREETING,
+    RV_LINK_READY,
+    RV_LINK_DEAD
+};
 
 enum rv_link_want { RV_WANT_NOTHING, RV_WANT_CONNECT, RV_WANT_CLOSE };
 
@@ -72,8 +78,8 @@ struct rv_link_conf {
     struct rv_id session; /* random */
     struct rv_id host;
     uint32_t pid;
-    uint32_t resume_ms;     /* 0: the manager's default */
-    const char *host_name;  /* borrowed for the link's life */
+    uint32_t resume_ms;    /* 0: the manager's default */
+    const char *host_name; /* borrowed for the link's life */
     const char *program;
     const char *endpoints[8];
     size_t endpoints_len;
@@ -108,11 +114,11 @@ struct rv_link {
     bool beat_due;
 
     struct rv_stream out;
-    uint64_t cursor;   /* next message of out to send on this connection */
+    uint64_t cursor;    /* next message of out to send on this connection */
     uint64_t sent_high; /* the last message that left on any connection: it is as it is */
-    uint64_t urgent;   /* messages up to this number do not wait for company */
-    uint64_t received; /* numbered messages of the manager that have arrived */
-    uint64_t acked;    /* the last acknowledgement that we sent */
+    uint64_t urgent;    /* messages up to this number do not wait for company */
+    uint64_t received;  /* numbered messages of the manager that have arrived */
+    uint64_t acked;     /* the last acknowledgement that we sent */
     size_t unacked_bytes;
     uint64_t last_read;
     uint64_t last_body;
@@ -129,7 +135,7 @@ struct rv_link {
 
     struct rv_buf frame, extra;
     uint64_t sending_cursor; /* of the frame that rv_link_transmit gave last */
-    size_t sending_reads; /* so many of read_list are in it */
+    size_t sending_reads;    /* so many of read_list are in it */
     bool sending_beat, sending_hello;
 };
 
@@ -173,10 +179,12 @@ bool rv_link_room(const struct rv_link *link, size_t bytes);
 
 /* Number and queue a call; it leaves with the next transmit. NULL when there is no memory,
  * or the link is DEAD. ONEWAY operations give a call that is done at once: use rv_link_say. */
-struct rv_request *rv_link_call(struct rv_link *link, uint16_t op, uint64_t object, uint32_t timeout_ms,
-                             struct rv_slice args, struct rv_body *const *bodies, size_t bodies_len);
+struct rv_request *rv_link_call(struct rv_link *link, uint16_t op, uint64_t object,
+                                uint32_t timeout_ms, struct rv_slice args,
+                                struct rv_body *const *bodies, size_t bodies_len);
 bool rv_link_say(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args);
-struct rv_request *rv_link_read(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args);
+struct rv_request *rv_link_read(struct rv_link *link, uint16_t op, uint64_t object,
+                                struct rv_slice args);
 
 /* The caller does not wait any longer. A numbered call is cancelled, and its effect undone
  * where it can be. */

@@ -150,10 +150,10 @@ static void forget(struct gate *g, struct peer *p)
 }
 
 /* Tell the peer why, and cut it when that has left. */
-static void send_away(struct gate *g, rv_ns now, struct peer *p, reeve_err error, struct rv_slice text)
+static void send_away(struct gate *g, rv_ns now, struct peer *p, reeve_err error,
+                      struct rv_slice text)
 {
-    struct rv_msg msg = {.type = RV_MSG_refuse,
-                         .refuse = {.error = (uint32_t)error, .text = text}};
+    struct rv_msg msg = {.type = RV_MSG_refuse, .refuse = {.error = (uint32_t)error, .text = text}};
     const struct session *s = p->session == 0 ? NULL : mgr_session(g->mgr, p->session);
 
     if (s != NULL && session_attempt(s) == p->attempt)
@@ -165,7 +165,8 @@ static void send_away(struct gate *g, rv_ns now, struct peer *p, reeve_err error
     enqueue(g, p);
 }
 
-static void refuse_peer(struct gate *g, rv_ns now, struct peer *p, reeve_err error, const char *text)
+static void refuse_peer(struct gate *g, rv_ns now, struct peer *p, reeve_err error,
+                        const char *text)
 {
     g->refused++;
     say(g, "peer.refuse", p->id, text);

@@ -21,8 +21,8 @@ struct rv_log_callbacks {
 
 struct rv_log_ops {
     void (*add)(struct rv_log *log, const struct command *cmd);
-    void (*flush)(struct rv_log *log);   /* close the group, start its commit */
-    void (*process)(struct rv_log *log); /* report what has been committed */
+    void (*flush)(struct rv_log *log);       /* close the group, start its commit */
+    void (*process)(struct rv_log *log);     /* report what has been committed */
     int (*pollfd)(const struct rv_log *log); /* readable when process has work; -1 is never */
     void (*close)(struct rv_log **log);
 };

@@ -51,8 +51,8 @@ void mgr_reply(struct mgr *mgr, struct session *s, uint64_t number, reeve_err er
     note_output(mgr, s);
 }
 
-void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object, struct rv_slice args,
-              struct rv_body *const *bodies, size_t bodies_len)
+void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object,
+              struct rv_slice args, struct rv_body *const *bodies, size_t bodies_len)
 {
     struct rv_msg msg = {.type = RV_MSG_push, .push = {.op = op, .object = object, .args = args}};
 
@@ -63,11 +63,10 @@ void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object, 
 static void answer(struct mgr *mgr, struct session *s, uint64_t id, reeve_err error,
                    const char *text, struct rv_slice result)
 {
-    struct rv_msg msg = {.type = RV_MSG_answer,
-                         .answer = {.id = id,
-                                    .error = (uint32_t)error,
-                                    .text = rv_slice_str(text),
-                                    .result = result}};
+    struct rv_msg msg = {
+        .type = RV_MSG_answer,
+        .answer = {
+            .id = id, .error = (uint32_t)error, .text = rv_slice_str(text), .result = result}};
     size_t at = mgr->out->bytes.len;
 
     rv_msg_encode(&mgr->out->bytes, &msg);
@@ -92,8 +91,8 @@ static void refuse(struct mgr *mgr, uint64_t peer, reeve_err error, const char *
 
 /* ---- parked calls ---- */
 
-struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *msg, uint64_t number,
-                      struct object *object, struct call **list)
+struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *msg,
+                      uint64_t number, struct object *object, struct call **list)
 {
     struct call *call = NULL;
 
@@ -115,8 +114,7 @@ struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *
         struct ref *ref = NULL;
         struct ref *next = NULL;
 
-        HASH_ITER(hh, s->refs, ref, next)
-        {
+        HASH_ITER (hh, s->refs, ref, next) {
             if (ref->object != object && ref->object->kind == RV_KIND_QUEUE)
                 queue_recall_idle(mgr, ref);
         }
@@ -231,8 +229,7 @@ static void unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died
     struct call *next = NULL;
 
     /* Another thread of the session may still wait here. */
-    HASH_ITER(hh, s->calls, call, next)
-    {
+    HASH_ITER (hh, s->calls, call, next) {
         if (call->object == o)
             queue_end_call(mgr, call, REEVE_ECLOSED);
     }
@@ -297,7 +294,8 @@ static void on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         reply_text(mgr, s, number, REEVE_ELIMIT, "a name has at most 255 bytes");
         return;
     }
-    if (args.create > 2 || (args.create != 0 && (args.kind != RV_KIND_QUEUE || args.order > RV_ORDER_PRIORITY))) {
+    if (args.create > 2 ||
+        (args.create != 0 && (args.kind != RV_KIND_QUEUE || args.order > RV_ORDER_PRIORITY))) {
         reply_text(mgr, s, number, REEVE_EINVAL, "no such type of object");
         return;
     }
@@ -311,11 +309,12 @@ static void on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         reply_text(mgr, s, number, REEVE_EEXIST, "the name is taken");
         return;
     }
-    if (o == NULL ? !(rights & RIGHT_BIT(RV_RIGHT_OPEN)) : (rights & ~RIGHT_BIT(RV_RIGHT_NONE)) == 0) {
+    if (o == NULL ? !(rights & RIGHT_BIT(RV_RIGHT_OPEN))
+                  : (rights & ~RIGHT_BIT(RV_RIGHT_NONE)) == 0) {
         char text[256];
 
-        snprintf(text, sizeof text, "key %s has no right %s on this name", name_of(mgr, s->principal),
-                 o == NULL ? "open" : "of any kind");
+        snprintf(text, sizeof text, "key %s has no right %s on this name",
+                 name_of(mgr, s->principal), o == NULL ? "open" : "of any kind");
         reply_text(mgr, s, number, REEVE_EPERM, text);
         return;
     }
@@ -369,7 +368,8 @@ static void on_close(struct mgr *mgr, struct session *s, uint64_t object)
         unref(mgr, s, ref, false);
 }
 
-static void on_remove(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg)
+static void on_remove(struct mgr *mgr, struct session *s, uint64_t number,
+                      const struct rv_call *msg)
 {
     struct rv_object_remove_args args;
     struct object *o = NULL;
@@ -415,8 +415,7 @@ static void read_objects(struct mgr *mgr, struct session *s, const struct rv_rea
 
     rv_assert(rv_object_list_args_decode(&args, msg->args));
     HASH_SRT(by_name, mgr->names, by_name_order);
-    HASH_ITER(by_name, mgr->names, o, next)
-    {
+    HASH_ITER (by_name, mgr->names, o, next) {
         const struct queue *q = (const struct queue *)o;
         struct rv_queue_size_result size;
         size_t start = rows.len;
@@ -426,7 +425,8 @@ static void read_objects(struct mgr *mgr, struct session *s, const struct rv_rea
 
         if (order < 0 || (order == 0 && name.len <= args.after.len && args.after.len > 0))
             continue;
-        if (name.len < args.prefix.len || (args.prefix.len > 0 && memcmp(name.data, args.prefix.data, args.prefix.len) != 0))
+        if (name.len < args.prefix.len ||
+            (args.prefix.len > 0 && memcmp(name.data, args.prefix.data, args.prefix.len) != 0))
             continue;
         if (!(rights_on(mgr_principal(mgr, s->principal), name) & RIGHT_BIT(RV_RIGHT_LIST)))
             continue;
@@ -483,16 +483,16 @@ static void read_sessions(struct mgr *mgr, struct session *s, const struct rv_re
         if (other->serial <= args.after)
             continue;
         rv_write_number(&rows, 0, 4);
-        rv_session_row_encode(
-            &rows, &(struct rv_session_row){.session = other->serial,
-                                            .principal = rv_slice_str(name_of(mgr, other->principal)),
-                                            .host_name = rv_slice_str(other->host_name),
-                                            .program = rv_slice_str(other->program),
-                                            .pid = other->pid,
-                                            .attached = other->attached,
-                                            .parked = HASH_COUNT(other->calls),
-                                            .held = held_by(other),
-                                            .calls = other->calls_total});
+        rv_session_row_encode(&rows, &(struct rv_session_row){
+                                         .session = other->serial,
+                                         .principal = rv_slice_str(name_of(mgr, other->principal)),
+                                         .host_name = rv_slice_str(other->host_name),
+                                         .program = rv_slice_str(other->program),
+                                         .pid = other->pid,
+                                         .attached = other->attached,
+                                         .parked = HASH_COUNT(other->calls),
+                                         .held = held_by(other),
+                                         .calls = other->calls_total});
         add_row(&rows, start);
         result.count++;
     }
@@ -555,7 +555,8 @@ static void on_read(struct mgr *mgr, struct session *s, const struct rv_read *ms
     const struct rv_op_info *op = rv_op_info(msg->op);
 
     if (op->right == RV_RIGHT_LIST && msg->op == RV_OP_session_list &&
-        !(rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) & RIGHT_BIT(RV_RIGHT_LIST))) {
+        !(rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) &
+          RIGHT_BIT(RV_RIGHT_LIST))) {
         answer(mgr, s, msg->id, REEVE_EPERM, NULL, rv_slice(NULL, 0));
         return;
     }
@@ -581,8 +582,10 @@ static void on_read(struct mgr *mgr, struct session *s, const struct rv_read *ms
 
 static void on_shutdown(struct mgr *mgr, struct session *s, uint64_t number)
 {
-    if (!(rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) & RIGHT_BIT(RV_RIGHT_ADMIN))) {
-        reply_text(mgr, s, number, REEVE_EPERM, "only a key with the role admin may end the manager");
+    if (!(rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) &
+          RIGHT_BIT(RV_RIGHT_ADMIN))) {
+        reply_text(mgr, s, number, REEVE_EPERM,
+                   "only a key with the role admin may end the manager");
         return;
     }
     mgr_say(mgr, RV_INFO, "manager.stop by=%llu", (unsigned long long)s->serial);
@@ -722,15 +725,16 @@ static void end_session(struct mgr *mgr, struct session *s, reeve_err reason)
     bool died = reason != REEVE_OK;
 
     mgr_say(mgr, RV_INFO, "session.end session=%llu reason=\"%s\"", (unsigned long long)s->serial,
-            reason == REEVE_OK ? "goodbye" : reason == REEVE_ELOST ? "lost" : "expired");
+            reason == REEVE_OK      ? "goodbye"
+            : reason == REEVE_ELOST ? "lost"
+                                    : "expired");
     while (s->calls != NULL)
         mgr_unpark(mgr, s->calls);
     while (s->refs != NULL)
         unref(mgr, s, s->refs, died);
-    outbox_add(mgr->out,
-               (struct effect){.type = EFFECT_ENDED,
-                               .session = s->serial,
-                               .error = reason == REEVE_OK ? REEVE_OK : REEVE_EEXPIRED});
+    outbox_add(mgr->out, (struct effect){.type = EFFECT_ENDED,
+                                         .session = s->serial,
+                                         .error = reason == REEVE_OK ? REEVE_OK : REEVE_EEXPIRED});
     rv_heap_cancel(&mgr->heap, &s->timer);
     HASH_DELETE(by_serial, mgr->sessions, s);
     HASH_DELETE(by_id, mgr->sessions_by_id, s);
@@ -785,7 +789,8 @@ static bool refused(struct mgr *mgr, const struct rv_hello *hello, const struct 
     }
     if (hello->received >= (s == NULL ? 1 : s->out.next) ||
         (s != NULL && hello->received + 1 < s->out.first)) {
-        refuse(mgr, cmd->peer, REEVE_EPROTO, "the hello acknowledges what was never sent, or takes back");
+        refuse(mgr, cmd->peer, REEVE_EPROTO,
+               "the hello acknowledges what was never sent, or takes back");
         return true;
     }
     if (s == NULL)
@@ -851,8 +856,8 @@ static void on_detach(struct mgr *mgr, const struct command *cmd)
     if (s == NULL || !s->attached || s->attempt != cmd->attempt)
         return;
     s->attached = false;
-    mgr_say(mgr, RV_INFO, "session.detach session=%llu resume_ms=%u",
-            (unsigned long long)s->serial, s->resume_ms);
+    mgr_say(mgr, RV_INFO, "session.detach session=%llu resume_ms=%u", (unsigned long long)s->serial,
+            s->resume_ms);
     rv_heap_set(&mgr->heap, &s->timer, rv_after_ms(mgr->now, s->resume_ms));
 }
 

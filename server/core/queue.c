@@ -181,8 +181,8 @@ static void place(struct queue *q, struct item *item)
     }
     if (at != NULL && q->order == RV_ORDER_FIFO && at->prev->arrival < item->arrival)
         at = NULL; /* they mostly come back in order: behind the last */
-    while (at != NULL && (q->order == RV_ORDER_FIFO ? at->arrival < item->arrival
-                                                    : at->arrival > item->arrival))
+    while (at != NULL &&
+           (q->order == RV_ORDER_FIFO ? at->arrival < item->arrival : at->arrival > item->arrival))
         at = at->next;
     if (at != NULL)
         DL_PREPEND_ELEM(q->returned, at, item);
@@ -349,8 +349,8 @@ static void answer_get(struct mgr *mgr, struct queue *q, struct consumer *c, uin
     grant_items(mgr, q, c, &g, max, ITEM_DIRECT, number);
     grant_items(mgr, q, c, &g, share_of(q, c, credit), ITEM_AHEAD, number);
     rv_queue_get_result_encode(
-        &mgr->scratch,
-        &(struct rv_queue_get_result){.first = g.first, .items = {g.count, rv_buf_slice(&mgr->items)}});
+        &mgr->scratch, &(struct rv_queue_get_result){
+                           .first = g.first, .items = {g.count, rv_buf_slice(&mgr->items)}});
     mgr_reply(mgr, c->session, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), g.bodies,
               g.bodies_len);
 }
@@ -368,9 +368,8 @@ static void push_ahead(struct mgr *mgr, struct queue *q, struct consumer *c, uin
             return;
         left -= granted;
         rv_queue_grant_args_encode(
-            &mgr->scratch,
-            &(struct rv_queue_grant_args){.first = g.first,
-                                          .items = {g.count, rv_buf_slice(&mgr->items)}});
+            &mgr->scratch, &(struct rv_queue_grant_args){
+                               .first = g.first, .items = {g.count, rv_buf_slice(&mgr->items)}});
         mgr_push(mgr, c->session, RV_OP_queue_grant, q->object.id, rv_buf_slice(&mgr->scratch),
                  g.bodies, g.bodies_len);
     }
@@ -393,8 +392,7 @@ static void recall_all(struct mgr *mgr, struct queue *q)
 
     if (q->ahead == 0)
         return;
-    DL_FOREACH(q->consumers, c)
-    {
+    DL_FOREACH (q->consumers, c) {
         recall_from(mgr, c);
     }
 }
@@ -514,8 +512,7 @@ static void end_hopeless_getters(struct mgr *mgr, struct queue *q)
     struct call *call = NULL;
     struct call *next = NULL;
 
-    DL_FOREACH_SAFE(q->getters, call, next)
-    {
+    DL_FOREACH_SAFE (q->getters, call, next) {
         if (q->shutdown)
             end_call(mgr, call, REEVE_ESHUTDOWN, NULL);
         else if (call->impatient)
@@ -735,8 +732,7 @@ void queue_on_return(struct mgr *mgr, struct queue *q, struct ref *ref, struct r
         return;
     }
     take_up_to(mgr, c, args.taken);
-    DL_FOREACH_SAFE(c->granted, item, next)
-    {
+    DL_FOREACH_SAFE (c->granted, item, next) {
         if (item->delivery > args.upto)
             break;
         if (item->state != ITEM_AHEAD)
@@ -849,8 +845,7 @@ void queue_on_cancel(struct mgr *mgr, struct queue *q, struct ref *ref, uint64_t
 
     if (c == NULL || RV_MUTANT(CANCEL_KEPT))
         return;
-    DL_FOREACH_SAFE(c->granted, item, next)
-    {
+    DL_FOREACH_SAFE (c->granted, item, next) {
         if (item->call != number)
             continue;
         DL_DELETE(c->granted, item);
@@ -961,8 +956,7 @@ static void check_consumer(const struct queue *q, const struct consumer *c, uint
     uint32_t ahead = 0;
     uint32_t unfinished = 0;
 
-    DL_FOREACH(c->granted, item)
-    {
+    DL_FOREACH (c->granted, item) {
         rv_assert(item->delivery > last && item->delivery <= c->last);
         rv_assert(item->state == ITEM_DIRECT || item->state == ITEM_AHEAD);
         last = item->delivery;
@@ -970,8 +964,7 @@ static void check_consumer(const struct queue *q, const struct consumer *c, uint
         ++*held;
     }
     rv_assert(ahead == c->ahead);
-    DL_FOREACH(c->unfinished, item)
-    {
+    DL_FOREACH (c->unfinished, item) {
         rv_assert(item->state == ITEM_TAKEN && item->delivery <= c->taken);
         unfinished++;
         ++*held;
@@ -988,14 +981,12 @@ void queue_check(const struct queue *q)
     uint64_t ahead = 0;
     uint64_t returned = 0;
 
-    DL_FOREACH(q->consumers, c)
-    {
+    DL_FOREACH (q->consumers, c) {
         check_consumer(q, c, &held);
         ahead += c->ahead;
     }
     rv_assert(ahead == q->ahead);
-    DL_FOREACH(q->returned, item)
-    {
+    DL_FOREACH (q->returned, item) {
         returned++;
     }
     rv_assert(q->ready == returned + q->arena_len + q->heap_len);

@@ -25,8 +25,8 @@ struct item {
     struct item *prev, *next;
     uint64_t arrival; /* order of becoming the queue's; smaller is older */
     int64_t priority;
-    uint64_t delivery; /* number in its consumer; 0 unless granted */
-    uint64_t call;     /* the get that it answered; 0 when granted ahead */
+    uint64_t delivery;   /* number in its consumer; 0 unless granted */
+    uint64_t call;       /* the get that it answered; 0 when granted ahead */
     uint32_t deliveries; /* times that an application had it */
     uint32_t len;
     enum item_state state;
@@ -51,7 +51,7 @@ struct consumer {
     struct item *granted;    /* DIRECT and AHEAD, by delivery number */
     struct item *unfinished; /* TAKEN, of a joinable queue, by delivery number */
     uint32_t unfinished_len;
-    uint64_t last;           /* delivery number given last */
+    uint64_t last; /* delivery number given last */
     uint64_t taken;
     uint32_t ahead;
     size_t ahead_bytes;
@@ -73,11 +73,11 @@ struct queue {
     struct item **heap;    /* PRIORITY */
     size_t heap_len, heap_cap;
 
-    uint64_t ready;  /* items that are nobody's */
-    uint64_t ahead;  /* items granted ahead, of all consumers */
-    uint64_t bytes;  /* of ready items */
+    uint64_t ready; /* items that are nobody's */
+    uint64_t ahead; /* items granted ahead, of all consumers */
+    uint64_t bytes; /* of ready items */
     uint64_t arrivals;
-    uint64_t unfinished; /* joinable: accepted and not done */
+    uint64_t unfinished;     /* joinable: accepted and not done */
     uint64_t accepted, gone; /* all time; the difference is in here somewhere */
     uint64_t recalls;
 
@@ -97,7 +97,8 @@ void queue_remove(struct mgr *mgr, struct queue *q);
 
 /* The operations; number is the call's. Arguments are well-formed. */
 void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
-                  struct queue *q, const struct rv_slice *bodies, size_t bodies_len, size_t *frames);
+                  struct queue *q, const struct rv_slice *bodies, size_t bodies_len,
+                  size_t *frames);
 void queue_on_get(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
                   struct queue *q, struct ref *ref);
 void queue_on_take(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice args);

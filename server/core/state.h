@@ -28,9 +28,9 @@ enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT };
 struct object {
     uint64_t id; /* never zero, never reused */
     uint8_t kind;
-    bool removed;   /* no name any more; calls on it end with EGONE */
-    char *name;     /* NULL: anonymous, lives by its references */
-    uint32_t refs;  /* rows of sessions that hold it */
+    bool removed;    /* no name any more; calls on it end with EGONE */
+    char *name;      /* NULL: anonymous, lives by its references */
+    uint32_t refs;   /* rows of sessions that hold it */
     uint32_t ttl_ms; /* named: how long it outlives its last reference; UINT32_MAX for ever */
     struct rv_timer timer;
     UT_hash_handle by_id;
@@ -61,7 +61,7 @@ struct ref {
     uint64_t object_id;
     struct object *object;
     uint32_t count;
-    uint32_t rights; /* RIGHT_BIT()s, judged when it was opened */
+    uint32_t rights;           /* RIGHT_BIT()s, judged when it was opened */
     struct consumer *consumer; /* NULL until it gets */
     UT_hash_handle hh;
 };
@@ -84,9 +84,9 @@ struct session {
     struct rv_stream out;
     struct rv_assembly assembly;
     struct ref *refs;
-    struct call *calls; /* parked */
+    struct call *calls;  /* parked */
     size_t parked_bytes; /* of items in parked puts */
-    uint32_t ahead;     /* items granted ahead to it, all queues */
+    uint32_t ahead;      /* items granted ahead to it, all queues */
     struct rv_timer timer;
     UT_hash_handle by_serial;
     UT_hash_handle by_id;
@@ -122,13 +122,13 @@ void mgr_reply(struct mgr *mgr, struct session *s, uint64_t number, reeve_err er
                size_t bodies_len);
 
 /* Tell a session something it did not ask for. */
-void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object, struct rv_slice args,
-              struct rv_body *const *bodies, size_t bodies_len);
+void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object,
+              struct rv_slice args, struct rv_body *const *bodies, size_t bodies_len);
 
 /* Park a call in a list of its object until the deadline. NULL when the session has too many
  * parked. */
-struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *msg, uint64_t number,
-                      struct object *object, struct call **list);
+struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *msg,
+                      uint64_t number, struct object *object, struct call **list);
 
 /* Take a call out of all lists and free it. The caller answers it. */
 void mgr_unpark(struct mgr *mgr, struct call *call);

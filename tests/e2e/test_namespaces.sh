@@ -13,7 +13,8 @@ if [ "$(id -u)" != 0 ] || ! command -v ip >/dev/null || ! command -v nft >/dev/n
     echo "skipped: needs root, ip and nft"
     exit 77
 fi
-if ! ip netns add "$tag-t" 2>/dev/null; then
+if ! ip netns add "$tag-t" 2>/dev/null || ! ip netns exec "$tag-t" true 2>/dev/null; then
+    ip netns del "$tag-t" 2>/dev/null
     echo "skipped: this machine lets us make no network namespace"
     exit 77
 fi

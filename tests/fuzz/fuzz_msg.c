@@ -22,21 +22,21 @@ static void as_fields_of(uint16_t op, struct rv_slice bytes, struct rv_buf *agai
         return;
     rv_assert(info->number == op);
     switch ((enum rv_op)op) {
-#define AS_FIELDS(name, number, flags, right, ARGS, RESULT)       \
-    case RV_OP_##name: {                                          \
-        struct rv_##name##_args args;                             \
-        struct rv_##name##_result result;                         \
-                                                                  \
-        rv_assert(rv_##name##_args_decode(&args, bytes) == good); \
-        if (good) {                                               \
-            rv_##name##_args_encode(again, &args);                \
-            expect_same(again, bytes);                            \
-        }                                                         \
-        if (rv_##name##_result_decode(&result, bytes)) {          \
-            rv_##name##_result_encode(again, &result);            \
-            expect_same(again, bytes);                            \
-        }                                                         \
-        break;                                                    \
+#define AS_FIELDS(name, number, flags, right, ARGS, RESULT)                                        \
+    case RV_OP_##name: {                                                                           \
+        struct rv_##name##_args args;                                                              \
+        struct rv_##name##_result result;                                                          \
+                                                                                                   \
+        rv_assert(rv_##name##_args_decode(&args, bytes) == good);                                  \
+        if (good) {                                                                                \
+            rv_##name##_args_encode(again, &args);                                                 \
+            expect_same(again, bytes);                                                             \
+        }                                                                                          \
+        if (rv_##name##_result_decode(&result, bytes)) {                                           \
+            rv_##name##_result_encode(again, &result);                                             \
+            expect_same(again, bytes);                                                             \
+        }                                                                                          \
+        break;                                                                                     \
     }
         RV_OPS(AS_FIELDS)
 #undef AS_FIELDS
@@ -49,14 +49,14 @@ static void as_rows(struct rv_slice bytes, struct rv_buf *again)
     struct rv_slice row;
 
     while (rv_row_next(&r, &row)) {
-#define AS_ROW(name, FIELDS)                    \
-    {                                           \
-        struct rv_##name fields;                \
-                                                \
-        if (rv_##name##_decode(&fields, row)) { \
-            rv_##name##_encode(again, &fields); \
-            expect_same(again, row);            \
-        }                                       \
+#define AS_ROW(name, FIELDS)                                                                       \
+    {                                                                                              \
+        struct rv_##name fields;                                                                   \
+                                                                                                   \
+        if (rv_##name##_decode(&fields, row)) {                                                    \
+            rv_##name##_encode(again, &fields);                                                    \
+            expect_same(again, row);                                                               \
+        }                                                                                          \
     }
         RV_ROWS(AS_ROW)
 #undef AS_ROW

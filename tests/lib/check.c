@@ -94,7 +94,7 @@ int check_run(const char *part)
             printf("PASS %s\n", test->name);
             passed++;
         } else {
-            printf("FAIL %s   (again: run-sim %s)\n", test->name, test->name);
+            printf("FAIL %s   (again: %s)\n", test->name, test->name);
             failed++;
         }
     }

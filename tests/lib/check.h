@@ -25,13 +25,13 @@ struct check_test {
 
 void check_register(struct check_test *test);
 
-#define TEST(test_name)                                                                \
-    static void test_name(void);                                                       \
-    static struct check_test test_name##_entry = {#test_name, __FILE__, test_name, 0}; \
-    __attribute__((constructor)) static void test_name##_register(void)                \
-    {                                                                                  \
-        check_register(&test_name##_entry);                                            \
-    }                                                                                  \
+#define TEST(test_name)                                                                            \
+    static void test_name(void);                                                                   \
+    static struct check_test test_name##_entry = {#test_name, __FILE__, test_name, 0};             \
+    __attribute__((constructor)) static void test_name##_register(void)                            \
+    {                                                                                              \
+        check_register(&test_name##_entry);                                                        \
+    }                                                                                              \
     static void test_name(void)
 
 /* End this test when truth does not hold. */

@@ -29,8 +29,8 @@ const char *sim_fault_name(enum sim_fault fault)
 const char *sim_error_name(reeve_err err)
 {
     switch (err) {
-#define NAME(name, number, text) \
-    case REEVE_##name:           \
+#define NAME(name, number, text)                                                                   \
+    case REEVE_##name:                                                                             \
         return #name;
         REEVE_ERRORS(NAME)
 #undef NAME

@@ -55,20 +55,20 @@ void sim_never(struct sim *s, struct sim_event *e);
 
 /* ---- faults ---- */
 
-#define SIM_FAULTS(X)                                     \
-    X(DROP, "frames dropped on a living connection")      \
-    X(REPEAT, "frames that came twice")                   \
-    X(REORDER, "frames overtaken")                        \
-    X(RESET, "connections reset")                         \
-    X(ONE_WAY, "directions cut")                          \
-    X(PARTITION, "clients partitioned")                   \
-    X(CRASH_GONE, "clients crashed on the server's host") \
-    X(CRASH_LOST, "clients crashed elsewhere")            \
-    X(CRASH_SILENT, "clients' hosts lost")                \
-    X(CLIENT_STOP, "clients stopped")                     \
-    X(SERVER_STOP, "servers stopped")                     \
-    X(SERVER_CRASH, "servers crashed")                    \
-    X(SLOW, "clients slow to read")                       \
+#define SIM_FAULTS(X)                                                                              \
+    X(DROP, "frames dropped on a living connection")                                               \
+    X(REPEAT, "frames that came twice")                                                            \
+    X(REORDER, "frames overtaken")                                                                 \
+    X(RESET, "connections reset")                                                                  \
+    X(ONE_WAY, "directions cut")                                                                   \
+    X(PARTITION, "clients partitioned")                                                            \
+    X(CRASH_GONE, "clients crashed on the server's host")                                          \
+    X(CRASH_LOST, "clients crashed elsewhere")                                                     \
+    X(CRASH_SILENT, "clients' hosts lost")                                                         \
+    X(CLIENT_STOP, "clients stopped")                                                              \
+    X(SERVER_STOP, "servers stopped")                                                              \
+    X(SERVER_CRASH, "servers crashed")                                                             \
+    X(SLOW, "clients slow to read")                                                                \
     X(BUSY, "frames that a full connection refused")
 
 #define SIM_FAULT_ENUM(name, text) SIM_##name,

@@ -19,12 +19,12 @@ struct sim_book_order {
     UT_hash_handle hh;
 };
 
-#define GROW(array, len, cap)                                       \
-    do {                                                            \
-        if ((len) == (cap)) {                                       \
-            (cap) = (cap) == 0 ? 64 : (cap)*2;                      \
-            (array) = rv_realloc((array), (cap) * sizeof *(array)); \
-        }                                                           \
+#define GROW(array, len, cap)                                                                      \
+    do {                                                                                           \
+        if ((len) == (cap)) {                                                                      \
+            (cap) = (cap) == 0 ? 64 : (cap)*2;                                                     \
+            (array) = rv_realloc((array), (cap) * sizeof *(array));                                \
+        }                                                                                          \
     } while (0)
 
 static bool ended(const struct sim *s, uint32_t life)

@@ -98,12 +98,12 @@ unsigned lab_fds(void);   /* descriptors that are open */
 unsigned lab_threads(void);
 
 /* Ask until it is true; false after so many milliseconds. For states that have no event. */
-#define EVENTUALLY(ms, truth)                     \
-    do {                                          \
-        int64_t lab_until_ = lab_ms() + (ms);     \
-        while (!(truth) && lab_ms() < lab_until_) \
-            lab_nap();                            \
-        CHECK(truth);                             \
+#define EVENTUALLY(ms, truth)                                                                      \
+    do {                                                                                           \
+        int64_t lab_until_ = lab_ms() + (ms);                                                      \
+        while (!(truth) && lab_ms() < lab_until_)                                                  \
+            lab_nap();                                                                             \
+        CHECK(truth);                                                                              \
     } while (0)
 void lab_nap(void);
 

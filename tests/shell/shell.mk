@@ -30,7 +30,7 @@ check-shell: $(shell_tests) $(BUILD)/reeve-server
 check: check-shell
 
 tsan:
-	$(MAKE) SAN=thread build-thread/run-threads build-thread/run-slow
+	$(MAKE) SAN=thread BUILD=build-thread build-thread/run-threads build-thread/run-slow
 	build-thread/run-threads
 	build-thread/run-slow
 

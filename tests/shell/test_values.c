@@ -250,8 +250,8 @@ TEST(an_error_in_building_sticks)
 
 TEST(every_error_has_its_words)
 {
-#define CHECK_WORDS(name, number, text) \
-    CHECK(REEVE_##name == (number));    \
+#define CHECK_WORDS(name, number, text)                                                            \
+    CHECK(REEVE_##name == (number));                                                               \
     CHECK(strcmp(reeve_strerror(REEVE_##name), text) == 0);
     REEVE_ERRORS(CHECK_WORDS)
 #undef CHECK_WORDS

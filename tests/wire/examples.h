@@ -19,9 +19,9 @@ struct example {
     const char *hex;
 };
 
-#define TEXT(text)                                \
-    {                                             \
-        (const uint8_t *)(text), sizeof(text) - 1 \
+#define TEXT(text)                                                                                 \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text) - 1                                                  \
     }
 
 static const struct rv_id example_session = {

@@ -181,13 +181,13 @@ static struct rv_msg some_message(enum rv_msg_type type)
     memset(&msg, 0, sizeof msg);
     msg.type = type;
     switch (type) {
-#define FILL_MESSAGE(name, number, numbered, FIELDS) \
-    case RV_MSG_##name: {                            \
-        struct rv_##name in = {0};                   \
-                                                     \
-        FIELDS(FILL)                                 \
-        msg.name = in;                               \
-        break;                                       \
+#define FILL_MESSAGE(name, number, numbered, FIELDS)                                               \
+    case RV_MSG_##name: {                                                                          \
+        struct rv_##name in = {0};                                                                 \
+                                                                                                   \
+        FIELDS(FILL)                                                                               \
+        msg.name = in;                                                                             \
+        break;                                                                                     \
     }
         RV_MESSAGES(FILL_MESSAGE)
 #undef FILL_MESSAGE
@@ -199,15 +199,15 @@ static void assert_same_message(const struct rv_msg *a, const struct rv_msg *b)
 {
     assert_int_equal(a->type, b->type);
     switch (a->type) {
-#define SAME_MESSAGE(name, number, numbered, FIELDS) \
-    case RV_MSG_##name: {                            \
-        const struct rv_##name out = a->name;        \
-        const struct rv_##name in = b->name;         \
-                                                     \
-        (void)out;                                   \
-        (void)in;                                    \
-        FIELDS(SAME)                                 \
-        break;                                       \
+#define SAME_MESSAGE(name, number, numbered, FIELDS)                                               \
+    case RV_MSG_##name: {                                                                          \
+        const struct rv_##name out = a->name;                                                      \
+        const struct rv_##name in = b->name;                                                       \
+                                                                                                   \
+        (void)out;                                                                                 \
+        (void)in;                                                                                  \
+        FIELDS(SAME)                                                                               \
+        break;                                                                                     \
     }
         RV_MESSAGES(SAME_MESSAGE)
 #undef SAME_MESSAGE
@@ -337,26 +337,26 @@ static void messages_are_numbered_as_documented(void **state)
 
 /* ---- every operation and every row ---- */
 
-#define FIELDS_TEST(prefix, FIELDS)                                          \
-    static void prefix##_comes_back(void **state)                            \
-    {                                                                        \
-        struct rv_##prefix in = {0};                                         \
-        struct rv_##prefix out;                                              \
-        struct rv_buf b = {0};                                               \
-                                                                             \
-        (void)state;                                                         \
-        FIELDS(FILL)                                                         \
-        rv_##prefix##_encode(&b, &in);                                       \
-        assert_true(rv_##prefix##_decode(&out, rv_buf_slice(&b)));           \
-        FIELDS(SAME)                                                         \
-        for (size_t len = 0; len < b.len; len++)                             \
-            assert_false(rv_##prefix##_decode(&out, rv_slice(b.data, len))); \
-        rv_buf_add(&b, "", 1);                                               \
-        assert_false(rv_##prefix##_decode(&out, rv_buf_slice(&b)));          \
-        rv_buf_free(&b);                                                     \
+#define FIELDS_TEST(prefix, FIELDS)                                                                \
+    static void prefix##_comes_back(void **state)                                                  \
+    {                                                                                              \
+        struct rv_##prefix in = {0};                                                               \
+        struct rv_##prefix out;                                                                    \
+        struct rv_buf b = {0};                                                                     \
+                                                                                                   \
+        (void)state;                                                                               \
+        FIELDS(FILL)                                                                               \
+        rv_##prefix##_encode(&b, &in);                                                             \
+        assert_true(rv_##prefix##_decode(&out, rv_buf_slice(&b)));                                 \
+        FIELDS(SAME)                                                                               \
+        for (size_t len = 0; len < b.len; len++)                                                   \
+            assert_false(rv_##prefix##_decode(&out, rv_slice(b.data, len)));                       \
+        rv_buf_add(&b, "", 1);                                                                     \
+        assert_false(rv_##prefix##_decode(&out, rv_buf_slice(&b)));                                \
+        rv_buf_free(&b);                                                                           \
     }
-#define OP_TEST(name, number, flags, right, ARGS, RESULT) \
-    FIELDS_TEST(name##_args, ARGS)                        \
+#define OP_TEST(name, number, flags, right, ARGS, RESULT)                                          \
+    FIELDS_TEST(name##_args, ARGS)                                                                 \
     FIELDS_TEST(name##_result, RESULT)
 RV_OPS(OP_TEST)
 RV_ROWS(FIELDS_TEST)
@@ -706,7 +706,7 @@ int test_wire(void)
         cmocka_unit_test(a_changed_byte_is_refused_or_means_something_else),
         cmocka_unit_test(names_and_numbers_are_unique),
         cmocka_unit_test(messages_are_numbered_as_documented),
-#define OP_ROW(name, number, flags, right, ARGS, RESULT) \
+#define OP_ROW(name, number, flags, right, ARGS, RESULT)                                           \
     cmocka_unit_test(name##_args_comes_back), cmocka_unit_test(name##_result_comes_back),
         RV_OPS(OP_ROW)
 #define ROW_ROW(name, FIELDS) cmocka_unit_test(name##_comes_back),
