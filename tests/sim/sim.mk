@@ -1,3 +1,4 @@
+# make torture    the long figures: TORTURE_SEEDS histories of two virtual minutes and more
 # make mutants    every deliberate defect of common/base/mutant.h must be seen by the simulator
 MUTANTS_BUILD ?= build-mutants
 MUTANTS_SEEDS ?= 1 30
@@ -10,4 +11,8 @@ mutants:
 	done; \
 	exit $$survived
 
-.PHONY: mutants
+TORTURE_SEEDS ?= 1 10000
+torture: $(BUILD)/run-sim
+	$(BUILD)/run-sim --seeds $(TORTURE_SEEDS)
+
+.PHONY: mutants torture
