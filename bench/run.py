@@ -82,6 +82,11 @@ JOBS = [
         runs=3, options="--connections 2000 --calls 10000",
         smoke="--connections 40 --calls 300", long="--connections 10000 --calls 10000",
         ours_options="--items 0"),
+    # libzmq keeps two pipes for the key check as long as a connection lives.
+    Job("limit_conns", "bench_memory", [
+        Row("P13", "the same, keys checked by both", "connection_bytes", "bytes", "<=", 1.2)],
+        runs=3, options="--connections 2000 --calls 100 --asks 1",
+        smoke="--connections 40 --calls 100 --asks 1", ours_options="--items 0"),
     Job("limit_arena", "bench_memory", [
         Row("P13", "memory of a queued 64-byte item", "item_bytes", "bytes", "<=", 1.4)],
         runs=3, options="--items 1000000", smoke="--items 20000",

@@ -59,6 +59,7 @@ int main(int argc, char **argv)
     void *dealer = NULL;
     double before = 0;
 
+    shared->asks = (int)bench_option(argc, argv, "asks", 0);
     if (connections == 0 || helpers == NULL)
         bench_die("no connections");
     bench_descriptors(connections);

@@ -1,6 +1,7 @@
 #include "bench/limits/raw.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 static void set(void *socket, int option, int value)
@@ -41,6 +42,41 @@ struct raw_shared *raw_shared_new(int io_threads)
     return s;
 }
 
+/* Admit every key. A request has version, id, domain, address, identity, mechanism, key. */
+static void *admit_all(void *zap)
+{
+    static const char *const answer[] = {"200", "OK", "1", ""};
+
+    for (;;) {
+        char version[16] = "";
+        char id[256];
+        char rest[512];
+        size_t version_len = raw_receive(zap, version, sizeof version);
+        size_t id_len = raw_receive(zap, id, sizeof id);
+        int more = 1;
+        size_t len = sizeof more;
+
+        while (zmq_getsockopt(zap, ZMQ_RCVMORE, &more, &len) == 0 && more)
+            raw_receive(zap, rest, sizeof rest);
+        raw_send(zap, version, version_len, ZMQ_SNDMORE);
+        raw_send(zap, id, id_len, ZMQ_SNDMORE);
+        for (size_t i = 0; i < sizeof answer / sizeof answer[0]; i++)
+            raw_send(zap, answer[i], strlen(answer[i]), i < 3 ? ZMQ_SNDMORE : 0);
+    }
+    return NULL;
+}
+
+static void check_keys(void *context, void *router)
+{
+    void *zap = open_socket(context, ZMQ_REP);
+    pthread_t thread;
+
+    if (zmq_bind(zap, "inproc://zeromq.zap.01") != 0 ||
+        pthread_create(&thread, NULL, admit_all, zap) != 0 ||
+        zmq_setsockopt(router, ZMQ_ZAP_DOMAIN, "bench", 5) != 0)
+        bench_die("unable to check keys: %s", zmq_strerror(errno));
+}
+
 void *raw_router(struct raw_shared *shared)
 {
     void *context = zmq_ctx_new();
@@ -52,6 +88,8 @@ void *raw_router(struct raw_shared *shared)
     set(router, ZMQ_BACKLOG, 4096);
     set(router, ZMQ_CURVE_SERVER, 1);
     set_key(router, ZMQ_CURVE_SECRETKEY, shared->server_secret);
+    if (shared->asks)
+        check_keys(context, router);
     if (zmq_bind(router, "tcp://127.0.0.1:*") != 0 ||
         zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, shared->endpoint, &len) != 0)
         bench_die("unable to bind: %s", zmq_strerror(errno));

@@ -5,7 +5,8 @@
  * raw.h -- bare libzmq with CURVE, for programs that show how fast it can be.
  *
  * One process has a ROUTER, the others have DEALERs. The keys are real and of this run; there
- * is no ZAP, so that any client key is admitted and nothing is spent on asking.
+ * is no ZAP, so that any client key is admitted and nothing is spent on asking, unless `asks` is
+ * set: then each key is asked for, and admitted, as any server must that knows its clients.
  */
 
 #include "bench/measure.h"
@@ -21,6 +22,7 @@ struct raw_shared {
     char client_public[41], client_secret[41];
     char endpoint[64]; /* known when bound was posted */
     int io_threads;    /* of the server */
+    int asks;          /* the server has its keys checked */
     sem_t bound, start, ready;
     int64_t begin, end;
 };
