@@ -121,6 +121,23 @@ void mgr_reply(struct mgr *mgr, struct session *s, uint64_t number, reeve_err er
                const char *text, struct rv_slice result, struct rv_body *const *bodies,
                size_t bodies_len);
 
+/* The same without a result. */
+void mgr_reply_text(struct mgr *mgr, struct session *s, uint64_t number, reeve_err error,
+                    const char *text);
+
+/* Answer a read, on the connection that it came on. */
+void mgr_answer(struct mgr *mgr, struct session *s, uint64_t id, reeve_err error, const char *text,
+                struct rv_slice result);
+
+/* Send a connection away that has no session yet. */
+void mgr_refuse(struct mgr *mgr, uint64_t peer, reeve_err error, const char *text);
+
+/* reads.c: step on a question. */
+void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg);
+
+/* A copy of text with an end. */
+char *mgr_text(struct rv_slice text);
+
 /* Tell a session something it did not ask for. */
 void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object,
               struct rv_slice args, struct rv_body *const *bodies, size_t bodies_len);
@@ -134,5 +151,6 @@ struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *
 void mgr_unpark(struct mgr *mgr, struct call *call);
 
 const struct principal *mgr_principal(const struct mgr *mgr, uint32_t id);
+const char *mgr_principal_name(const struct mgr *mgr, uint32_t id); /* "?" when unknown */
 
 #endif

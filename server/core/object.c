@@ -1,0 +1,200 @@
+#include "server/core/object.h"
+#include "server/core/queue.h"
+#include "server/core/session.h"
+
+#include <stdio.h>
+
+static struct object *find_name(const struct mgr *mgr, struct rv_slice name)
+{
+    struct object *o = NULL;
+
+    HASH_FIND(by_name, mgr->names, name.data, name.len, o);
+    return o;
+}
+
+static void unname(struct mgr *mgr, struct object *o)
+{
+    if (o->name != NULL)
+        HASH_DELETE(by_name, mgr->names, o);
+    free(o->name);
+    o->name = NULL;
+}
+
+void object_free(struct mgr *mgr, struct object *o)
+{
+    rv_assert(o->refs == 0);
+    mgr_say(mgr, RV_INFO, "object.free object=%llu", (unsigned long long)o->id);
+    rv_heap_cancel(&mgr->heap, &o->timer);
+    unname(mgr, o);
+    HASH_DELETE(by_id, mgr->objects, o);
+    queue_free(mgr, (struct queue *)o);
+}
+
+/* Nobody holds it any more: an anonymous object goes at once, a named one when its ttl is over. */
+static void maybe_free(struct mgr *mgr, struct object *o)
+{
+    if (o->refs > 0)
+        return;
+    if (o->name == NULL)
+        object_free(mgr, o);
+    else
+        rv_heap_set(&mgr->heap, &o->timer, rv_after_ms(mgr->now, o->ttl_ms));
+}
+
+void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died)
+{
+    struct object *o = ref->object;
+    struct call *call = NULL;
+    struct call *next = NULL;
+
+    /* Another thread of the session may still wait here. */
+    HASH_ITER (hh, s->calls, call, next) {
+        if (call->object == o)
+            queue_end_call(mgr, call, REEVE_ECLOSED);
+    }
+    queue_drop_consumer(mgr, ref, died);
+    if (o->kind == RV_KIND_QUEUE && !o->removed)
+        queue_serve(mgr, (struct queue *)o);
+    HASH_DELETE(hh, s->refs, ref);
+    free(ref);
+    if (!RV_MUTANT(REFCOUNT_OFF) || o->refs > 1)
+        o->refs--;
+    maybe_free(mgr, o);
+}
+
+static bool options_fit(const struct rv_object_open_args *args, const struct queue *q)
+{
+    return args->kind == q->object.kind && args->order == q->order &&
+           (args->joinable != 0) == q->joinable && args->maxsize == q->maxsize;
+}
+
+static struct object *create_object(struct mgr *mgr, const struct rv_object_open_args *args)
+{
+    struct object *o = &queue_new(mgr, args)->object;
+
+    o->id = ++mgr->last_object;
+    o->kind = args->kind;
+    o->ttl_ms = args->ttl_ms == 0 ? UINT32_MAX : args->ttl_ms;
+    o->timer.kind = TIMER_OBJECT;
+    HASH_ADD(by_id, mgr->objects, id, sizeof o->id, o);
+    if (args->name.len > 0) {
+        o->name = mgr_text(args->name);
+        HASH_ADD_KEYPTR(by_name, mgr->names, o->name, args->name.len, o);
+    }
+    return o;
+}
+
+void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg)
+{
+    struct rv_object_open_args args;
+    struct object *o = NULL;
+    struct queue *q = NULL;
+    struct ref *ref = NULL;
+    uint32_t rights = 0;
+    bool created = false;
+
+    rv_assert(rv_object_open_args_decode(&args, msg->args));
+    rights = rights_on(mgr_principal(mgr, s->principal), args.name);
+    if (args.name.len > RV_LIMIT_NAME_BYTES) {
+        mgr_reply_text(mgr, s, number, REEVE_ELIMIT, "a name has at most 255 bytes");
+        return;
+    }
+    if (args.create > 2 ||
+        (args.create != 0 && (args.kind != RV_KIND_QUEUE || args.order > RV_ORDER_PRIORITY))) {
+        mgr_reply_text(mgr, s, number, REEVE_EINVAL, "no such type of object");
+        return;
+    }
+    if (args.name.len > 0)
+        o = find_name(mgr, args.name);
+    if (o == NULL && args.create == 0) {
+        mgr_reply_text(mgr, s, number, REEVE_ENOENT, NULL);
+        return;
+    }
+    if (o != NULL && args.create == 2) {
+        mgr_reply_text(mgr, s, number, REEVE_EEXIST, "the name is taken");
+        return;
+    }
+    if (o == NULL ? !(rights & RIGHT_BIT(RV_RIGHT_OPEN))
+                  : (rights & ~RIGHT_BIT(RV_RIGHT_NONE)) == 0) {
+        char text[256];
+
+        snprintf(text, sizeof text, "key %s has no right %s on this name",
+                 mgr_principal_name(mgr, s->principal), o == NULL ? "open" : "of any kind");
+        mgr_reply_text(mgr, s, number, REEVE_EPERM, text);
+        return;
+    }
+    if (o != NULL && args.create == 1 && !options_fit(&args, (struct queue *)o)) {
+        mgr_reply_text(mgr, s, number, o->kind == args.kind ? REEVE_EEXIST : REEVE_ETYPE, NULL);
+        return;
+    }
+    if (o == NULL) {
+        if (HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS) {
+            mgr_reply_text(mgr, s, number, REEVE_ELIMIT,
+                           "the manager holds its maximum of objects");
+            return;
+        }
+        o = create_object(mgr, &args);
+        created = true;
+        mgr_say(mgr, RV_INFO, "object.create object=%llu name=\"%s\" maxsize=%u by=%llu",
+                (unsigned long long)o->id, o->name == NULL ? "" : o->name, args.maxsize,
+                (unsigned long long)s->serial);
+    }
+    ref = session_ref(s, o->id);
+    if (ref == NULL) {
+        ref = rv_alloc(sizeof *ref);
+        ref->object_id = o->id;
+        ref->object = o;
+        o->refs++;
+        rv_heap_cancel(&mgr->heap, &o->timer);
+        HASH_ADD(hh, s->refs, object_id, sizeof ref->object_id, ref);
+    }
+    ref->count++;
+    ref->rights = rights | (created ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) : 0);
+    q = (struct queue *)o;
+    rv_buf_clear(&mgr->scratch);
+    rv_object_open_result_encode(&mgr->scratch,
+                                 &(struct rv_object_open_result){.object = o->id,
+                                                                 .created = created,
+                                                                 .kind = o->kind,
+                                                                 .order = q->order,
+                                                                 .joinable = q->joinable,
+                                                                 .maxsize = q->maxsize});
+    mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
+}
+
+void object_on_close(struct mgr *mgr, struct session *s, uint64_t object)
+{
+    struct ref *ref = session_ref(s, object);
+
+    if (ref == NULL) {
+        mgr->refused++;
+        return;
+    }
+    if (--ref->count == 0)
+        object_unref(mgr, s, ref, false);
+}
+
+void object_on_remove(struct mgr *mgr, struct session *s, uint64_t number,
+                      const struct rv_call *msg)
+{
+    struct rv_object_remove_args args;
+    struct object *o = NULL;
+
+    rv_assert(rv_object_remove_args_decode(&args, msg->args));
+    o = find_name(mgr, args.name);
+    if (o == NULL) {
+        mgr_reply_text(mgr, s, number, REEVE_ENOENT, NULL);
+        return;
+    }
+    if (!(rights_on(mgr_principal(mgr, s->principal), args.name) & RIGHT_BIT(RV_RIGHT_RM))) {
+        mgr_reply_text(mgr, s, number, REEVE_EPERM, "the key has no right rm on this name");
+        return;
+    }
+    mgr_say(mgr, RV_INFO, "object.remove object=%llu name=\"%s\" by=%llu",
+            (unsigned long long)o->id, o->name, (unsigned long long)s->serial);
+    o->removed = true;
+    queue_remove(mgr, (struct queue *)o);
+    unname(mgr, o);
+    mgr_reply_text(mgr, s, number, REEVE_OK, NULL);
+    maybe_free(mgr, o);
+}

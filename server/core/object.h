@@ -1,0 +1,27 @@
+#ifndef OBJECT_H
+#define OBJECT_H
+
+/*
+ * object.h -- what is held for clients: ids, names, references.
+ *
+ *   open ---> named, held by sessions ---> held by nobody --- ttl ---> gone
+ *     '-----> without a name, held ------> held by nobody -----------> gone
+ *
+ * An id is never zero and never used again. Whoever is removed by name answers EGONE until its
+ * last holder has let go.
+ */
+
+#include "server/core/state.h"
+
+void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg);
+void object_on_close(struct mgr *mgr, struct session *s, uint64_t object);
+void object_on_remove(struct mgr *mgr, struct session *s, uint64_t number,
+                      const struct rv_call *msg);
+
+/* The session lets go. died: what it was given counts as delivered once more. */
+void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died);
+
+/* Nobody holds it. */
+void object_free(struct mgr *mgr, struct object *o);
+
+#endif

@@ -1,0 +1,189 @@
+/* reads.c -- questions: they change nothing, and are neither numbered nor logged. */
+
+#include "server/core/queue.h"
+#include "server/core/session.h"
+
+static void add_row(struct rv_buf *rows, size_t start)
+{
+    rv_set_number(rows->data + start, rows->len - start - 4, 4);
+}
+
+static int by_name_order(struct object *a, struct object *b)
+{
+    return strcmp(a->name, b->name);
+}
+
+static void read_objects(struct mgr *mgr, struct session *s, const struct rv_read *msg)
+{
+    struct rv_object_list_args args;
+    struct rv_object_list_result result = {0};
+    struct rv_buf rows = {0};
+    struct object *o = NULL;
+    struct object *next = NULL;
+
+    rv_assert(rv_object_list_args_decode(&args, msg->args));
+    HASH_SRT(by_name, mgr->names, by_name_order);
+    HASH_ITER (by_name, mgr->names, o, next) {
+        const struct queue *q = (const struct queue *)o;
+        struct rv_queue_size_result size;
+        size_t start = rows.len;
+        struct rv_slice name = rv_slice_str(o->name);
+        size_t common = name.len < args.after.len ? name.len : args.after.len;
+        int order = common == 0 ? 0 : memcmp(name.data, args.after.data, common);
+
+        if (order < 0 || (order == 0 && name.len <= args.after.len && args.after.len > 0))
+            continue;
+        if (name.len < args.prefix.len ||
+            (args.prefix.len > 0 && memcmp(name.data, args.prefix.data, args.prefix.len) != 0))
+            continue;
+        if (!(rights_on(mgr_principal(mgr, s->principal), name) & RIGHT_BIT(RV_RIGHT_LIST)))
+            continue;
+        if (result.count == RV_LIMIT_LIST_ROWS)
+            break;
+        queue_size(q, &size);
+        rv_write_number(&rows, 0, 4);
+        rv_object_row_encode(&rows, &(struct rv_object_row){.object = o->id,
+                                                            .name = name,
+                                                            .kind = o->kind,
+                                                            .order = q->order,
+                                                            .joinable = q->joinable,
+                                                            .maxsize = q->maxsize,
+                                                            .size = size.size,
+                                                            .bytes = q->bytes,
+                                                            .unfinished = size.unfinished,
+                                                            .getters = size.getters,
+                                                            .putters = size.putters,
+                                                            .refs = o->refs,
+                                                            .shutdown = size.shutdown});
+        add_row(&rows, start);
+        result.count++;
+    }
+    result.rows = rv_buf_slice(&rows);
+    rv_buf_clear(&mgr->scratch);
+    rv_object_list_result_encode(&mgr->scratch, &result);
+    mgr_answer(mgr, s, msg->id, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch));
+    rv_buf_free(&rows);
+}
+
+static uint32_t held_by(const struct session *s)
+{
+    const struct ref *ref = NULL;
+    uint32_t held = 0;
+
+    for (ref = s->refs; ref != NULL; ref = ref->hh.next)
+        if (ref->consumer != NULL)
+            held += ref->consumer->unfinished_len + ref->consumer->ahead;
+    return held;
+}
+
+static void read_sessions(struct mgr *mgr, struct session *s, const struct rv_read *msg)
+{
+    struct rv_session_list_args args;
+    struct rv_object_list_result result = {0};
+    struct rv_buf rows = {0};
+    const struct session *other = NULL;
+
+    rv_assert(rv_session_list_args_decode(&args, msg->args));
+    for (other = mgr->sessions; other != NULL && result.count < RV_LIMIT_LIST_ROWS;
+         other = other->by_serial.next) {
+        size_t start = rows.len;
+
+        if (other->serial <= args.after)
+            continue;
+        rv_write_number(&rows, 0, 4);
+        rv_session_row_encode(
+            &rows, &(struct rv_session_row){
+                       .session = other->serial,
+                       .principal = rv_slice_str(mgr_principal_name(mgr, other->principal)),
+                       .host_name = rv_slice_str(other->host_name),
+                       .program = rv_slice_str(other->program),
+                       .pid = other->pid,
+                       .attached = other->attached,
+                       .parked = HASH_COUNT(other->calls),
+                       .held = held_by(other),
+                       .calls = other->calls_total});
+        add_row(&rows, start);
+        result.count++;
+    }
+    result.rows = rv_buf_slice(&rows);
+    rv_buf_clear(&mgr->scratch);
+    rv_object_list_result_encode(&mgr->scratch, &result);
+    mgr_answer(mgr, s, msg->id, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch));
+    rv_buf_free(&rows);
+}
+
+static void read_status(struct mgr *mgr, struct session *s, const struct rv_read *msg)
+{
+    struct rv_status_result st = {
+        .store = mgr->conf.store,
+        .term = mgr->conf.term,
+        .uptime_ms = (uint64_t)((mgr->now - mgr->conf.started_at) / RV_MS),
+        .sessions = HASH_CNT(by_serial, mgr->sessions),
+        .objects = HASH_CNT(by_id, mgr->objects),
+        .commands = mgr->commands,
+        .puts = mgr->puts,
+        .gets = mgr->gets,
+        .redelivered = mgr->redelivered,
+        .refused = mgr->refused,
+        .durable = rv_slice_str(mgr->conf.durable),
+        .server = rv_slice_str(mgr->conf.server),
+    };
+    const struct session *other = NULL;
+    const struct object *o = NULL;
+
+    for (other = mgr->sessions; other != NULL; other = other->by_serial.next)
+        st.attached += other->attached;
+    for (o = mgr->objects; o != NULL; o = o->by_id.next) {
+        const struct queue *q = (const struct queue *)o;
+
+        st.queued += q->ready + q->ahead;
+        st.queued_bytes += q->bytes;
+    }
+    rv_buf_clear(&mgr->scratch);
+    rv_status_result_encode(&mgr->scratch, &st);
+    mgr_answer(mgr, s, msg->id, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch));
+}
+
+static void read_size(struct mgr *mgr, struct session *s, const struct rv_read *msg)
+{
+    const struct ref *ref = session_ref(s, msg->object);
+    struct rv_queue_size_result size;
+
+    if (ref == NULL || ref->object->removed) {
+        mgr_answer(mgr, s, msg->id, ref == NULL ? REEVE_ENOENT : REEVE_EGONE, NULL,
+                   rv_slice(NULL, 0));
+        return;
+    }
+    queue_size((const struct queue *)ref->object, &size);
+    rv_buf_clear(&mgr->scratch);
+    rv_queue_size_result_encode(&mgr->scratch, &size);
+    mgr_answer(mgr, s, msg->id, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch));
+}
+
+void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
+{
+    const struct rv_op_info *op = rv_op_info(msg->op);
+
+    if (op->right == RV_RIGHT_LIST && msg->op == RV_OP_session_list &&
+        !(rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) &
+          RIGHT_BIT(RV_RIGHT_LIST))) {
+        mgr_answer(mgr, s, msg->id, REEVE_EPERM, NULL, rv_slice(NULL, 0));
+        return;
+    }
+    switch ((enum rv_op)msg->op) {
+    case RV_OP_object_list:
+        read_objects(mgr, s, msg);
+        break;
+    case RV_OP_session_list:
+        read_sessions(mgr, s, msg);
+        break;
+    case RV_OP_status:
+        read_status(mgr, s, msg);
+        break;
+    case RV_OP_queue_size:
+        read_size(mgr, s, msg);
+        break;
+    default:
+        mgr_answer(mgr, s, msg->id, REEVE_OK, NULL, rv_slice(NULL, 0));
+    }
+}
