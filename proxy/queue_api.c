@@ -494,10 +494,14 @@ static reeve_err remember(reeve_queue *q, uint64_t delivery)
 static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t *len)
 {
     struct rv_handed item;
-    rv_ns now = rv_clock_now();
+    rv_ns now = 0;
     reeve_err err = REEVE_OK;
 
-    while (err == REEVE_OK && *len < max && rv_channel_pop(&q->shared->channel, now, &item)) {
+    while (err == REEVE_OK && *len < max) {
+        if (now == 0 && rv_channel_wants_clock(&q->shared->channel))
+            now = rv_clock_now();
+        if (!rv_channel_pop(&q->shared->channel, now, &item))
+            break;
         err = rv_value_parse(&out[*len], item.bytes);
         if (err == REEVE_OK) {
             struct rv_value_origin *origin = rv_value_origin(out[*len]);

@@ -331,20 +331,13 @@ struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_sl
 
 /* ---- gets ---- */
 
-/* The consumer has an item in hand: its own time runs. What it waits for us does not count. */
-static void begin_work(struct rv_channel *ch, rv_ns now)
+/* The consumer's own time runs from its first item until it waits for the next one; what it
+ * waits for us does not count. */
+static void count_work(struct rv_channel *ch, rv_ns now, bool goes_on)
 {
     if (ch->working_since != 0)
         ch->worked += now - ch->working_since;
-    ch->working_since = now;
-    ch->counted++;
-}
-
-static void end_work(struct rv_channel *ch, rv_ns now)
-{
-    if (ch->working_since != 0)
-        ch->worked += now - ch->working_since;
-    ch->working_since = 0;
+    ch->working_since = goes_on ? now : 0;
 }
 
 /* Items worth having ahead: as many as the consumer gets through in AHEAD_NS. */
@@ -474,7 +467,7 @@ struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_
     struct rv_buf args = {0};
     struct rv_request *call = NULL;
 
-    end_work(ch, now);
+    count_work(ch, now, false);
     adapt_window(ch);
     if (ch->taken > ch->told)
         tell(ch, 0);
@@ -489,6 +482,18 @@ struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_
     call->arg = ch;
     call->count = max;
     return call;
+}
+
+/* Is half of what was ahead through, with `more` items from now? */
+static bool half_through(const struct rv_channel *ch, uint64_t more)
+{
+    return ch->window > 1 && ch->buffered <= ch->window / 2 + more &&
+           ch->taken + more - ch->told >= ch->window / 2;
+}
+
+bool rv_channel_wants_clock(const struct rv_channel *ch)
+{
+    return ch->working_since == 0 || ch->tell_at == RV_NEVER || half_through(ch, 1);
 }
 
 bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
@@ -517,10 +522,12 @@ bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
     batch->direct -= batch->direct > 0;
     ch->buffered--;
     ch->taken = out->delivery;
-    begin_work(ch, now);
-    /* Half of what was ahead is through: tell, and ask for as much again. */
-    if (ch->window > 1 && ch->buffered <= ch->window / 2 &&
-        ch->taken - ch->told >= ch->window / 2) {
+    ch->counted++;
+    if (ch->working_since == 0)
+        ch->working_since = now;
+    /* Tell, and ask for as much again. */
+    if (half_through(ch, 0)) {
+        count_work(ch, now, true);
         adapt_window(ch);
         tell(ch, ch->window > ch->buffered ? ch->window - (uint32_t)ch->buffered : 0);
     } else if (ch->tell_at == RV_NEVER) {

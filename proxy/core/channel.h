@@ -90,7 +90,10 @@ struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_sl
 /* The refusal of a put that had returned; forgets it. */
 reeve_err rv_channel_failure(struct rv_channel *ch, char *why, size_t why_len);
 
-/* Hand out an item that is here. */
+/* Does the next pop need the time? Reading the clock costs as much as the rest of it. */
+bool rv_channel_wants_clock(const struct rv_channel *ch);
+
+/* Hand out an item that is here. now counts only when the clock is wanted. */
 bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out);
 void rv_handed_free(struct rv_handed *item);
 
