@@ -261,6 +261,9 @@ static bool well_formed(const struct rv_frame *frame, const struct gate_message 
 static bool on_hello(struct gate *g, rv_ns now, struct peer *p, const struct gate_message *in,
                      const struct rv_frame *frame, const struct rv_msg *msg, struct command *cmd)
 {
+    /* The same hello twice is once; it was answered, or will be. */
+    if (p->state != PEER_NEW && msg->hello.attempt == p->attempt)
+        return false;
     if (p->state != PEER_NEW) {
         refuse_peer(g, now, p, REEVE_EPROTO, "a second hello");
         return false;
