@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 enum {
-    SLICE_MS = 500, /* a wait is looked after so often for Ctrl-C and a reader that left */
+    SLICE_MS = 500,    /* a wait is looked after so often for Ctrl-C and a reader that left */
+    SILENT_SLICES = 6, /* so many without an answer, and it is told */
     BATCH_ITEMS = 64,
     BATCH_BYTES = 64 * 1024,
 };
@@ -33,7 +34,8 @@ struct get {
     size_t batch_len;
     char *lines; /* their lines */
     size_t lines_len, lines_size;
-    uint64_t items; /* written */
+    uint64_t items;  /* written */
+    unsigned silent; /* slices in a row that the manager has not answered */
 };
 
 /* ---- lines ---- */
@@ -188,6 +190,18 @@ static uint32_t patience(const struct get *g)
     return first ? cli_timeout(g->args, 0) : 0;
 }
 
+/* Whoever waits for items would not know that none can come. */
+static void tell_silence(struct get *g, reeve_err err)
+{
+    if (err != REEVE_ETIME) {
+        if (g->silent >= SILENT_SLICES && (err == REEVE_OK || err == REEVE_EEMPTY))
+            fprintf(stderr, "reeve: the manager answers again\n");
+        g->silent = 0;
+    } else if (++g->silent == SILENT_SLICES) {
+        fprintf(stderr, "reeve: the manager does not answer; still waiting, Ctrl-C ends it\n");
+    }
+}
+
 /* Wait in slices. EEMPTY also when a signal came or the reader left. */
 static reeve_err take_item(struct get *g, reeve_value **item)
 {
@@ -198,6 +212,8 @@ static reeve_err take_item(struct get *g, reeve_value **item)
         uint32_t ms = left > SLICE_MS * RV_MS ? SLICE_MS : left > 0 ? (uint32_t)(left / RV_MS) : 0;
         reeve_err err = reeve_queue_get(item, g->queue, ms);
 
+        if (left > SLICE_MS * RV_MS)
+            tell_silence(g, err);
         /* No answer for one slice is not the end: the connection may be on its way back, and
          * the session's own end has other errors. */
         if ((err != REEVE_EEMPTY && err != REEVE_ETIME) || left <= SLICE_MS * RV_MS ||

@@ -92,7 +92,7 @@ static int put_lines(struct put *p)
             continue;
         snprintf(p->what, sizeof p->what, "line %" PRIu64, number);
         code = put_item(p, line, (size_t)len);
-        if (code != EXIT_DONE && code < EXIT_SIGNAL)
+        if (code != EXIT_DONE && code < EXIT_SIGNAL && number > 1)
             cli_fail(code, "the lines before line %" PRIu64 " were put", number);
     }
     if (code == EXIT_DONE && ferror(stdin) && cli_stopped() == 0)
@@ -108,6 +108,8 @@ static int put_words(struct put *p)
     for (int i = 1; code == EXIT_DONE && i < p->args->words_len; i++) {
         snprintf(p->what, sizeof p->what, "item %d", i);
         code = put_item(p, p->args->words[i], strlen(p->args->words[i]));
+        if (code != EXIT_DONE && code < EXIT_SIGNAL && i > 1)
+            cli_fail(code, "the items before item %d were put", i);
     }
     return code;
 }

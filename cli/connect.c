@@ -13,6 +13,29 @@ uint32_t cli_timeout(const struct cli_args *args, uint32_t otherwise)
     return args->timeout.given ? args->timeout.value : otherwise;
 }
 
+/* What to do when there is no session. The library knows why, not who calls. */
+static int fail_open(reeve_err err)
+{
+    const char *text = reeve_errmsg();
+
+    if (err == REEVE_ENOENT)
+        return cli_fail(EXIT_CHANGE,
+                        "%s; name a key by --key or REEVE_KEY, or make one: reeve keygen NAME",
+                        text);
+    if (err == REEVE_ETIME && strstr(text, "ipc://") != NULL)
+        return cli_fail(EXIT_AGAIN, "%s; is the manager running? if not: reeve serve", text);
+    if (err == REEVE_ETIME)
+        return cli_fail(
+            EXIT_AGAIN,
+            "%s; is the manager running, are host and port right, is the firewall open?", text);
+    if (err == REEVE_EAUTH && strstr(text, "authorized.d") != NULL)
+        return cli_fail(
+            EXIT_CHANGE,
+            "%s (as NAME.pub, then start the manager again: it reads its keys when it starts)",
+            text);
+    return cli_fail_call(err);
+}
+
 int cli_open(reeve_context **out, const struct cli_args *args)
 {
     /* For put and get the timeout is how long to wait for room or for an item. */
@@ -28,8 +51,7 @@ int cli_open(reeve_context **out, const struct cli_args *args)
 
     if (err == REEVE_OK)
         return EXIT_DONE;
-    cli_fail_call(err);
-    return err == REEVE_ENOENT ? EXIT_CHANGE : cli_exit_of(err); /* no key file */
+    return fail_open(err);
 }
 
 int cli_close(reeve_context **ctx, int code)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # demo.sh [DIR] -- count the words below DIR with processes that share two queues, kill one of
-# them in the middle, and compare the result with sort | uniq -c.
+# them while it works on a block, and compare the result with sort | uniq -c. Without DIR: the text
+# that every system has, again and again until it is 360 MB.
 #
 # Everything it makes lies in one temporary directory, which goes when it ends, however it ends.
 # BUILD says where the programs are; default: build.
@@ -12,8 +13,8 @@ export LC_ALL
 build=${BUILD:-build}
 consumers=3
 kill_at=40                  # percent
-limit=60000000              # bytes, when no DIR is given
-least=8000000               # with less text than that, the files are taken again and again
+limit=60000000              # bytes of different text, when no DIR is given
+enough=360000000            # the files are taken again and again until there is so much
 
 tmp=
 running=                    # what was started and not waited for
@@ -73,14 +74,17 @@ else
 fi
 read -r total <"$tmp/total"
 [ "$total" -gt 0 ] || die "there is nothing to count; name a directory with text: ./demo DIR"
-if [ $# -eq 0 ] && [ "$total" -lt $least ]; then
+times=1
+if [ $# -eq 0 ]; then
     cp "$tmp/files" "$tmp/once"
     once=$total
-    while [ "$total" -lt $least ]; do
+    while [ $((total + once / 2)) -lt $enough ]; do
         cat "$tmp/once" >>"$tmp/files"
         total=$((total + once))
+        times=$((times + 1))
     done
 fi
+megabytes() { echo $((($1 + 500000) / 1000000)); }
 
 # ---- keys, a manager ----
 
@@ -94,6 +98,7 @@ new_key() {
         cp "$tmp/keys/$name.pub" "$tmp/manager/authorized.d/" || die "cannot make the key $name"
 }
 new_key producer --rights 'open,put:wordcount/*'
+new_key watcher --rights list
 new_key collector --rights 'open,get:wordcount/results'
 i=1
 while [ $i -le $consumers ]; do
@@ -125,32 +130,74 @@ wordcount() {
 
 now() { date +%s%N; }
 
+counted_text="$(megabytes "$total") MB of text"
+[ $times -eq 1 ] || counted_text="$counted_text ($(megabytes "$once") MB, $times times)"
+say "counting the words of $counted_text with $((consumers + 3)) processes:"
+say "a manager, a producer, $consumers consumers and a collector, each with a key of its own."
+
 begin=$(now)
 wordcount collector collect >"$tmp/counted" 2>"$tmp/progress" &
 collector=$!
 running="$running $collector"
+alive=                      # of the consumers
 i=1
 while [ $i -le $consumers ]; do
     wordcount "consumer$i" consume 2>>"$tmp/trouble" &
     running="$running $!"
-    [ $i -ne 1 ] || victim=$!
+    alive="$alive $!"
     i=$((i + 1))
 done
+all_consumers=$alive
 wordcount producer produce - <"$tmp/files" 2>>"$tmp/trouble" &
 producer=$!
 running="$running $producer"
 
-hashes=########################################
-dashes=----------------------------------------
+# Does the consumer with this process id hold a block?
+holds() {
+    REEVE_KEY=$tmp/keys/watcher.key reeve status 2>/dev/null |
+        grep -qE ", pid $1[, ] .* held [1-9]"
+}
+
+# Kill a consumer while it holds a block: it is stopped, so that what is seen stays true.
+kill_one() {
+    # shellcheck disable=SC2086
+    set -- $alive
+    [ $# -gt 1 ] || return 0
+    victim=$1
+    shift
+    tries=0
+    while kill -STOP "$victim" && ! holds "$victim" && [ $tries -lt 20 ]; do
+        kill -CONT "$victim"
+        tries=$((tries + 1))
+    done
+    kill -9 "$victim"
+    alive=$*
+    kills=$((kills + 1))
+    [ $kills -eq 1 ] || killed="$killed and "
+    killed="$killed$percent%"
+    killed_at=$(now)
+}
+
+hashes=################
+dashes=----------------
 draw() {
     [ -t 2 ] || return 0
     ms=$((($(now) - begin) / 1000000 + 1))
-    printf '\rwords  %.*s%.*s %3d%%  %s/%s MB  %s MB/s  %s blocks  %s again \033[K' \
-        $((percent * 40 / 100)) "$hashes" $((40 - percent * 40 / 100)) "$dashes" "$percent" \
-        $((bytes / 1000000)) $((total / 1000000)) $((bytes / 1000 / ms)) "$blocks" "$again" >&2
+    printf '\rwords  %.*s%.*s %3d%%  %s/%s MB  %s MB/s  eta %s s  killed %s  again %s\033[K' \
+        $((percent * 16 / 100)) "$hashes" $((16 - percent * 16 / 100)) "$dashes" "$percent" \
+        "$(megabytes "$bytes")" "$(megabytes "$total")" $((bytes / 1000 / ms)) \
+        $(((100 - percent) * ms / (percent + 1) / 1000)) "$kills" "$again" >&2
+}
+
+# One at 40 percent; another if two seconds later no block of the first has come back.
+maybe_kill() {
+    [ "$percent" -ge $kill_at ] && [ "$again" -eq 0 ] || return 0
+    [ $kills -eq 0 ] || [ $((($(now) - killed_at) / 1000000)) -gt 2000 ] || return 0
+    kill_one 2>/dev/null
 }
 
 killed=
+kills=0
 shown=-1
 blocks=0 bytes=0 again=0 twice=0
 while read -r word b _ by _ ag _ tw; do
@@ -161,12 +208,9 @@ while read -r word b _ by _ ag _ tw; do
     blocks=$b bytes=$by again=$ag twice=$tw
     percent=$((bytes * 100 / total))
     [ $percent -le 100 ] || percent=100
-    if [ -z "$killed" ] && [ $percent -ge $kill_at ]; then
-        kill -9 "$victim"
-        killed=$percent
-    fi
-    if [ $percent -ne "$shown" ]; then
-        shown=$percent
+    if [ "$percent $again" != "$shown" ]; then
+        shown="$percent $again"
+        maybe_kill
         draw
     fi
 done <"$tmp/progress"
@@ -174,13 +218,12 @@ wait "$collector" || die "the collector failed: $(cat "$tmp/trouble" "$tmp/serve
 end=$(now)
 wait "$producer" || die "the producer failed: $(cat "$tmp/trouble")"
 
-# All consumers but the killed one have ended by themselves; the shell's words about that are not
-# for the reader.
-lost=no
-{
-    wait "$victim"
-    [ $? -ne 137 ] || lost=yes
-} 2>/dev/null
+# The shell's words about a killed consumer are not for the reader.
+lost=0
+for pid in $all_consumers; do
+    wait "$pid"
+    [ $? -ne 137 ] || lost=$((lost + 1))
+done 2>/dev/null
 kill -TERM "$server"
 wait "$server" || die "the manager failed: $(cat "$tmp/server.log")"
 [ ! -t 2 ] || printf '\r\033[K' >&2
@@ -202,13 +245,21 @@ seconds() {
 
 head -10 "$tmp/counted" | awk '{ printf "%10d %s\n", $1, $2 }'
 ms=$(((end - begin) / 1000000 + 1))
-say "$((total / 1000000)) MB in $(seconds "$begin" "$end") s: $((total / 1000 / ms)) MB/s with $consumers consumers," \
-    "$blocks blocks. sort took $(seconds "$check_begin" "$check_end") s."
-fate="the job ended before a consumer could be killed."
-[ $lost = no ] ||
-    fate="a consumer was killed at $killed%: $again block$([ "$again" = 1 ] || echo s) ran again, none missing."
+say "$(megabytes "$total") MB in $(seconds "$begin" "$end") s: $((total / 1000 / ms)) MB/s, $blocks blocks." \
+    "sort | uniq -c took $(seconds "$check_begin" "$check_end") s."
+case $again in
+0) ran='it held no block, none is missing.' ;;
+1) ran='1 block ran again, none missing.' ;;
+*) ran="$again blocks ran again, none missing." ;;
+esac
+case $lost in
+0) fate='The job ended before a consumer could be killed.' ;;
+1) fate="A consumer was killed at $killed: $ran" ;;
+*) fate="$lost consumers were killed, at $killed: $ran" ;;
+esac
 if ! cmp -s "$tmp/counted" "$tmp/wanted"; then
     diff "$tmp/wanted" "$tmp/counted" | head -5
     die "checked against sort | uniq -c: NOT equal; < is what it should be."
 fi
-say "checked against sort | uniq -c: equal.   $fate"
+say "$fate"
+say "checked against sort | uniq -c: equal."

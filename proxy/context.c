@@ -467,6 +467,16 @@ static reeve_err add_candidate(reeve_context *ctx, const char *endpoint, size_t 
     return REEVE_OK;
 }
 
+/* tcp://HOST:PORT? */
+static bool tcp_endpoint(const char *at, size_t len)
+{
+    size_t port = len;
+
+    while (port > 0 && at[port - 1] >= '0' && at[port - 1] <= '9')
+        port--;
+    return strncmp(at, "tcp://", 6) == 0 && port < len && port > 7 && at[port - 1] == ':';
+}
+
 /* Each endpoint with each server key that we trust. */
 static reeve_err add_endpoints(reeve_context *ctx, const char *url, const struct rv_keyfile *keys)
 {
@@ -476,7 +486,7 @@ static reeve_err add_endpoints(reeve_context *ctx, const char *url, const struct
         size_t len = strcspn(at, ", ");
         bool ipc = strncmp(at, "ipc:///", 7) == 0;
 
-        if (!ipc && strncmp(at, "tcp://", 6) != 0)
+        if (!ipc && !tcp_endpoint(at, len))
             return rv_fail(REEVE_EINVAL,
                            "cannot open a session: %.*s is neither tcp://HOST:PORT nor ipc:///PATH",
                            (int)len, at);

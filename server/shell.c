@@ -278,8 +278,11 @@ void shell_run(struct shell *sh)
         if (readable >> 2 != 0)
             lifeline(sh);
     }
+    /* Memory only: nobody can resume anything, and nobody shall wait for it. */
+    gate_close(sh->gate, sh->now, REEVE_ESTALE, "the manager was ended");
+    transmit(sh);
     until = rv_clock_now() + FAREWELL_MS * RV_MS;
-    while (next_deadline(sh) != RV_NEVER && sh->now < until) {
+    while (gate_deadline(sh->gate) != RV_NEVER && sh->now < until) {
         rv_net_wait(sh->net, NULL, 0, sh->now + 20 * RV_MS);
         sh->now = rv_clock_now();
         round_of(sh, true);

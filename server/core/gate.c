@@ -623,6 +623,15 @@ void gate_forgive(struct gate *g, rv_ns pause)
     g->pause += pause;
 }
 
+void gate_close(struct gate *g, rv_ns now, reeve_err error, const char *text)
+{
+    struct peer *p = NULL;
+
+    for (p = g->peers; p != NULL; p = p->hh.next)
+        if (p->state == PEER_READY)
+            send_away(g, now, p, error, rv_slice_str(text));
+}
+
 uint64_t gate_session(const struct gate *g, uint64_t peer)
 {
     const struct peer *p = find_peer(g, peer);

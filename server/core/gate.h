@@ -65,6 +65,9 @@ bool gate_cut(struct gate *g, uint64_t *peer);
  * before gate_expire and the mgr's deadlines are asked for. */
 void gate_forgive(struct gate *g, rv_ns pause);
 
+/* Send everybody away: the manager ends. What was said before must have been sent. */
+void gate_close(struct gate *g, rv_ns now, reeve_err error, const char *text);
+
 /* The session of a connection, 0 is none. */
 uint64_t gate_session(const struct gate *g, uint64_t peer);
 

@@ -101,6 +101,10 @@ int check_run(const char *part)
     printf("[  PASSED  ] %d test(s).\n", passed);
     if (failed > 0)
         printf("[  FAILED  ] %d test(s).\n", failed);
+    if (part != NULL && passed + failed == 0) {
+        printf("no test has %s in its name\n", part);
+        failed = 1;
+    }
     fflush(stdout);
     return failed;
 }

@@ -297,6 +297,7 @@ TEST(hello_that_comes_twice_is_survived)
     sim_client_start(&s, 2);
     sim_run(&s, 1000);
     CHECK(s.clients[2].link.state == RV_LINK_READY);
+    CHECK(s.clients[2].link.attempt == 1); /* it did not even cost the connection */
     CHECK(mgr_sessions(s.server.mgr) == 2);
     sim_stop(&s);
 }
