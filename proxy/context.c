@@ -717,6 +717,22 @@ static bool all_flushed(void *arg)
     return rv_link_flushed(&ctx->link) || ctx->link.state == RV_LINK_DEAD;
 }
 
+reeve_err rv_late_failure(reeve_context *ctx)
+{
+    struct rv_channel *ch = NULL;
+    reeve_err err = ctx->link.failed;
+    char why[200];
+
+    snprintf(why, sizeof why, "%s", ctx->link.failed_why);
+    ctx->link.failed = REEVE_OK;
+    for (ch = ctx->link.channels; err == REEVE_OK && ch != NULL; ch = ch->hh.next)
+        err = rv_channel_failure(ch, why, sizeof why);
+    if (err == REEVE_OK)
+        return err;
+    return rv_fail(err, "cannot flush: an earlier put was refused: %s",
+                   why[0] != '\0' ? why : reeve_strerror(err));
+}
+
 static bool has_left(void *arg)
 {
     const reeve_context *ctx = arg;
@@ -748,6 +764,7 @@ reeve_err reeve_close(reeve_context **context)
     else if (ctx->link.state == RV_LINK_DEAD)
         err = rv_fail(ctx->link.error, "cannot flush to %s: %s", rv_endpoint(ctx), ctx->link.why);
     if (err == REEVE_OK) {
+        err = rv_late_failure(ctx);
         /* All is flushed: who does not hear the goodbye soon will miss us by itself. */
         rv_link_goodbye(&ctx->link);
         (void)rv_wait(ctx, has_left, ctx,
@@ -774,7 +791,6 @@ const char *reeve_endpoint(const reeve_context *ctx)
 reeve_err reeve_flush(reeve_context *ctx, uint32_t timeout_ms)
 {
     reeve_err err = rv_enter(ctx, "flush", "the session");
-    struct rv_channel *ch = NULL;
 
     if (err != REEVE_OK)
         return err;
@@ -782,14 +798,8 @@ reeve_err reeve_flush(reeve_context *ctx, uint32_t timeout_ms)
         err = rv_fail(REEVE_ETIME, "cannot flush to %s: no answer in time", rv_endpoint(ctx));
     else if (ctx->link.state == RV_LINK_DEAD)
         err = rv_fail(ctx->link.error, "cannot flush to %s: %s", rv_endpoint(ctx), ctx->link.why);
-    for (ch = ctx->link.channels; err == REEVE_OK && ch != NULL; ch = ch->hh.next) {
-        char why[200];
-
-        err = rv_channel_failure(ch, why, sizeof why);
-        if (err != REEVE_OK)
-            err = rv_fail(err, "cannot flush: an earlier put was refused: %s",
-                          why[0] != '\0' ? why : reeve_strerror(err));
-    }
+    else
+        err = rv_late_failure(ctx);
     rv_leave(ctx);
     return err;
 }

@@ -75,6 +75,9 @@ reeve_err rv_fail_request(const struct rv_request *call, const char *verb, const
 
 /* ---- calls; the context's mutex is held but for enter ---- */
 
+/* A put of a closed handle that was refused: tell once. REEVE_OK when there is none. */
+reeve_err rv_late_failure(reeve_context *ctx);
+
 /* Lock the context for a call. EFORK, without the lock, in a child of its process. */
 reeve_err rv_enter(reeve_context *ctx, const char *verb, const char *object);
 void rv_leave(reeve_context *ctx);

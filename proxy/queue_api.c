@@ -86,6 +86,19 @@ static void leave_shared(reeve_queue *q)
     free(shared);
 }
 
+/* An open that nobody waits for any more is undone, or the reference would stay for ever. */
+static void open_done(struct rv_link *link, struct rv_request *call, rv_ns now,
+                      const struct rv_outcome *outcome)
+{
+    struct rv_object_open_result opened;
+
+    (void)now;
+    rv_buf_add(&call->result, outcome->result.data, outcome->result.len);
+    if (call->abandoned && outcome->error == REEVE_OK &&
+        rv_object_open_result_decode(&opened, outcome->result))
+        (void)rv_link_say(link, RV_OP_object_close, opened.object, rv_slice(NULL, 0));
+}
+
 static struct rv_request *open_request(reeve_context *ctx, const char *name,
                                        const reeve_queue_options *o, uint32_t timeout_ms)
 {
@@ -106,6 +119,8 @@ static struct rv_request *open_request(reeve_context *ctx, const char *name,
     if (!args.bad)
         call = rv_link_call(&ctx->link, RV_OP_object_open, 0, timeout_ms, rv_buf_slice(&args), NULL,
                             0);
+    if (call != NULL)
+        call->hook = open_done;
     rv_buf_free(&args);
     return call;
 }
@@ -380,6 +395,8 @@ static reeve_err put_raw(reeve_queue *q, bool text, const void *data, size_t len
     size_t head = 0;
     reeve_err err = REEVE_OK;
 
+    if (data == NULL && (text || len > 0))
+        return rv_fail(REEVE_EINVAL, "cannot put to %s: no item was given", q->label);
     if (len > RV_LIMIT_ITEM_BYTES)
         return put_error(q, REEVE_ETOOBIG);
     if (text && !rv_utf8_valid(rv_slice(data, len)))
@@ -404,7 +421,7 @@ static reeve_err put_raw(reeve_queue *q, bool text, const void *data, size_t len
 
 reeve_err reeve_queue_put_str(reeve_queue *q, const char *text, uint32_t timeout_ms)
 {
-    return put_raw(q, true, text, strlen(text), timeout_ms);
+    return put_raw(q, true, text, text == NULL ? 0 : strlen(text), timeout_ms);
 }
 
 reeve_err reeve_queue_put_bytes(reeve_queue *q, const void *data, size_t len, uint32_t timeout_ms)
@@ -514,6 +531,9 @@ static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t 
             if (q->shared->channel.joinable)
                 err = remember(q, item.delivery);
         }
+        /* What no client of ours can read must not keep join waiting. */
+        if (err == REEVE_EPROTO && q->shared->channel.joinable)
+            (void)rv_channel_task_done(&q->shared->channel, item.delivery);
         rv_handed_free(&item);
     }
     if (err == REEVE_EPROTO)

@@ -19,6 +19,7 @@
 
 enum {
     ROUND_MAX = 256,   /* messages before time is looked at again */
+    LATE_ROUNDS = 64,  /* full rounds of messages after a pause that go before any judgement */
     PAUSE_MS = 2000,   /* awake so much too late: the process was stopped */
     FAREWELL_MS = 200, /* the last replies may leave before the sockets close */
 };
@@ -42,6 +43,7 @@ struct shell {
     int signal_fd;
     int lifeline_fd;
     rv_ns now;
+    int late;      /* rounds that may pass before time is judged, after a pause */
     bool expiring; /* an EXPIRE is in the log and not yet committed */
     bool stop;
 };
@@ -146,6 +148,18 @@ static void processes(struct shell *sh)
     }
 }
 
+/* A session that reconnects often leaves one watch behind, not one for each time. */
+static void forget_older(struct shell *sh, const struct watch *kept, uint64_t session)
+{
+    struct watch *w = NULL;
+    struct watch *next = NULL;
+
+    HASH_ITER (hh, sh->watches, w, next) {
+        if (w != kept && session != 0 && w->session == session)
+            unwatch(sh, w);
+    }
+}
+
 static void lost(struct shell *sh, uint64_t peer)
 {
     struct watch *w = NULL;
@@ -156,6 +170,7 @@ static void lost(struct shell *sh, uint64_t peer)
     HASH_FIND(hh, sh->watches, &peer, sizeof peer, w);
     if (w != NULL) {
         gone = process_gone(w);
+        forget_older(sh, w, session);
         w->session = session;
         if (gone || session == 0 || w->fd < 0)
             unwatch(sh, w);
@@ -237,7 +252,7 @@ static void round_of(struct shell *sh, bool watched)
      * that it ends is judged. */
     for (; n < ROUND_MAX && rv_net_receive(sh->net, &msg); n++)
         hear(sh, &msg);
-    if (n < ROUND_MAX) {
+    if (n < ROUND_MAX || sh->late == 0) {
         while (rv_net_lost(sh->net, &peer))
             lost(sh, peer);
         if (watched)
@@ -250,6 +265,7 @@ static void round_of(struct shell *sh, bool watched)
                        &(struct command){.type = COMMAND_EXPIRE, .logged = true, .at = sh->now});
         }
     }
+    sh->late -= sh->late > 0;
     rv_log_flush(sh->log);   /* close the group, start its commit */
     rv_log_process(sh->log); /* on_commit() for what has been committed */
     transmit(sh);
@@ -267,11 +283,15 @@ void shell_run(struct shell *sh)
         fds[fds_len++] = sh->lifeline_fd;
     while (!sh->stop) {
         rv_ns deadline = next_deadline(sh);
+        rv_ns before = rv_clock_now();
+        rv_ns meant = deadline < before ? before : deadline;
         unsigned readable = rv_net_wait(sh->net, fds, fds_len, deadline);
 
         sh->now = rv_clock_now(); /* read once: a round happens at one time */
-        if (deadline != RV_NEVER && sh->now - deadline > PAUSE_MS * RV_MS)
-            gate_forgive(sh->gate, sh->now - deadline);
+        if (meant != RV_NEVER && sh->now - meant > PAUSE_MS * RV_MS) {
+            gate_forgive(sh->gate, sh->now - meant);
+            sh->late = LATE_ROUNDS;
+        }
         round_of(sh, (readable & 2) != 0);
         if (readable & 1)
             signals(sh);

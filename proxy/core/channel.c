@@ -46,6 +46,16 @@ static void drop_batches(struct rv_channel *ch)
     ch->buffered = 0;
 }
 
+/* A put was refused whose handle is closed: the flush of the context tells. */
+static void note_failure(struct rv_link *link, reeve_err error, const char *text, size_t len)
+{
+    if (link->failed != REEVE_OK || error == REEVE_OK || error == REEVE_ECLOSED)
+        return;
+    link->failed = error;
+    snprintf(link->failed_why, sizeof link->failed_why, "%.*s", (int)(len < 150 ? len : 150),
+             len == 0 ? "" : text);
+}
+
 static void tell(struct rv_channel *ch, uint32_t credit);
 
 void rv_channel_fini(struct rv_channel *ch)
@@ -60,6 +70,7 @@ void rv_channel_fini(struct rv_channel *ch)
         if (call->arg == ch)
             call->arg = NULL;
     }
+    note_failure(ch->link, ch->failed, ch->failed_why, strlen(ch->failed_why));
     if (ch->taken > ch->told)
         tell(ch, 0);
     (void)rv_link_say(ch->link, RV_OP_object_close, ch->object, rv_slice(NULL, 0));
@@ -88,6 +99,8 @@ static void put_done(struct rv_link *link, struct rv_request *call, rv_ns now,
 
     (void)now;
     link->puts_in_flight -= call->count;
+    if (ch == NULL && outcome->error != REEVE_OK)
+        note_failure(link, outcome->error, (const char *)outcome->text.data, outcome->text.len);
     if (ch == NULL)
         return;
     ch->puts_in_flight -= call->count;
@@ -370,8 +383,8 @@ static void tell(struct rv_channel *ch, uint32_t credit)
     rv_buf_free(&args);
 }
 
-static void free_items_skipped(struct rv_link *link, struct rv_reader *r, uint32_t count,
-                               const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
+void rv_items_skip(struct rv_link *link, struct rv_reader *r, uint32_t count,
+                   const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct rv_item item;
@@ -431,6 +444,16 @@ static bool keep(struct rv_channel *ch, uint64_t first, const struct rv_items *i
     return true;
 }
 
+static void disown(struct rv_channel *ch, uint64_t upto)
+{
+    struct rv_buf args = {0};
+
+    rv_queue_return_args_encode(&args, &(struct rv_queue_return_args){0, ch->taken, upto, 0});
+    if (!args.bad && rv_link_say(ch->link, RV_OP_queue_return, ch->object, rv_buf_slice(&args)))
+        ch->seen = upto;
+    rv_buf_free(&args);
+}
+
 static void get_done(struct rv_link *link, struct rv_request *call, rv_ns now,
                      const struct rv_outcome *outcome)
 {
@@ -444,16 +467,21 @@ static void get_done(struct rv_link *link, struct rv_request *call, rv_ns now,
         call->error = REEVE_EPROTO;
         return;
     }
-    if (result.items.count == 0)
-        return; /* what was granted before is on its way, or here */
+    if (result.items.count == 0) {
+        /* What was granted before has come by now. What has not went to a handle of this queue
+         * that was closed: it goes back. */
+        if (ch != NULL && result.first > ch->seen)
+            disown(ch, result.first);
+        return;
+    }
     if (ch != NULL && result.first + result.items.count - 1 > ch->seen)
         ch->seen = result.first + result.items.count - 1;
     if (call->abandoned || ch == NULL) {
         /* Cancelled: the manager has taken them back, or will. */
         struct rv_reader r = rv_reader(result.items.bytes);
 
-        free_items_skipped(link, &r, result.items.count, outcome->bodies, outcome->bodies_len,
-                           outcome->frames);
+        rv_items_skip(link, &r, result.items.count, outcome->bodies, outcome->bodies_len,
+                      outcome->frames);
         return;
     }
     if (!keep(ch, result.first, &result.items, call->count, outcome->bodies, outcome->bodies_len,

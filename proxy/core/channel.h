@@ -104,6 +104,11 @@ struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_
 reeve_err rv_channel_task_done(struct rv_channel *ch, uint64_t delivery);
 
 /* For link.c. */
+
+/* Take the bytes of items off the frame and the assembly, and drop them. */
+void rv_items_skip(struct rv_link *link, struct rv_reader *r, uint32_t count,
+                   const struct rv_slice *bodies, size_t bodies_len, size_t *frames);
+
 void rv_channel_on_push(struct rv_channel *ch, rv_ns now, const struct rv_push *push,
                         const struct rv_slice *bodies, size_t bodies_len, size_t *frames);
 void rv_channel_tick(struct rv_channel *ch, rv_ns now);

@@ -348,6 +348,19 @@ static void on_outcome(struct rv_link *link, struct rv_request *call, rv_ns now,
         finish(link, call, now, outcome);
 }
 
+/* A push for a queue that was closed here: the items are the manager's again by now. */
+static void skip_push(struct rv_link *link, const struct rv_push *push,
+                      const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
+{
+    struct rv_queue_grant_args grant;
+    struct rv_reader r;
+
+    if (push->op != RV_OP_queue_grant || !rv_queue_grant_args_decode(&grant, push->args))
+        return;
+    r = rv_reader(grant.items.bytes);
+    rv_items_skip(link, &r, grant.items.count, bodies, bodies_len, frames);
+}
+
 static void on_message(struct rv_link *link, rv_ns now, const struct rv_msg *msg,
                        const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
 {
@@ -383,12 +396,8 @@ static void on_message(struct rv_link *link, rv_ns now, const struct rv_msg *msg
         HASH_FIND(hh, link->channels, &msg->push.object, sizeof msg->push.object, ch);
         if (ch != NULL)
             rv_channel_on_push(ch, now, &msg->push, bodies, bodies_len, frames);
-        else {
-            size_t used = 0;
-
-            (void)rv_op_args_check(msg->push.op, msg->push.args, &used);
-            *frames += used;
-        }
+        else
+            skip_push(link, &msg->push, bodies, bodies_len, frames);
         break;
     case RV_MSG_fragment:
         if (*frames >= bodies_len ||

@@ -129,6 +129,8 @@ struct rv_link {
     struct rv_request *read_list;
     struct rv_channel *channels; /* by object: queues that get pushes */
     uint64_t puts_in_flight;
+    reeve_err failed; /* a put of a closed handle was refused */
+    char failed_why[160];
 
     reeve_err error; /* DEAD: why */
     char why[256];

@@ -296,6 +296,8 @@ static const char *out_of_step(const struct peer *p, struct session *s,
     if (frame->first > p->logged + 1 || c->beat_sent > p->logged + c->numbered ||
         frame->ack >= session_out(s)->next)
         return "messages are missing on this connection";
+    if (c->reads > 0 && p->answers.len > RV_LIMIT_ANSWERS_BYTES)
+        return "too many answers were not taken";
     if (session_out(s)->next - frame->ack > RV_LIMIT_UNACKED)
         return "too much was left without acknowledgement";
     return NULL;

@@ -323,7 +323,11 @@ static void on_messages(struct mgr *mgr, const struct command *cmd)
         bool again = false;
 
         if (msg.type == RV_MSG_read) {
-            mgr_on_read(mgr, s, &msg.read);
+            if (mgr->out->bytes.len > RV_LIMIT_ANSWERS_BYTES)
+                mgr_answer(mgr, s, msg.read.id, REEVE_ELIMIT, "too many questions at once",
+                           rv_slice(NULL, 0));
+            else
+                mgr_on_read(mgr, s, &msg.read);
             continue;
         }
         if (!rv_msg_numbered(msg.type))

@@ -80,6 +80,7 @@ static struct object *create_object(struct mgr *mgr, const struct rv_object_open
     if (args->name.len > 0) {
         o->name = mgr_text(args->name);
         HASH_ADD_KEYPTR(by_name, mgr->names, o->name, args->name.len, o);
+        mgr->names_sorted = false;
     }
     return o;
 }
@@ -149,7 +150,8 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         HASH_ADD(hh, s->refs, object_id, sizeof ref->object_id, ref);
     }
     ref->count++;
-    ref->rights = rights | (created ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) : 0);
+    ref->creator = ref->creator || created;
+    ref->rights = rights | (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) : 0);
     q = (struct queue *)o;
     rv_buf_clear(&mgr->scratch);
     rv_object_open_result_encode(&mgr->scratch,

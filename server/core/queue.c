@@ -657,7 +657,7 @@ void queue_on_get(struct mgr *mgr, struct session *s, uint64_t number, const str
         args.max = 1;
     if (c->last > args.seen) {
         rv_buf_clear(&mgr->scratch);
-        rv_queue_get_result_encode(&mgr->scratch, &(struct rv_queue_get_result){.first = 0});
+        rv_queue_get_result_encode(&mgr->scratch, &(struct rv_queue_get_result){.first = c->last});
         mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
         return;
     }
@@ -735,7 +735,8 @@ void queue_on_return(struct mgr *mgr, struct queue *q, struct ref *ref, struct r
     DL_FOREACH_SAFE (c->granted, item, next) {
         if (item->delivery > args.upto)
             break;
-        if (item->state != ITEM_AHEAD)
+        /* Without a recall, nobody in the client ever saw them: a handle was closed and opened. */
+        if (item->state != ITEM_AHEAD && args.recall != 0)
             continue;
         DL_DELETE(c->granted, item);
         not_ahead(c, item);

@@ -22,7 +22,9 @@ static void read_objects(struct mgr *mgr, struct session *s, const struct rv_rea
     struct object *next = NULL;
 
     rv_assert(rv_object_list_args_decode(&args, msg->args));
-    HASH_SRT(by_name, mgr->names, by_name_order);
+    if (!mgr->names_sorted)
+        HASH_SRT(by_name, mgr->names, by_name_order);
+    mgr->names_sorted = true;
     HASH_ITER (by_name, mgr->names, o, next) {
         const struct queue *q = (const struct queue *)o;
         struct rv_queue_size_result size;

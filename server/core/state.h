@@ -62,6 +62,7 @@ struct ref {
     struct object *object;
     uint32_t count;
     uint32_t rights;           /* RIGHT_BIT()s, judged when it was opened */
+    bool creator;              /* it made the object, and may put and get */
     struct consumer *consumer; /* NULL until it gets */
     UT_hash_handle hh;
 };
@@ -102,7 +103,8 @@ struct mgr {
     struct session *sessions_by_id; /* by id */
     struct object *objects;         /* by id */
     struct object *names;           /* by name */
-    struct principal **principals;  /* by id */
+    bool names_sorted;
+    struct principal **principals; /* by id */
     size_t principals_len;
     struct rv_heap heap;
     struct rv_buf scratch; /* arguments and results on their way out */
