@@ -100,6 +100,60 @@ TEST(item_of_a_get_that_gave_up_is_not_lost)
     scene_end(&s);
 }
 
+/* An open that gave up leaves nothing behind: the queue can be closed, opened and read again. */
+TEST(queue_is_read_again_after_an_open_that_gave_up)
+{
+    const reeve_queue_options hasty = {.timeout_ms = 50};
+    struct scene s;
+    reeve_context *ctx = NULL;
+    reeve_queue *q = NULL;
+    reeve_queue *second = NULL;
+    int64_t x = 0;
+
+    scene_begin(&s);
+    ctx = scene_open(&s);
+    q = lab_queue(ctx, "jobs", NULL);
+    OK(lab_put_int(q, 1, 0));
+    OK(lab_get_int(&x, q, 5000));
+    fake_delay(s.fake, 600);
+    FAILS(REEVE_ETIME, reeve_queue_open(&second, ctx, "jobs", &hasty));
+    fake_delay(s.fake, 0);
+    reeve_queue_close(&q);
+    q = lab_queue(ctx, "jobs", NULL);
+    OK(lab_put_int(q, 2, 0));
+    OK(lab_get_int(&x, q, 5000));
+    CHECK(x == 2);
+    FAILS(REEVE_EEMPTY, lab_get_int(&x, q, 0));
+    reeve_queue_close(&q);
+    OK(reeve_close(&ctx));
+    scene_end(&s);
+}
+
+/* A put that is refused after its handle was closed is told by the context. */
+TEST(refusal_of_a_closed_handles_put_is_told)
+{
+    struct scene s;
+    reeve_context *ctx = NULL;
+    reeve_context *other = NULL;
+    reeve_queue *q = NULL;
+    reeve_queue *in = NULL;
+
+    scene_begin(&s);
+    ctx = scene_open(&s);
+    other = scene_open(&s);
+    q = lab_queue(ctx, "jobs", NULL);
+    in = lab_queue(other, "jobs", NULL);
+    OK(reeve_queue_shutdown(in, false, 5000));
+    OK(lab_put_int(q, 1, 0));
+    reeve_queue_close(&q);
+    FAILS(REEVE_ESHUTDOWN, reeve_flush(ctx, 5000));
+    OK(reeve_flush(ctx, 5000)); /* once is enough */
+    reeve_queue_close(&in);
+    OK(reeve_close(&ctx));
+    OK(reeve_close(&other));
+    scene_end(&s);
+}
+
 TEST(a_long_way_does_not_slow_puts_down)
 {
     enum { MANY = 2000, WAY_MS = 20 };
