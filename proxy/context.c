@@ -586,7 +586,7 @@ static reeve_err configure(reeve_context *ctx, const reeve_options *o, const str
                            fallback);
         url = fallback;
     }
-    ctx->program = strdup(program);
+    ctx->program = strndup(program, RV_LIMIT_NAME_BYTES);
     if (ctx->program == NULL)
         return rv_fail(REEVE_ENOMEM, "cannot open a session: out of memory");
     err = load_keys(ctx, key, &keys);

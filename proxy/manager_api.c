@@ -121,7 +121,7 @@ reeve_err reeve_status(reeve_value **out, reeve_context *ctx, uint32_t timeout_m
     return err;
 }
 
-/* ---- listings: page after page, until one comes that is not full ---- */
+/* ---- listings: page after page, until an empty one comes ---- */
 
 static const char *type_of(const struct rv_object_row *row)
 {
@@ -197,7 +197,7 @@ static reeve_err collect(reeve_context *ctx, bool objects, const char *prefix, u
             err = malformed();
             break;
         }
-        more = page.count == RV_LIMIT_LIST_ROWS;
+        more = page.count > 0; /* a page may be full by its bytes, too */
         *count += page.count;
         rv_buf_add(rows, page.rows.data, page.rows.len);
         for (r = rv_reader(page.rows); rv_row_next(&r, &bytes);) {

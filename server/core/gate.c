@@ -472,8 +472,13 @@ static size_t whole_answers(const struct peer *p)
 {
     size_t len = 0;
 
-    while (len < p->answers.len && len < RV_LIMIT_BATCH_BYTES)
-        len += 4 + (size_t)rv_get_number(p->answers.data + len, 4);
+    while (len < p->answers.len) {
+        size_t one = 4 + (size_t)rv_get_number(p->answers.data + len, 4);
+
+        if (len > 0 && len + one > RV_LIMIT_BATCH_BYTES)
+            break;
+        len += one;
+    }
     return len;
 }
 

@@ -8,6 +8,12 @@ static void add_row(struct rv_buf *rows, size_t start)
     rv_set_number(rows->data + start, rows->len - start - 4, 4);
 }
 
+/* A page is bounded in rows and in bytes, so that it fits a frame whatever the names are. */
+static bool page_full(const struct rv_object_list_result *page, const struct rv_buf *rows)
+{
+    return page->count == RV_LIMIT_LIST_ROWS || rows->len > RV_LIMIT_BATCH_BYTES / 2;
+}
+
 static int by_name_order(struct object *a, struct object *b)
 {
     return strcmp(a->name, b->name);
@@ -40,7 +46,7 @@ static void read_objects(struct mgr *mgr, struct session *s, const struct rv_rea
             continue;
         if (!(rights_on(mgr_principal(mgr, s->principal), name) & RIGHT_BIT(RV_RIGHT_LIST)))
             continue;
-        if (result.count == RV_LIMIT_LIST_ROWS)
+        if (page_full(&result, &rows))
             break;
         queue_size(q, &size);
         rv_write_number(&rows, 0, 4);
@@ -86,7 +92,7 @@ static void read_sessions(struct mgr *mgr, struct session *s, const struct rv_re
     const struct session *other = NULL;
 
     rv_assert(rv_session_list_args_decode(&args, msg->args));
-    for (other = mgr->sessions; other != NULL && result.count < RV_LIMIT_LIST_ROWS;
+    for (other = mgr->sessions; other != NULL && !page_full(&result, &rows);
          other = other->by_serial.next) {
         size_t start = rows.len;
 

@@ -97,6 +97,10 @@ static bool refused(struct mgr *mgr, const struct rv_hello *hello, const struct 
         mgr_refuse(mgr, cmd->peer, REEVE_ELIMIT, "the manager has its maximum of sessions");
         return true;
     }
+    if (hello->host_name.len > RV_LIMIT_NAME_BYTES || hello->program.len > RV_LIMIT_NAME_BYTES) {
+        mgr_refuse(mgr, cmd->peer, REEVE_EPROTO, "a name in the hello is too long");
+        return true;
+    }
     if (rv_id_zero(&hello->session)) {
         mgr_refuse(mgr, cmd->peer, REEVE_EPROTO, "a hello without a session id");
         return true;
