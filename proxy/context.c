@@ -725,7 +725,7 @@ reeve_err rv_late_failure(reeve_context *ctx)
 
     snprintf(why, sizeof why, "%s", ctx->link.failed_why);
     ctx->link.failed = REEVE_OK;
-    for (ch = ctx->link.channels; err == REEVE_OK && ch != NULL; ch = ch->hh.next)
+    while (err == REEVE_OK && (ch = rv_channel_next(&ctx->link, ch)) != NULL)
         err = rv_channel_failure(ch, why, sizeof why);
     if (err == REEVE_OK)
         return err;

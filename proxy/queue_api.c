@@ -48,10 +48,9 @@ static void free_queue(reeve_queue *q)
 static reeve_err join_shared(reeve_queue *q, const struct rv_object_open_result *opened,
                              bool prefetch)
 {
-    struct rv_channel *ch = NULL;
+    struct rv_channel *ch = rv_channel_of(&q->ctx->link, opened->object);
     reeve_err err = REEVE_OK;
 
-    HASH_FIND(hh, q->ctx->link.channels, &opened->object, sizeof opened->object, ch);
     q->shared = ch != NULL ? (struct shared *)ch : calloc(1, sizeof *q->shared);
     if (q->shared == NULL)
         return no_memory("open", q->label);
@@ -74,7 +73,7 @@ static void leave_shared(reeve_queue *q)
     struct unfinished *next = NULL;
 
     if (--shared->handles > 0) {
-        (void)rv_link_say(&q->ctx->link, RV_OP_object_close, shared->channel.object,
+        (void)rv_link_say(&q->ctx->link, RV_OP_object_close, shared->channel.port.object,
                           rv_slice(NULL, 0));
         return;
     }
@@ -543,7 +542,7 @@ static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t 
     if (rv_link_ready(&q->ctx->link))
         rv_drive(q->ctx);
     else
-        rv_wake_before(q->ctx, q->shared->channel.tell_at);
+        rv_wake_before(q->ctx, q->shared->channel.port.tick_at);
     return REEVE_OK;
 }
 
@@ -666,7 +665,7 @@ static reeve_err simple_call(reeve_queue *q, uint16_t op, struct rv_slice args, 
         return err;
     err = rv_finish(
         q->ctx,
-        rv_link_call(&q->ctx->link, op, q->shared->channel.object, timeout_ms, args, NULL, 0),
+        rv_link_call(&q->ctx->link, op, q->shared->channel.port.object, timeout_ms, args, NULL, 0),
         timeout_ms, verb, q->label, NULL);
     rv_leave(q->ctx);
     return err;
@@ -694,10 +693,10 @@ static reeve_err ask_size(reeve_queue *q, struct rv_queue_size_result *out)
 
     if (err != REEVE_OK)
         return err;
-    err = rv_finish(
-        q->ctx,
-        rv_link_read(&q->ctx->link, RV_OP_queue_size, q->shared->channel.object, rv_slice(NULL, 0)),
-        (uint32_t)RV_LIMIT_GONE_MS, "measure", q->label, &result);
+    err = rv_finish(q->ctx,
+                    rv_link_read(&q->ctx->link, RV_OP_queue_size, q->shared->channel.port.object,
+                                 rv_slice(NULL, 0)),
+                    (uint32_t)RV_LIMIT_GONE_MS, "measure", q->label, &result);
     if (err == REEVE_OK && !rv_queue_size_result_decode(out, rv_buf_slice(&result)))
         err = rv_fail(REEVE_EPROTO, "cannot measure %s: malformed answer", q->label);
     rv_buf_free(&result);

@@ -220,6 +220,7 @@ const struct rv_op_info *rv_op_info(uint16_t op)
 #define BODIES_u16(x)
 #define BODIES_u32(x)
 #define BODIES_u64(x)
+#define BODIES_i64(x)
 #define BODIES_id(x)
 #define BODIES_str(x)
 #define BODIES_blob(x)
@@ -243,6 +244,38 @@ bool rv_op_args_check(uint16_t op, struct rv_slice args, size_t *bodies)
 #undef OP_CASE
     }
     return false;
+}
+
+#define ITEMS_u8(x)
+#define ITEMS_u16(x)
+#define ITEMS_u32(x)
+#define ITEMS_u64(x)
+#define ITEMS_i64(x)
+#define ITEMS_id(x)
+#define ITEMS_str(x)
+#define ITEMS_blob(x)
+#define ITEMS_items(x)          *out = (x), found = true;
+#define ITEMS_FIELD(kind, name) ITEMS_##kind(args_.name)
+
+bool rv_op_items(uint16_t op, struct rv_slice args, struct rv_items *out)
+{
+    bool found = false;
+
+    *out = (struct rv_items){0};
+    switch ((enum rv_op)op) {
+#define OP_CASE(name, number, flags, right, ARGS, RESULT)                                          \
+    case RV_OP_##name: {                                                                           \
+        struct rv_##name##_args args_;                                                             \
+                                                                                                   \
+        if (!rv_##name##_args_decode(&args_, args))                                                \
+            return false;                                                                          \
+        ARGS(ITEMS_FIELD)                                                                          \
+        break;                                                                                     \
+    }
+        RV_OPS(OP_CASE)
+#undef OP_CASE
+    }
+    return found;
 }
 
 /* ---- rows ---- */

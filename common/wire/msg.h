@@ -109,6 +109,16 @@ const struct rv_op_info *rv_op_info(uint16_t op);
 /* Are these well-formed arguments of op? *bodies gets the number of body frames they use. */
 bool rv_op_args_check(uint16_t op, struct rv_slice args, size_t *bodies);
 
+/* The items among well-formed arguments; false when op has none. */
+bool rv_op_items(uint16_t op, struct rv_slice args, struct rv_items *out);
+
+/* Operations of one family of types have numbers of one block of 32: a call on an object of
+ * another family is a mistake of the caller. */
+static inline uint16_t rv_op_family(uint16_t op)
+{
+    return op / 32;
+}
+
 /* The i-th operation, for listings; NULL at the end. */
 const struct rv_op_info *rv_op_at(size_t i);
 

@@ -8,21 +8,21 @@ enum {
     ITEM_HEAD_MAX = 24,
 };
 
+static const struct rv_port_ops channel_ops;
+
 /* ---- life ---- */
 
 reeve_err rv_channel_init(struct rv_channel *ch, struct rv_link *link, uint64_t object,
                           uint32_t maxsize, bool joinable, bool prefetch)
 {
     *ch = (struct rv_channel){
+        .port = {.object = object, .ops = &channel_ops, .tick_at = RV_NEVER},
         .link = link,
-        .object = object,
         .maxsize = maxsize,
         .joinable = joinable,
         .prefetch = prefetch,
-        .tell_at = RV_NEVER,
     };
-    HASH_ADD(hh, link->channels, object, sizeof ch->object, ch);
-    return ch->hh.tbl == NULL ? REEVE_ENOMEM : REEVE_OK;
+    return rv_link_add_port(link, &ch->port) ? REEVE_OK : REEVE_ENOMEM;
 }
 
 static void free_batch(struct rv_batch *batch)
@@ -73,9 +73,8 @@ void rv_channel_fini(struct rv_channel *ch)
     note_failure(ch->link, ch->failed, ch->failed_why, strlen(ch->failed_why));
     if (ch->taken > ch->told)
         tell(ch, 0);
-    (void)rv_link_say(ch->link, RV_OP_object_close, ch->object, rv_slice(NULL, 0));
-    if (ch->hh.tbl != NULL)
-        HASH_DEL(ch->link->channels, ch);
+    (void)rv_link_say(ch->link, RV_OP_object_close, ch->port.object, rv_slice(NULL, 0));
+    rv_link_drop_port(ch->link, &ch->port);
     drop_batches(ch);
     ch->link = NULL;
 }
@@ -211,8 +210,8 @@ static struct rv_request *send_put(struct rv_channel *ch, uint32_t count, struct
 
     rv_queue_put_args_encode(&args, &(struct rv_queue_put_args){.items = {count, items}});
     if (!args.bad)
-        call = rv_link_call(ch->link, RV_OP_queue_put, ch->object, timeout_ms, rv_buf_slice(&args),
-                            bodies, bodies_len);
+        call = rv_link_call(ch->link, RV_OP_queue_put, ch->port.object, timeout_ms,
+                            rv_buf_slice(&args), bodies, bodies_len);
     rv_buf_free(&args);
     return call;
 }
@@ -376,24 +375,12 @@ static void tell(struct rv_channel *ch, uint32_t credit)
     struct rv_buf args = {0};
 
     rv_queue_take_args_encode(&args, &(struct rv_queue_take_args){ch->taken, credit, 0});
-    if (!args.bad && rv_link_say(ch->link, RV_OP_queue_take, ch->object, rv_buf_slice(&args))) {
+    if (!args.bad &&
+        rv_link_say(ch->link, RV_OP_queue_take, ch->port.object, rv_buf_slice(&args))) {
         ch->told = ch->taken;
-        ch->tell_at = RV_NEVER;
+        ch->port.tick_at = RV_NEVER;
     }
     rv_buf_free(&args);
-}
-
-void rv_items_skip(struct rv_link *link, struct rv_reader *r, uint32_t count,
-                   const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        struct rv_item item;
-        struct rv_body *body = NULL;
-
-        rv_item_read(r, &item);
-        (void)rv_item_receive(&item, &link->assembly, bodies, bodies_len, frames, &body);
-        rv_body_drop(body);
-    }
 }
 
 /* Keep items that came. False without memory or when their bytes are missing: then the
@@ -449,7 +436,8 @@ static void disown(struct rv_channel *ch, uint64_t upto)
     struct rv_buf args = {0};
 
     rv_queue_return_args_encode(&args, &(struct rv_queue_return_args){0, ch->taken, upto, 0});
-    if (!args.bad && rv_link_say(ch->link, RV_OP_queue_return, ch->object, rv_buf_slice(&args)))
+    if (!args.bad &&
+        rv_link_say(ch->link, RV_OP_queue_return, ch->port.object, rv_buf_slice(&args)))
         ch->seen = upto;
     rv_buf_free(&args);
 }
@@ -501,8 +489,8 @@ struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_
         tell(ch, 0);
     rv_queue_get_args_encode(&args, &(struct rv_queue_get_args){max, ch->seen, ch->window, 0});
     if (!args.bad)
-        call = rv_link_call(ch->link, RV_OP_queue_get, ch->object, timeout_ms, rv_buf_slice(&args),
-                            NULL, 0);
+        call = rv_link_call(ch->link, RV_OP_queue_get, ch->port.object, timeout_ms,
+                            rv_buf_slice(&args), NULL, 0);
     rv_buf_free(&args);
     if (call == NULL)
         return NULL;
@@ -521,7 +509,7 @@ static bool half_through(const struct rv_channel *ch, uint64_t more)
 
 bool rv_channel_wants_clock(const struct rv_channel *ch)
 {
-    return ch->working_since == 0 || ch->tell_at == RV_NEVER || half_through(ch, 1);
+    return ch->working_since == 0 || ch->port.tick_at == RV_NEVER || half_through(ch, 1);
 }
 
 bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
@@ -558,8 +546,8 @@ bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
         count_work(ch, now, true);
         adapt_window(ch);
         tell(ch, ch->window > ch->buffered ? ch->window - (uint32_t)ch->buffered : 0);
-    } else if (ch->tell_at == RV_NEVER) {
-        ch->tell_at = rv_after_ms(now, RV_LIMIT_TAKE_MS);
+    } else if (ch->port.tick_at == RV_NEVER) {
+        ch->port.tick_at = rv_after_ms(now, RV_LIMIT_TAKE_MS);
     }
     return true;
 }
@@ -581,7 +569,7 @@ reeve_err rv_channel_task_done(struct rv_channel *ch, uint64_t delivery)
         tell(ch, 0);
     rv_queue_task_done_args_encode(&args, &(struct rv_queue_task_done_args){delivery, 0});
     ok = !args.bad && ch->told >= delivery &&
-         rv_link_say(ch->link, RV_OP_queue_task_done, ch->object, rv_buf_slice(&args));
+         rv_link_say(ch->link, RV_OP_queue_task_done, ch->port.object, rv_buf_slice(&args));
     rv_buf_free(&args);
     return ok ? REEVE_OK : REEVE_ENOMEM;
 }
@@ -594,13 +582,14 @@ static void give_back(struct rv_channel *ch, uint64_t recall)
 
     rv_queue_return_args_encode(&args,
                                 &(struct rv_queue_return_args){recall, ch->taken, ch->seen, 0});
-    if (args.bad || !rv_link_say(ch->link, RV_OP_queue_return, ch->object, rv_buf_slice(&args))) {
+    if (args.bad ||
+        !rv_link_say(ch->link, RV_OP_queue_return, ch->port.object, rv_buf_slice(&args))) {
         rv_buf_free(&args);
         return;
     }
     rv_buf_free(&args);
     ch->told = ch->taken;
-    ch->tell_at = RV_NEVER;
+    ch->port.tick_at = RV_NEVER;
     if (RV_MUTANT(RECALL_IGNORED))
         return;
     ch->tail = NULL;
@@ -619,9 +608,10 @@ static void give_back(struct rv_channel *ch, uint64_t recall)
     }
 }
 
-void rv_channel_on_push(struct rv_channel *ch, rv_ns now, const struct rv_push *push,
-                        const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
+static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
+                    const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
 {
+    struct rv_channel *ch = (struct rv_channel *)port;
     struct rv_queue_grant_args grant;
     struct rv_queue_recall_args recall;
 
@@ -636,16 +626,36 @@ void rv_channel_on_push(struct rv_channel *ch, rv_ns now, const struct rv_push *
     }
 }
 
-void rv_channel_tick(struct rv_channel *ch, rv_ns now)
+static void on_tick(struct rv_port *port, rv_ns now)
 {
-    if (ch->tell_at <= now)
-        tell(ch, 0);
+    (void)now;
+    tell((struct rv_channel *)port, 0);
 }
 
-void rv_channel_on_dead(struct rv_channel *ch)
+static void on_dead(struct rv_port *port)
 {
+    struct rv_channel *ch = (struct rv_channel *)port;
+
     drop_batches(ch);
-    ch->tell_at = RV_NEVER;
+    ch->port.tick_at = RV_NEVER;
     ch->open = 0;
     ch->open_call = NULL;
+}
+
+static const struct rv_port_ops channel_ops = {.push = on_push, .tick = on_tick, .dead = on_dead};
+
+struct rv_channel *rv_channel_of(const struct rv_link *link, uint64_t object)
+{
+    struct rv_port *port = rv_link_port(link, object);
+
+    return port != NULL && port->ops == &channel_ops ? (struct rv_channel *)port : NULL;
+}
+
+struct rv_channel *rv_channel_next(const struct rv_link *link, const struct rv_channel *ch)
+{
+    struct rv_port *port = ch == NULL ? link->ports : ch->port.hh.next;
+
+    while (port != NULL && port->ops != &channel_ops)
+        port = port->hh.next;
+    return (struct rv_channel *)port;
 }

@@ -9,7 +9,7 @@
  * some milliseconds; a consumer that takes its time is granted none but what it asks for.
  */
 
-#include "proxy/core/link.h"
+#include "common/wire/link.h"
 
 /* Items as they came, not yet handed out. */
 struct rv_batch {
@@ -24,8 +24,8 @@ struct rv_batch {
 };
 
 struct rv_channel {
+    struct rv_port port; /* first; ticks when the taken ones are told without company */
     struct rv_link *link;
-    uint64_t object;
     uint32_t maxsize;
     bool joinable;
     bool prefetch;
@@ -46,12 +46,10 @@ struct rv_channel {
     uint64_t seen;       /* the last delivery number that arrived */
     uint64_t taken;      /* the last one that was handed out */
     uint64_t told;       /* the last one that the manager knows to be handed out */
-    rv_ns tell_at;       /* when it is told without company; RV_NEVER: nothing to tell */
     uint32_t window;     /* items worth having ahead */
     uint64_t counted;    /* handed out since the window was judged */
     rv_ns worked;        /* time that the application took for them */
     rv_ns working_since; /* it has an item in hand; 0 while it waits for one */
-    UT_hash_handle hh;
 };
 
 /* One item, handed out. Free with rv_handed_free. */
@@ -103,15 +101,8 @@ struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_
 
 reeve_err rv_channel_task_done(struct rv_channel *ch, uint64_t delivery);
 
-/* For link.c. */
-
-/* Take the bytes of items off the frame and the assembly, and drop them. */
-void rv_items_skip(struct rv_link *link, struct rv_reader *r, uint32_t count,
-                   const struct rv_slice *bodies, size_t bodies_len, size_t *frames);
-
-void rv_channel_on_push(struct rv_channel *ch, rv_ns now, const struct rv_push *push,
-                        const struct rv_slice *bodies, size_t bodies_len, size_t *frames);
-void rv_channel_tick(struct rv_channel *ch, rv_ns now);
-void rv_channel_on_dead(struct rv_channel *ch);
+/* The queue's channel of a link, or NULL; the next one of a link after ch, NULL first and last. */
+struct rv_channel *rv_channel_of(const struct rv_link *link, uint64_t object);
+struct rv_channel *rv_channel_next(const struct rv_link *link, const struct rv_channel *ch);
 
 #endif

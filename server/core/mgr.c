@@ -123,10 +123,21 @@ struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *
         struct ref *next = NULL;
 
         HASH_ITER (hh, s->refs, ref, next) {
-            if (ref->object != object && ref->object->kind == RV_KIND_QUEUE)
-                queue_recall_idle(mgr, ref);
+            if (ref->object != object && ref->object->ops->idle != NULL)
+                ref->object->ops->idle(mgr, ref);
         }
     }
+    return call;
+}
+
+struct call *mgr_park_or_refuse(struct mgr *mgr, const struct incoming *in, struct object *object,
+                                struct call **list)
+{
+    struct call *call = mgr_park(mgr, in->session, in->msg, in->number, object, list);
+
+    if (call == NULL)
+        mgr_reply_text(mgr, in->session, in->number, REEVE_ELIMIT,
+                       "too much waits in this session");
     return call;
 }
 
@@ -135,8 +146,8 @@ void mgr_unpark(struct mgr *mgr, struct call *call)
     rv_heap_cancel(&mgr->heap, &call->timer);
     DL_DELETE(*call->list, call);
     HASH_DELETE(hh, call->session->calls, call);
-    queue_drop_items(mgr, &call->items);
-    call->session->parked_bytes -= call->bytes;
+    if (call->object->ops->unparked != NULL)
+        call->object->ops->unparked(mgr, call);
     free(call);
 }
 
@@ -213,10 +224,12 @@ static reeve_err may(const struct ref *ref, const struct rv_op_info *op)
         return REEVE_ENOENT;
     if (ref->object->removed)
         return REEVE_EGONE;
+    if (ref->object->ops->family != rv_op_family(op->number))
+        return REEVE_ETYPE;
     return ref->rights & RIGHT_BIT(op->right) ? REEVE_OK : REEVE_EPERM;
 }
 
-/* The body frames of a refused put are skipped, so that those behind it find theirs. */
+/* The body frames of a refused call are skipped, so that those behind it find theirs. */
 static size_t bodies_of(const struct rv_call *msg)
 {
     size_t bodies = 0;
@@ -225,68 +238,60 @@ static size_t bodies_of(const struct rv_call *msg)
     return bodies;
 }
 
-static void on_call(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
-                    const struct command *cmd, size_t *frames)
+void mgr_skip_items(struct session *s, const struct incoming *in)
 {
-    const struct rv_op_info *op = rv_op_info(msg->op);
+    struct rv_items items;
+    struct rv_reader r;
+
+    if (!rv_op_items(in->msg->op, in->msg->args, &items))
+        return;
+    r = rv_reader(items.bytes);
+    for (uint32_t i = 0; i < items.count; i++) {
+        struct rv_item item;
+        struct rv_body *body = NULL;
+
+        rv_item_read(&r, &item);
+        if (!rv_item_receive(&item, &s->assembly, in->bodies, in->bodies_len, in->frames, &body))
+            *in->frames += item.place == RV_BODY;
+        rv_body_drop(body);
+    }
+}
+
+static void on_call(struct mgr *mgr, const struct incoming *in)
+{
+    struct session *s = in->session;
+    const struct rv_op_info *op = rv_op_info(in->msg->op);
     struct ref *ref = NULL;
-    struct queue *q = NULL;
     reeve_err err = REEVE_OK;
 
     s->calls_total++;
-    switch ((enum rv_op)msg->op) {
+    switch ((enum rv_op)in->msg->op) {
     case RV_OP_object_open:
-        object_on_open(mgr, s, number, msg);
+        object_on_open(mgr, s, in->number, in->msg);
         return;
     case RV_OP_object_close:
-        object_on_close(mgr, s, msg->object);
+        object_on_close(mgr, s, in->msg->object);
         return;
     case RV_OP_object_remove:
-        object_on_remove(mgr, s, number, msg);
+        object_on_remove(mgr, s, in->number, in->msg);
         return;
     case RV_OP_shutdown:
-        on_shutdown(mgr, s, number);
+        on_shutdown(mgr, s, in->number);
         return;
     default:
         break;
     }
-    ref = session_ref(s, msg->object);
+    ref = session_ref(s, in->msg->object);
     err = may(ref, op);
-    if (err != REEVE_OK) {
-        if (msg->op == RV_OP_queue_put)
-            queue_skip_put(s, msg, cmd->bodies, cmd->bodies_len, frames);
-        if (op->flags & RV_OP_ONEWAY)
-            mgr->refused++;
-        else
-            mgr_reply_text(mgr, s, number, err, NULL);
+    if (err == REEVE_OK) {
+        ref->object->ops->call(mgr, ref->object, ref, in);
         return;
     }
-    q = (struct queue *)ref->object;
-    switch ((enum rv_op)msg->op) {
-    case RV_OP_queue_put:
-        queue_on_put(mgr, s, number, msg, q, cmd->bodies, cmd->bodies_len, frames);
-        break;
-    case RV_OP_queue_get:
-        queue_on_get(mgr, s, number, msg, q, ref);
-        break;
-    case RV_OP_queue_take:
-        queue_on_take(mgr, q, ref, msg->args);
-        break;
-    case RV_OP_queue_return:
-        queue_on_return(mgr, q, ref, msg->args);
-        break;
-    case RV_OP_queue_task_done:
-        queue_on_task_done(mgr, q, ref, msg->args);
-        break;
-    case RV_OP_queue_join:
-        queue_on_join(mgr, s, number, msg, q);
-        break;
-    case RV_OP_queue_shutdown:
-        queue_on_shutdown(mgr, s, number, msg, q);
-        break;
-    default:
-        rv_assert_failed(__FILE__, __LINE__, "an operation of ops.def without a handler");
-    }
+    mgr_skip_items(s, in);
+    if (op->flags & RV_OP_ONEWAY)
+        mgr->refused++;
+    else
+        mgr_reply_text(mgr, s, in->number, err, NULL);
 }
 
 static void on_cancel(struct mgr *mgr, struct session *s, const struct rv_cancel *msg)
@@ -296,15 +301,12 @@ static void on_cancel(struct mgr *mgr, struct session *s, const struct rv_cancel
 
     HASH_FIND(hh, s->calls, &msg->call, sizeof msg->call, call);
     if (call != NULL) {
-        struct object *o = call->object;
-
-        queue_end_call(mgr, call, REEVE_ECANCELED);
-        queue_serve(mgr, (struct queue *)o);
+        call->object->ops->end_call(mgr, call, REEVE_ECANCELED);
         return;
     }
     ref = session_ref(s, msg->object);
-    if (ref != NULL && ref->object->kind == RV_KIND_QUEUE)
-        queue_on_cancel(mgr, (struct queue *)ref->object, ref, msg->call);
+    if (ref != NULL && ref->object->ops->cancel != NULL)
+        ref->object->ops->cancel(mgr, ref->object, ref, msg->call);
 }
 
 static void on_messages(struct mgr *mgr, const struct command *cmd)
@@ -345,7 +347,8 @@ static void on_messages(struct mgr *mgr, const struct command *cmd)
             s->applied = number;
         switch (msg.type) {
         case RV_MSG_call:
-            on_call(mgr, s, number, &msg.call, cmd, &frames);
+            on_call(mgr, &(struct incoming){s, number, &msg.call, cmd->bodies, cmd->bodies_len,
+                                            &frames});
             break;
         case RV_MSG_cancel:
             on_cancel(mgr, s, &msg.cancel);
@@ -371,9 +374,11 @@ static void on_expire(struct mgr *mgr)
 
     while ((t = rv_heap_pop(&mgr->heap, mgr->now)) != NULL) {
         switch ((enum timer_kind)t->kind) {
-        case TIMER_CALL:
-            queue_on_timeout(mgr, owner_of(struct call, timer, t));
-            break;
+        case TIMER_CALL: {
+            struct call *call = owner_of(struct call, timer, t);
+
+            call->object->ops->timeout(mgr, call);
+        } break;
         case TIMER_SESSION:
             session_end(mgr, owner_of(struct session, timer, t), REEVE_EEXPIRED);
             break;
@@ -490,7 +495,7 @@ void mgr_check(const struct mgr *mgr)
     for (o = mgr->objects; o != NULL; o = o->by_id.next) {
         uint32_t refs = 0;
 
-        queue_check((const struct queue *)o);
+        o->ops->check(o);
         for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
             HASH_FIND(hh, s->refs, &o->id, sizeof o->id, ref);
             refs += ref != NULL;

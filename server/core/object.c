@@ -27,7 +27,7 @@ void object_free(struct mgr *mgr, struct object *o)
     rv_heap_cancel(&mgr->heap, &o->timer);
     unname(mgr, o);
     HASH_DELETE(by_id, mgr->objects, o);
-    queue_free(mgr, (struct queue *)o);
+    o->ops->free(mgr, o);
 }
 
 /* Nobody holds it any more: an anonymous object goes at once, a named one when its ttl is over. */
@@ -50,11 +50,9 @@ void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died
     /* Another thread of the session may still wait here. */
     HASH_ITER (hh, s->calls, call, next) {
         if (call->object == o)
-            queue_end_call(mgr, call, REEVE_ECLOSED);
+            o->ops->end_call(mgr, call, REEVE_ECLOSED);
     }
-    queue_drop_consumer(mgr, ref, died);
-    if (o->kind == RV_KIND_QUEUE && !o->removed)
-        queue_serve(mgr, (struct queue *)o);
+    o->ops->drop_ref(mgr, ref, died);
     HASH_DELETE(hh, s->refs, ref);
     free(ref);
     if (!RV_MUTANT(REFCOUNT_OFF) || o->refs > 1)
@@ -62,16 +60,22 @@ void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died
     maybe_free(mgr, o);
 }
 
-static bool options_fit(const struct rv_object_open_args *args, const struct queue *q)
+/* The types, by number. */
+static const struct object_ops *ops_of(uint8_t kind)
 {
-    return args->kind == q->object.kind && args->order == q->order &&
-           (args->joinable != 0) == q->joinable && args->maxsize == q->maxsize;
+    switch ((enum rv_kind)kind) {
+    case RV_KIND_QUEUE:
+        return &queue_ops;
+    }
+    return NULL;
 }
 
 static struct object *create_object(struct mgr *mgr, const struct rv_object_open_args *args)
 {
-    struct object *o = &queue_new(mgr, args)->object;
+    const struct object_ops *ops = ops_of(args->kind);
+    struct object *o = ops->create(mgr, args);
 
+    o->ops = ops;
     o->id = ++mgr->last_object;
     o->kind = args->kind;
     o->ttl_ms = args->ttl_ms == 0 ? UINT32_MAX : args->ttl_ms;
@@ -89,7 +93,7 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
 {
     struct rv_object_open_args args;
     struct object *o = NULL;
-    struct queue *q = NULL;
+    struct rv_object_row row = {0};
     struct ref *ref = NULL;
     uint32_t rights = 0;
     bool created = false;
@@ -101,7 +105,7 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         return;
     }
     if (args.create > 2 ||
-        (args.create != 0 && (args.kind != RV_KIND_QUEUE || args.order > RV_ORDER_PRIORITY))) {
+        (args.create != 0 && (ops_of(args.kind) == NULL || args.order > RV_ORDER_PRIORITY))) {
         mgr_reply_text(mgr, s, number, REEVE_EINVAL, "no such type of object");
         return;
     }
@@ -124,7 +128,7 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, REEVE_EPERM, text);
         return;
     }
-    if (o != NULL && args.create == 1 && !options_fit(&args, (struct queue *)o)) {
+    if (o != NULL && args.create == 1 && (o->kind != args.kind || !o->ops->fits(o, &args))) {
         mgr_reply_text(mgr, s, number, o->kind == args.kind ? REEVE_EEXIST : REEVE_ETYPE, NULL);
         return;
     }
@@ -152,15 +156,15 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
     ref->count++;
     ref->creator = ref->creator || created;
     ref->rights = rights | (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) : 0);
-    q = (struct queue *)o;
+    o->ops->row(o, &row);
     rv_buf_clear(&mgr->scratch);
     rv_object_open_result_encode(&mgr->scratch,
                                  &(struct rv_object_open_result){.object = o->id,
                                                                  .created = created,
                                                                  .kind = o->kind,
-                                                                 .order = q->order,
-                                                                 .joinable = q->joinable,
-                                                                 .maxsize = q->maxsize});
+                                                                 .order = row.order,
+                                                                 .joinable = row.joinable,
+                                                                 .maxsize = row.maxsize});
     mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
 }
 
@@ -195,7 +199,7 @@ void object_on_remove(struct mgr *mgr, struct session *s, uint64_t number,
     mgr_say(mgr, RV_INFO, "object.remove object=%llu name=\"%s\" by=%llu",
             (unsigned long long)o->id, o->name, (unsigned long long)s->serial);
     o->removed = true;
-    queue_remove(mgr, (struct queue *)o);
+    o->ops->removed(mgr, o);
     unname(mgr, o);
     mgr_reply_text(mgr, s, number, REEVE_OK, NULL);
     maybe_free(mgr, o);

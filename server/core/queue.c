@@ -50,6 +50,18 @@ static void item_gone(struct mgr *mgr, struct queue *q, struct item *item)
     item_free(mgr, q, item);
 }
 
+/* Free items that a parked put had not yet given to its queue. */
+static void drop_items(struct mgr *mgr, struct item **list)
+{
+    while (*list != NULL) {
+        struct item *item = *list;
+
+        DL_DELETE(*list, item);
+        rv_assert(item->block == NULL);
+        item_free(mgr, NULL, item);
+    }
+}
+
 /* ---- the arena: ready items of a first-in first-out queue, 4 bytes each beyond their own ---- */
 
 static uint8_t *arena_room(struct queue *q, size_t len)
@@ -333,7 +345,7 @@ static uint64_t share_of(const struct queue *q, const struct consumer *c, uint32
     return share < credit ? share : credit;
 }
 
-static struct grant begin_grant(struct mgr *mgr, const struct consumer *c)
+static struct grant begfromgrant(struct mgr *mgr, const struct consumer *c)
 {
     rv_buf_clear(&mgr->items);
     rv_buf_clear(&mgr->scratch);
@@ -344,7 +356,7 @@ static struct grant begin_grant(struct mgr *mgr, const struct consumer *c)
 static void answer_get(struct mgr *mgr, struct queue *q, struct consumer *c, uint64_t number,
                        uint32_t max, uint32_t credit)
 {
-    struct grant g = begin_grant(mgr, c);
+    struct grant g = begfromgrant(mgr, c);
 
     grant_items(mgr, q, c, &g, max, ITEM_DIRECT, number);
     grant_items(mgr, q, c, &g, share_of(q, c, credit), ITEM_AHEAD, number);
@@ -361,7 +373,7 @@ static void push_ahead(struct mgr *mgr, struct queue *q, struct consumer *c, uin
     uint64_t left = share_of(q, c, credit);
 
     while (left > 0 && q->ready > 0) {
-        struct grant g = begin_grant(mgr, c);
+        struct grant g = begfromgrant(mgr, c);
         uint32_t granted = grant_items(mgr, q, c, &g, left, ITEM_AHEAD, 0);
 
         if (granted == 0)
@@ -520,7 +532,7 @@ static void end_hopeless_getters(struct mgr *mgr, struct queue *q)
     }
 }
 
-void queue_serve(struct mgr *mgr, struct queue *q)
+static void serve(struct mgr *mgr, struct queue *q)
 {
     while (serve_getter(mgr, q) || serve_putter(mgr, q))
         continue;
@@ -536,37 +548,20 @@ void queue_serve(struct mgr *mgr, struct queue *q)
         end_all(mgr, &q->joiners, REEVE_OK, NULL);
 }
 
-void queue_end_call(struct mgr *mgr, struct call *call, reeve_err error)
+static void on_end_call(struct mgr *mgr, struct call *call, reeve_err error)
 {
+    struct queue *q = (struct queue *)call->object;
+
     end_call(mgr, call, error, NULL);
+    serve(mgr, q);
 }
 
 /* ---- operations ---- */
 
-static const char PARKED_TEXT[] = "too much waits in this session";
-
-void queue_skip_put(struct session *s, const struct rv_call *msg, const struct rv_slice *bodies,
-                    size_t bodies_len, size_t *frames)
+static void on_put(struct mgr *mgr, struct queue *q, const struct incoming *from)
 {
-    struct rv_queue_put_args args;
-    struct rv_reader r;
-
-    rv_assert(rv_queue_put_args_decode(&args, msg->args));
-    r = rv_reader(args.items.bytes);
-    for (uint32_t i = 0; i < args.items.count; i++) {
-        struct rv_item in;
-        struct rv_body *body = NULL;
-
-        rv_item_read(&r, &in);
-        if (!rv_item_receive(&in, &s->assembly, bodies, bodies_len, frames, &body))
-            *frames += in.place == RV_BODY;
-        rv_body_drop(body);
-    }
-}
-
-void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
-                  struct queue *q, const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
-{
+    struct session *s = from->session;
+    uint64_t number = from->number;
     struct rv_queue_put_args args;
     struct rv_reader r;
     struct item *rest = NULL;
@@ -574,16 +569,17 @@ void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const str
     size_t bytes = 0;
     bool whole = true;
 
-    rv_assert(rv_queue_put_args_decode(&args, msg->args));
+    rv_assert(rv_queue_put_args_decode(&args, from->msg->args));
     r = rv_reader(args.items.bytes);
     for (uint32_t i = 0; i < args.items.count; i++) {
         struct rv_item in;
         struct rv_body *body = NULL;
 
         rv_item_read(&r, &in);
-        if (!rv_item_receive(&in, &s->assembly, bodies, bodies_len, frames, &body)) {
+        if (!rv_item_receive(&in, &s->assembly, from->bodies, from->bodies_len, from->frames,
+                             &body)) {
             whole = false; /* its bytes never came; the items before it stand */
-            *frames += in.place == RV_BODY;
+            *from->frames += in.place == RV_BODY;
         }
         if (q->shutdown || !whole) {
             rv_body_drop(body);
@@ -606,11 +602,11 @@ void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const str
             bytes += in.len;
         }
     }
-    if (rest != NULL && whole && msg->timeout_ms != 0) {
+    if (rest != NULL && whole && from->msg->timeout_ms != 0) {
         struct call *call = NULL;
 
         if (s->parked_bytes + bytes <= RV_LIMIT_PARKED_BYTES)
-            call = mgr_park(mgr, s, msg, number, &q->object, &q->putters);
+            call = mgr_park(mgr, s, from->msg, number, &q->object, &q->putters);
         if (call != NULL) {
             call->items = rest;
             call->accepted = accepted;
@@ -618,7 +614,7 @@ void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const str
             s->parked_bytes += bytes;
             rest = NULL;
         } else {
-            put_result(mgr, s, number, REEVE_ELIMIT, PARKED_TEXT, accepted);
+            put_result(mgr, s, number, REEVE_ELIMIT, "too much waits in this session", accepted);
         }
     } else if (!whole) {
         mgr->refused++;
@@ -628,29 +624,21 @@ void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const str
     } else {
         put_result(mgr, s, number, rest != NULL ? REEVE_EFULL : REEVE_OK, NULL, accepted);
     }
-    queue_drop_items(mgr, &rest);
-    queue_serve(mgr, q);
+    drop_items(mgr, &rest);
+    serve(mgr, q);
 }
 
-static struct call *park_or_refuse(struct mgr *mgr, struct session *s, const struct rv_call *msg,
-                                   uint64_t number, struct queue *q, struct call **list)
+static void on_get(struct mgr *mgr, struct queue *q, struct ref *ref, const struct incoming *in)
 {
-    struct call *call = mgr_park(mgr, s, msg, number, &q->object, list);
-
-    if (call == NULL)
-        mgr_reply(mgr, s, number, REEVE_ELIMIT, PARKED_TEXT, rv_slice(NULL, 0), NULL, 0);
-    return call;
-}
-
-void queue_on_get(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
-                  struct queue *q, struct ref *ref)
-{
+    struct session *s = in->session;
+    uint64_t number = in->number;
     struct consumer *c = consumer_of(s, q, ref);
     struct rv_queue_get_args args;
-    struct rv_call wait = *msg;
+    struct rv_call wait = *in->msg;
+    struct incoming waiting = *in;
     struct call *call = NULL;
 
-    rv_assert(rv_queue_get_args_decode(&args, msg->args));
+    rv_assert(rv_queue_get_args_decode(&args, in->msg->args));
     if (args.credit > RV_LIMIT_CREDIT_ITEMS)
         args.credit = RV_LIMIT_CREDIT_ITEMS;
     if (args.max == 0)
@@ -663,7 +651,7 @@ void queue_on_get(struct mgr *mgr, struct session *s, uint64_t number, const str
     }
     if (q->ready > 0 && q->getters == NULL) {
         answer_get(mgr, q, c, number, args.max, args.credit);
-        queue_serve(mgr, q);
+        serve(mgr, q);
         return;
     }
     /* A get that does not wait still asks back what others were granted ahead: those items
@@ -675,13 +663,14 @@ void queue_on_get(struct mgr *mgr, struct session *s, uint64_t number, const str
                   rv_slice(NULL, 0), NULL, 0);
         return;
     }
-    call = park_or_refuse(mgr, s, &wait, number, q, &q->getters);
+    waiting.msg = &wait;
+    call = mgr_park_or_refuse(mgr, &waiting, &q->object, &q->getters);
     if (call != NULL) {
         call->max = args.max;
         call->credit = args.credit;
-        call->impatient = msg->timeout_ms == 0;
+        call->impatient = in->msg->timeout_ms == 0;
     }
-    queue_serve(mgr, q);
+    serve(mgr, q);
 }
 
 /* Everything up to delivery number taken is in the application's hands. */
@@ -704,7 +693,7 @@ static void take_up_to(struct mgr *mgr, struct consumer *c, uint64_t taken)
         c->taken = taken;
 }
 
-void queue_on_take(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
+static void on_take(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
 {
     struct rv_queue_take_args args;
 
@@ -714,12 +703,12 @@ void queue_on_take(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_
         return;
     }
     take_up_to(mgr, ref->consumer, args.taken);
-    queue_serve(mgr, q);
+    serve(mgr, q);
     push_ahead(mgr, q, ref->consumer,
                args.credit < RV_LIMIT_CREDIT_ITEMS ? args.credit : RV_LIMIT_CREDIT_ITEMS);
 }
 
-void queue_on_return(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
+static void on_return(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
 {
     struct rv_queue_return_args args;
     struct consumer *c = ref->consumer;
@@ -744,10 +733,10 @@ void queue_on_return(struct mgr *mgr, struct queue *q, struct ref *ref, struct r
     }
     if (args.recall == c->recall)
         c->recall = 0;
-    queue_serve(mgr, q);
+    serve(mgr, q);
 }
 
-void queue_on_task_done(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
+static void on_task_done(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
 {
     struct rv_queue_task_done_args args;
     struct item *item = NULL;
@@ -763,21 +752,23 @@ void queue_on_task_done(struct mgr *mgr, struct queue *q, struct ref *ref, struc
     ref->consumer->unfinished_len--;
     q->unfinished--;
     item_gone(mgr, q, item);
-    queue_serve(mgr, q);
+    serve(mgr, q);
 }
 
-void queue_on_join(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
-                   struct queue *q)
+static void on_join(struct mgr *mgr, struct queue *q, const struct incoming *in)
 {
+    struct session *s = in->session;
+    uint64_t number = in->number;
+
     if (!q->joinable) {
         mgr_reply(mgr, s, number, REEVE_ETYPE, "the queue is not joinable", rv_slice(NULL, 0), NULL,
                   0);
     } else if (q->unfinished == 0) {
         mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_slice(NULL, 0), NULL, 0);
-    } else if (msg->timeout_ms == 0) {
+    } else if (in->msg->timeout_ms == 0) {
         mgr_reply(mgr, s, number, REEVE_ETIME, NULL, rv_slice(NULL, 0), NULL, 0);
     } else {
-        park_or_refuse(mgr, s, msg, number, q, &q->joiners);
+        mgr_park_or_refuse(mgr, in, &q->object, &q->joiners);
     }
 }
 
@@ -789,12 +780,12 @@ static void drop_ready(struct mgr *mgr, struct queue *q)
     }
 }
 
-void queue_on_shutdown(struct mgr *mgr, struct session *s, uint64_t number,
-                       const struct rv_call *msg, struct queue *q)
+static void on_shutdown(struct mgr *mgr, struct queue *q, const struct incoming *in)
 {
+    struct session *s = in->session;
     struct rv_queue_shutdown_args args;
 
-    rv_assert(rv_queue_shutdown_args_decode(&args, msg->args));
+    rv_assert(rv_queue_shutdown_args_decode(&args, in->msg->args));
     mgr_say(mgr, RV_INFO, "queue.shutdown object=%llu immediate=%u by=%llu",
             (unsigned long long)q->object.id, args.immediate, (unsigned long long)s->serial);
     q->shutdown = true;
@@ -805,10 +796,10 @@ void queue_on_shutdown(struct mgr *mgr, struct session *s, uint64_t number,
         drop_ready(mgr, q);
     }
     if (args.immediate != 0 && q->ahead > 0)
-        park_or_refuse(mgr, s, msg, number, q, &q->stoppers);
+        mgr_park_or_refuse(mgr, in, &q->object, &q->stoppers);
     else
-        mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_slice(NULL, 0), NULL, 0);
-    queue_serve(mgr, q);
+        mgr_reply(mgr, s, in->number, REEVE_OK, NULL, rv_slice(NULL, 0), NULL, 0);
+    serve(mgr, q);
 }
 
 void queue_size(const struct queue *q, struct rv_queue_size_result *out)
@@ -825,7 +816,7 @@ void queue_size(const struct queue *q, struct rv_queue_size_result *out)
     DL_COUNT(q->putters, call, out->putters);
 }
 
-void queue_on_timeout(struct mgr *mgr, struct call *call)
+static void on_timeout(struct mgr *mgr, struct call *call)
 {
     struct queue *q = (struct queue *)call->object;
 
@@ -835,11 +826,12 @@ void queue_on_timeout(struct mgr *mgr, struct call *call)
         end_call(mgr, call, q->shutdown ? REEVE_ESHUTDOWN : REEVE_EEMPTY, NULL);
     else
         end_call(mgr, call, REEVE_ETIME, NULL);
-    queue_serve(mgr, q);
+    serve(mgr, q);
 }
 
-void queue_on_cancel(struct mgr *mgr, struct queue *q, struct ref *ref, uint64_t number)
+static void on_cancel(struct mgr *mgr, struct object *o, struct ref *ref, uint64_t number)
 {
+    struct queue *q = (struct queue *)o;
     struct consumer *c = ref->consumer;
     struct item *item = NULL;
     struct item *next = NULL;
@@ -853,10 +845,10 @@ void queue_on_cancel(struct mgr *mgr, struct queue *q, struct ref *ref, uint64_t
         not_ahead(c, item);
         take_back(mgr, q, item);
     }
-    queue_serve(mgr, q);
+    serve(mgr, q);
 }
 
-void queue_recall_idle(struct mgr *mgr, struct ref *ref)
+static void on_idle(struct mgr *mgr, struct ref *ref)
 {
     struct consumer *c = ref->consumer;
 
@@ -864,11 +856,11 @@ void queue_recall_idle(struct mgr *mgr, struct ref *ref)
         recall_from(mgr, c);
 }
 
-void queue_drop_consumer(struct mgr *mgr, struct ref *ref, bool died)
+static void drop_consumer(struct mgr *mgr, struct ref *ref, bool died)
 {
     struct consumer *c = ref->consumer;
     struct queue *q = NULL;
-    bool in_hand = died; /* the next one ahead may have been in the application's hands */
+    bool fromhand = died; /* the next one ahead may have been in the application's hands */
 
     if (c == NULL)
         return;
@@ -887,9 +879,9 @@ void queue_drop_consumer(struct mgr *mgr, struct ref *ref, bool died)
         DL_DELETE(c->granted, item);
         if (item->state == ITEM_DIRECT) {
             item->deliveries += died;
-        } else if (in_hand) {
+        } else if (fromhand) {
             item->deliveries++;
-            in_hand = false;
+            fromhand = false;
         }
         not_ahead(c, item);
         if (RV_MUTANT(EXPIRY_FORGETS))
@@ -902,9 +894,47 @@ void queue_drop_consumer(struct mgr *mgr, struct ref *ref, bool died)
     free(c);
 }
 
+static void on_drop_ref(struct mgr *mgr, struct ref *ref, bool died)
+{
+    drop_consumer(mgr, ref, died);
+    if (!ref->object->removed)
+        serve(mgr, (struct queue *)ref->object);
+}
+
+static void on_call(struct mgr *mgr, struct object *o, struct ref *ref, const struct incoming *in)
+{
+    struct queue *q = (struct queue *)o;
+
+    switch ((enum rv_op)in->msg->op) {
+    case RV_OP_queue_put:
+        on_put(mgr, q, in);
+        break;
+    case RV_OP_queue_get:
+        on_get(mgr, q, ref, in);
+        break;
+    case RV_OP_queue_take:
+        on_take(mgr, q, ref, in->msg->args);
+        break;
+    case RV_OP_queue_return:
+        on_return(mgr, q, ref, in->msg->args);
+        break;
+    case RV_OP_queue_task_done:
+        on_task_done(mgr, q, ref, in->msg->args);
+        break;
+    case RV_OP_queue_join:
+        on_join(mgr, q, in);
+        break;
+    case RV_OP_queue_shutdown:
+        on_shutdown(mgr, q, in);
+        break;
+    default:
+        rv_assert_failed(__FILE__, __LINE__, "an operation of ops.def without a handler");
+    }
+}
+
 /* ---- life ---- */
 
-struct queue *queue_new(struct mgr *mgr, const struct rv_object_open_args *args)
+static struct object *create(struct mgr *mgr, const struct rv_object_open_args *args)
 {
     struct queue *q = rv_alloc(sizeof *q);
 
@@ -912,22 +942,27 @@ struct queue *queue_new(struct mgr *mgr, const struct rv_object_open_args *args)
     q->order = args->order;
     q->joinable = args->joinable != 0;
     q->maxsize = args->maxsize;
-    return q;
+    return &q->object;
 }
 
-void queue_drop_items(struct mgr *mgr, struct item **list)
+static bool fits(const struct object *o, const struct rv_object_open_args *args)
 {
-    while (*list != NULL) {
-        struct item *item = *list;
+    const struct queue *q = (const struct queue *)o;
 
-        DL_DELETE(*list, item);
-        rv_assert(item->block == NULL);
-        item_free(mgr, NULL, item);
-    }
+    return args->order == q->order && (args->joinable != 0) == q->joinable &&
+           args->maxsize == q->maxsize;
 }
 
-void queue_remove(struct mgr *mgr, struct queue *q)
+static void on_unparked(struct mgr *mgr, struct call *call)
 {
+    drop_items(mgr, &call->items);
+    call->session->parked_bytes -= call->bytes;
+}
+
+static void on_removed(struct mgr *mgr, struct object *o)
+{
+    struct queue *q = (struct queue *)o;
+
     end_all(mgr, &q->getters, REEVE_EGONE, NULL);
     end_all(mgr, &q->putters, REEVE_EGONE, NULL);
     end_all(mgr, &q->joiners, REEVE_EGONE, NULL);
@@ -936,8 +971,10 @@ void queue_remove(struct mgr *mgr, struct queue *q)
     drop_ready(mgr, q);
 }
 
-void queue_free(struct mgr *mgr, struct queue *q)
+static void on_free(struct mgr *mgr, struct object *o)
 {
+    struct queue *q = (struct queue *)o;
+
     drop_ready(mgr, q);
     rv_assert(q->consumers == NULL && q->getters == NULL && q->putters == NULL);
     if (q->tail != NULL) {
@@ -974,8 +1011,9 @@ static void check_consumer(const struct queue *q, const struct consumer *c, uint
     rv_assert(q->joinable || unfinished == 0);
 }
 
-void queue_check(const struct queue *q)
+static void check(const struct object *o)
 {
+    const struct queue *q = (const struct queue *)o;
     const struct consumer *c = NULL;
     const struct item *item = NULL;
     uint64_t held = 0;
@@ -999,3 +1037,37 @@ void queue_check(const struct queue *q)
     rv_assert(!(q->putters != NULL && room_of(q) > 0));
     rv_assert(q->joinable || q->unfinished == 0);
 }
+
+static void row(const struct object *o, struct rv_object_row *out)
+{
+    const struct queue *q = (const struct queue *)o;
+    struct rv_queue_size_result size;
+
+    queue_size(q, &size);
+    out->order = q->order;
+    out->joinable = q->joinable;
+    out->maxsize = q->maxsize;
+    out->size = size.size;
+    out->bytes = q->bytes;
+    out->unfinished = size.unfinished;
+    out->getters = size.getters;
+    out->putters = size.putters;
+    out->shutdown = size.shutdown;
+}
+
+const struct object_ops queue_ops = {
+    .family = 1,
+    .fits = fits,
+    .create = create,
+    .call = on_call,
+    .end_call = on_end_call,
+    .timeout = on_timeout,
+    .unparked = on_unparked,
+    .cancel = on_cancel,
+    .idle = on_idle,
+    .drop_ref = on_drop_ref,
+    .removed = on_removed,
+    .free = on_free,
+    .row = row,
+    .check = check,
+};

@@ -86,52 +86,8 @@ struct queue {
     uint32_t consumers_len;
 };
 
-struct queue *queue_new(struct mgr *mgr, const struct rv_object_open_args *args);
-void queue_free(struct mgr *mgr, struct queue *q);
+extern const struct object_ops queue_ops;
 
-/* Free items that a parked put had not yet given to its queue. */
-void queue_drop_items(struct mgr *mgr, struct item **list);
-
-/* End all that wait with EGONE; drop all items. */
-void queue_remove(struct mgr *mgr, struct queue *q);
-
-/* The operations; number is the call's. Arguments are well-formed. */
-void queue_on_put(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
-                  struct queue *q, const struct rv_slice *bodies, size_t bodies_len,
-                  size_t *frames);
-void queue_on_get(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
-                  struct queue *q, struct ref *ref);
-void queue_on_take(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice args);
-void queue_on_return(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice args);
-void queue_on_task_done(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice args);
-void queue_on_join(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg,
-                   struct queue *q);
-void queue_on_shutdown(struct mgr *mgr, struct session *s, uint64_t number,
-                       const struct rv_call *msg, struct queue *q);
 void queue_size(const struct queue *q, struct rv_queue_size_result *out);
-
-/* A put that is refused: what it brought is taken off the frame and the assembly, and dropped. */
-void queue_skip_put(struct session *s, const struct rv_call *msg, const struct rv_slice *bodies,
-                    size_t bodies_len, size_t *frames);
-
-/* Answer a parked call with an error; a put tells how many items were accepted before. */
-void queue_end_call(struct mgr *mgr, struct call *call, reeve_err error);
-
-/* The deadline of a parked call has come: answer it. */
-void queue_on_timeout(struct mgr *mgr, struct call *call);
-
-/* The client gave up on call number, which may be parked or answered by now. */
-void queue_on_cancel(struct mgr *mgr, struct queue *q, struct ref *ref, uint64_t number);
-
-/* The session waits elsewhere: what it was granted ahead and others could use comes back. */
-void queue_recall_idle(struct mgr *mgr, struct ref *ref);
-
-/* The session lets go. died: what it was given counts as delivered once more. */
-void queue_drop_consumer(struct mgr *mgr, struct ref *ref, bool died);
-
-/* Serve all that can be served now. */
-void queue_serve(struct mgr *mgr, struct queue *q);
-
-void queue_check(const struct queue *q);
 
 #endif

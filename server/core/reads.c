@@ -32,8 +32,7 @@ static void read_objects(struct mgr *mgr, struct session *s, const struct rv_rea
         HASH_SRT(by_name, mgr->names, by_name_order);
     mgr->names_sorted = true;
     HASH_ITER (by_name, mgr->names, o, next) {
-        const struct queue *q = (const struct queue *)o;
-        struct rv_queue_size_result size;
+        struct rv_object_row row;
         size_t start = rows.len;
         struct rv_slice name = rv_slice_str(o->name);
         size_t common = name.len < args.after.len ? name.len : args.after.len;
@@ -48,21 +47,11 @@ static void read_objects(struct mgr *mgr, struct session *s, const struct rv_rea
             continue;
         if (page_full(&result, &rows))
             break;
-        queue_size(q, &size);
+        row =
+            (struct rv_object_row){.object = o->id, .name = name, .kind = o->kind, .refs = o->refs};
+        o->ops->row(o, &row);
         rv_write_number(&rows, 0, 4);
-        rv_object_row_encode(&rows, &(struct rv_object_row){.object = o->id,
-                                                            .name = name,
-                                                            .kind = o->kind,
-                                                            .order = q->order,
-                                                            .joinable = q->joinable,
-                                                            .maxsize = q->maxsize,
-                                                            .size = size.size,
-                                                            .bytes = q->bytes,
-                                                            .unfinished = size.unfinished,
-                                                            .getters = size.getters,
-                                                            .putters = size.putters,
-                                                            .refs = o->refs,
-                                                            .shutdown = size.shutdown});
+        rv_object_row_encode(&rows, &row);
         add_row(&rows, start);
         result.count++;
     }
@@ -142,10 +131,13 @@ static void read_status(struct mgr *mgr, struct session *s, const struct rv_read
     for (other = mgr->sessions; other != NULL; other = other->by_serial.next)
         st.attached += other->attached;
     for (o = mgr->objects; o != NULL; o = o->by_id.next) {
-        const struct queue *q = (const struct queue *)o;
+        struct rv_object_row row = {0};
 
-        st.queued += q->ready + q->ahead;
-        st.queued_bytes += q->bytes;
+        if (o->kind != RV_KIND_QUEUE)
+            continue;
+        o->ops->row(o, &row);
+        st.queued += row.size;
+        st.queued_bytes += row.bytes;
     }
     rv_buf_clear(&mgr->scratch);
     rv_status_result_encode(&mgr->scratch, &st);
@@ -157,9 +149,12 @@ static void read_size(struct mgr *mgr, struct session *s, const struct rv_read *
     const struct ref *ref = session_ref(s, msg->object);
     struct rv_queue_size_result size;
 
-    if (ref == NULL || ref->object->removed) {
-        mgr_answer(mgr, s, msg->id, ref == NULL ? REEVE_ENOENT : REEVE_EGONE, NULL,
-                   rv_slice(NULL, 0));
+    if (ref == NULL || ref->object->removed || ref->object->kind != RV_KIND_QUEUE) {
+        mgr_answer(mgr, s, msg->id,
+                   ref == NULL            ? REEVE_ENOENT
+                   : ref->object->removed ? REEVE_EGONE
+                                          : REEVE_ETYPE,
+                   NULL, rv_slice(NULL, 0));
         return;
     }
     queue_size((const struct queue *)ref->object, &size);

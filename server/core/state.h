@@ -25,7 +25,50 @@ enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT };
 
 #define owner_of(type, member, ptr) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+struct object;
+struct call;
+struct ref;
+
+/* A call on an object, as it came. */
+struct incoming {
+    struct session *session;
+    uint64_t number;
+    const struct rv_call *msg; /* its arguments are well-formed */
+    const struct rv_slice *bodies;
+    size_t bodies_len;
+    size_t *frames; /* body frames used so far: whoever takes items counts them */
+};
+
+/* What a type of object does. The tables stand at the ends of the files of the types. */
+struct object_ops {
+    uint16_t family; /* of its operations, rv_op_family() */
+
+    /* The options of an open fit this object / are possible at all, else a sentence. */
+    bool (*fits)(const struct object *o, const struct rv_object_open_args *args);
+    struct object *(*create)(struct mgr *mgr, const struct rv_object_open_args *args);
+
+    void (*call)(struct mgr *mgr, struct object *o, struct ref *ref, const struct incoming *in);
+    /* A parked call ends with an error; answer it, and serve whom that lets go on. */
+    void (*end_call)(struct mgr *mgr, struct call *call, reeve_err error);
+    void (*timeout)(struct mgr *mgr, struct call *call);
+    /* Free what a parked call has of this type; it is in no list any more. */
+    void (*unparked)(struct mgr *mgr, struct call *call);
+    /* The client gave up on a call that is not parked: undo what it was given. */
+    void (*cancel)(struct mgr *mgr, struct object *o, struct ref *ref, uint64_t number);
+    /* The session waits on another object: what it holds idle may come back. */
+    void (*idle)(struct mgr *mgr, struct ref *ref);
+    /* The session lets go; its parked calls have ended. died: not by its own will. */
+    void (*drop_ref)(struct mgr *mgr, struct ref *ref, bool died);
+    /* The name was removed: end all that wait with EGONE, drop what is inside. */
+    void (*removed)(struct mgr *mgr, struct object *o);
+    void (*free)(struct mgr *mgr, struct object *o);
+    /* For listings: what is not of every object. */
+    void (*row)(const struct object *o, struct rv_object_row *row);
+    void (*check)(const struct object *o);
+};
+
 struct object {
+    const struct object_ops *ops;
     uint64_t id; /* never zero, never reused */
     uint8_t kind;
     bool removed;    /* no name any more; calls on it end with EGONE */
@@ -148,6 +191,13 @@ void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object,
  * parked. */
 struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *msg,
                       uint64_t number, struct object *object, struct call **list);
+
+/* Park it, or answer that too much waits in the session and return NULL. */
+struct call *mgr_park_or_refuse(struct mgr *mgr, const struct incoming *in, struct object *object,
+                                struct call **list);
+
+/* A refused call's items are taken off the frame and the assembly, and dropped. */
+void mgr_skip_items(struct session *s, const struct incoming *in);
 
 /* Take a call out of all lists and free it. The caller answers it. */
 void mgr_unpark(struct mgr *mgr, struct call *call);

@@ -254,7 +254,7 @@ static void begin_call(struct sim *s, struct sim_op *op)
 {
     struct sim_client *c = op->client;
     struct rv_buf args = {0};
-    uint64_t object = c->queues[op->queue].channel.object;
+    uint64_t object = c->queues[op->queue].channel.port.object;
     uint32_t ms = left_ms(s, op);
 
     switch (op->kind) {

@@ -27,6 +27,23 @@
 
 struct rv_link;
 struct rv_request;
+struct rv_port;
+
+/* What a proxy hears of its object without having asked. */
+struct rv_port_ops {
+    void (*push)(struct rv_port *port, rv_ns now, const struct rv_push *push,
+                 const struct rv_slice *bodies, size_t bodies_len, size_t *frames);
+    void (*tick)(struct rv_port *port, rv_ns now); /* tick_at has come */
+    void (*dead)(struct rv_port *port);            /* the link is DEAD */
+};
+
+/* Part of a proxy, first: the link's way to it. */
+struct rv_port {
+    uint64_t object;
+    const struct rv_port_ops *ops;
+    rv_ns tick_at; /* RV_NEVER: nothing to do */
+    UT_hash_handle hh;
+};
 
 /* What an answer brought. Borrowed during the call. */
 struct rv_outcome {
@@ -127,7 +144,7 @@ struct rv_link {
     struct rv_request *calls; /* numbered, by number */
     struct rv_request *reads; /* by id */
     struct rv_request *read_list;
-    struct rv_channel *channels; /* by object: queues that get pushes */
+    struct rv_port *ports; /* by object: proxies that get pushes */
     uint64_t puts_in_flight;
     reeve_err failed; /* a put of a closed handle was refused */
     char failed_why[160];
@@ -175,6 +192,15 @@ void rv_link_tick(struct rv_link *link, rv_ns now);
 rv_ns rv_link_deadline(const struct rv_link *link);
 
 /* ---- the library's side ---- */
+
+/* Push messages for an object go to its port; at most one port an object. False without memory. */
+bool rv_link_add_port(struct rv_link *link, struct rv_port *port);
+void rv_link_drop_port(struct rv_link *link, struct rv_port *port);
+struct rv_port *rv_link_port(const struct rv_link *link, uint64_t object);
+
+/* Take the bytes of items off the frame and the assembly, and drop them. */
+void rv_items_skip(struct rv_link *link, struct rv_reader *r, uint32_t count,
+                   const struct rv_slice *bodies, size_t bodies_len, size_t *frames);
 
 /* Is there room in the window for a message of so many bytes? */
 bool rv_link_room(const struct rv_link *link, size_t bytes);

@@ -1,4 +1,4 @@
-#include "proxy/core/channel.h"
+#include "common/wire/link.h"
 
 #include <stdio.h>
 
@@ -98,7 +98,7 @@ static void finish(struct rv_link *link, struct rv_request *call, rv_ns now,
 
 void rv_link_die(struct rv_link *link, rv_ns now, reeve_err error, const char *why)
 {
-    struct rv_channel *ch = NULL;
+    struct rv_port *port = NULL;
     struct rv_outcome outcome = {.error = error};
 
     if (link->state == RV_LINK_DEAD)
@@ -113,8 +113,8 @@ void rv_link_die(struct rv_link *link, rv_ns now, reeve_err error, const char *w
         finish(link, link->calls, now, &outcome);
     while (link->reads != NULL)
         finish(link, link->reads, now, &outcome);
-    for (ch = link->channels; ch != NULL; ch = ch->hh.next)
-        rv_channel_on_dead(ch);
+    for (port = link->ports; port != NULL; port = port->hh.next)
+        port->ops->dead(port);
 }
 
 void rv_link_fini(struct rv_link *link)
@@ -241,6 +241,29 @@ bool rv_link_flushed(const struct rv_link *link)
     return link->out.first == link->out.next && link->puts_in_flight == 0;
 }
 
+/* ---- ports ---- */
+
+bool rv_link_add_port(struct rv_link *link, struct rv_port *port)
+{
+    HASH_ADD(hh, link->ports, object, sizeof port->object, port);
+    return port->hh.tbl != NULL;
+}
+
+void rv_link_drop_port(struct rv_link *link, struct rv_port *port)
+{
+    if (port->hh.tbl != NULL)
+        HASH_DEL(link->ports, port);
+    port->hh.tbl = NULL;
+}
+
+struct rv_port *rv_link_port(const struct rv_link *link, uint64_t object)
+{
+    struct rv_port *port = NULL;
+
+    HASH_FIND(hh, link->ports, &object, sizeof object, port);
+    return port;
+}
+
 /* ---- connections ---- */
 
 enum rv_link_want rv_link_want(const struct rv_link *link, rv_ns now)
@@ -348,17 +371,30 @@ static void on_outcome(struct rv_link *link, struct rv_request *call, rv_ns now,
         finish(link, call, now, outcome);
 }
 
-/* A push for a queue that was closed here: the items are the manager's again by now. */
+void rv_items_skip(struct rv_link *link, struct rv_reader *r, uint32_t count,
+                   const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct rv_item item;
+        struct rv_body *body = NULL;
+
+        rv_item_read(r, &item);
+        (void)rv_item_receive(&item, &link->assembly, bodies, bodies_len, frames, &body);
+        rv_body_drop(body);
+    }
+}
+
+/* A push for an object that was closed here: the items are the manager's again by now. */
 static void skip_push(struct rv_link *link, const struct rv_push *push,
                       const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
 {
-    struct rv_queue_grant_args grant;
+    struct rv_items items;
     struct rv_reader r;
 
-    if (push->op != RV_OP_queue_grant || !rv_queue_grant_args_decode(&grant, push->args))
+    if (!rv_op_items(push->op, push->args, &items))
         return;
-    r = rv_reader(grant.items.bytes);
-    rv_items_skip(link, &r, grant.items.count, bodies, bodies_len, frames);
+    r = rv_reader(items.bytes);
+    rv_items_skip(link, &r, items.count, bodies, bodies_len, frames);
 }
 
 static void on_message(struct rv_link *link, rv_ns now, const struct rv_msg *msg,
@@ -366,7 +402,7 @@ static void on_message(struct rv_link *link, rv_ns now, const struct rv_msg *msg
 {
     struct rv_outcome outcome = {.bodies = bodies, .bodies_len = bodies_len, .frames = frames};
     struct rv_request *call = NULL;
-    struct rv_channel *ch = NULL;
+    struct rv_port *port = NULL;
 
     switch (msg->type) {
     case RV_MSG_welcome:
@@ -393,9 +429,9 @@ static void on_message(struct rv_link *link, rv_ns now, const struct rv_msg *msg
         on_outcome(link, call, now, &outcome, msg->reply.error);
         break;
     case RV_MSG_push:
-        HASH_FIND(hh, link->channels, &msg->push.object, sizeof msg->push.object, ch);
-        if (ch != NULL)
-            rv_channel_on_push(ch, now, &msg->push, bodies, bodies_len, frames);
+        port = rv_link_port(link, msg->push.object);
+        if (port != NULL)
+            port->ops->push(port, now, &msg->push, bodies, bodies_len, frames);
         else
             skip_push(link, &msg->push, bodies, bodies_len, frames);
         break;
@@ -617,7 +653,7 @@ static rv_ns give_up_at(const struct rv_link *link)
 
 void rv_link_tick(struct rv_link *link, rv_ns now)
 {
-    struct rv_channel *ch = NULL;
+    struct rv_port *port = NULL;
     char why[200];
 
     if (link->state == RV_LINK_DEAD)
@@ -641,8 +677,9 @@ void rv_link_tick(struct rv_link *link, rv_ns now)
     }
     if (rv_after_ms(link->sent_at, RV_LIMIT_BEAT_MS) <= now)
         link->beat_due = true;
-    for (ch = link->channels; ch != NULL; ch = ch->hh.next)
-        rv_channel_tick(ch, now);
+    for (port = link->ports; port != NULL; port = port->hh.next)
+        if (port->tick_at <= now)
+            port->ops->tick(port, now);
 }
 
 static rv_ns sooner(rv_ns a, rv_ns b)
@@ -653,7 +690,7 @@ static rv_ns sooner(rv_ns a, rv_ns b)
 rv_ns rv_link_deadline(const struct rv_link *link)
 {
     rv_ns next = give_up_at(link);
-    const struct rv_channel *ch = NULL;
+    const struct rv_port *port = NULL;
 
     switch (link->state) {
     case RV_LINK_IDLE:
@@ -669,7 +706,7 @@ rv_ns rv_link_deadline(const struct rv_link *link)
     next = sooner(rv_after_ms(link->heard_at, RV_LIMIT_SUSPECT_MS), link->ack_at);
     if (!link->beat_due)
         next = sooner(next, rv_after_ms(link->sent_at, RV_LIMIT_BEAT_MS));
-    for (ch = link->channels; ch != NULL; ch = ch->hh.next)
-        next = sooner(next, ch->tell_at);
+    for (port = link->ports; port != NULL; port = port->hh.next)
+        next = sooner(next, port->tick_at);
     return next;
 }
