@@ -30,6 +30,7 @@ BASE    := $(call objects,common/base/*.c)
 WIRE    := $(call objects,common/wire/*.c)
 VALUE   := $(call objects,common/value/*.c)
 NET     := $(call objects,common/net/*.c)
+PROC    := $(call objects,common/proc/*.c)
 SERVER  := $(call objects,server/core/*.c)
 CLIENT  := $(call objects,proxy/core/*.c)
 LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(VALUE) $(WIRE) $(BASE)
@@ -64,7 +65,7 @@ $(BUILD)/$(SONAME): $(LIBRARY)
 $(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(WIRE) $(BASE)
+$(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(PROC) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/reeve: $(call objects,cli/*.c) $(NET) $(BASE) $(BUILD)/libreeve.so
@@ -115,5 +116,5 @@ clean:
 	rm -rf build build-*
 
 .PHONY: all programs tests examples check install clean
--include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/shell/shell.mk bench/bench.mk
+-include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/shell/shell.mk bench/bench.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -23,7 +23,10 @@
     X(EXPIRY_FORGETS, "items of a dead session are dropped")                                       \
     X(TIMEOUT_IGNORED, "the manager forgets the deadline of a parked call")                        \
     X(ORPHAN_KEPT, "a connection that was given up keeps its session attached")                    \
-    X(WINDOW_SHUT, "an acknowledgement does not open the window")
+    X(WINDOW_SHUT, "an acknowledgement does not open the window")                                  \
+    X(ACK_BEFORE_SYNC, "the log says committed before the disk has it")                            \
+    X(TORN_TAIL_KEPT, "bytes of a torn write stay in the log")                                     \
+    X(TIMER_UNSAVED, "a snapshot forgets the deadline of a parked call")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

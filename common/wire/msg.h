@@ -18,6 +18,9 @@ enum { RV_WIRE_MAJOR = 1, RV_WIRE_MINOR = 0 };
 enum rv_kind { RV_KIND_QUEUE = 1 };
 enum rv_order { RV_ORDER_FIFO, RV_ORDER_LIFO, RV_ORDER_PRIORITY };
 
+/* What an answered call survives: nothing, the end of the manager's process, the loss of power. */
+enum rv_durable { RV_DURABLE_DEFAULT, RV_DURABLE_NONE, RV_DURABLE_OS, RV_DURABLE_SYNC };
+
 typedef uint8_t rv_f_u8;
 typedef uint16_t rv_f_u16;
 typedef uint32_t rv_f_u32;

@@ -61,7 +61,7 @@ void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died
 }
 
 /* The types, by number. */
-static const struct object_ops *ops_of(uint8_t kind)
+const struct object_ops *object_ops_of(uint8_t kind)
 {
     switch ((enum rv_kind)kind) {
     case RV_KIND_QUEUE:
@@ -72,7 +72,7 @@ static const struct object_ops *ops_of(uint8_t kind)
 
 static struct object *create_object(struct mgr *mgr, const struct rv_object_open_args *args)
 {
-    const struct object_ops *ops = ops_of(args->kind);
+    const struct object_ops *ops = object_ops_of(args->kind);
     struct object *o = ops->create(mgr, args);
 
     o->ops = ops;
@@ -104,8 +104,8 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, REEVE_ELIMIT, "a name has at most 255 bytes");
         return;
     }
-    if (args.create > 2 ||
-        (args.create != 0 && (ops_of(args.kind) == NULL || args.order > RV_ORDER_PRIORITY))) {
+    if (args.create > 2 || (args.create != 0 &&
+                            (object_ops_of(args.kind) == NULL || args.order > RV_ORDER_PRIORITY))) {
         mgr_reply_text(mgr, s, number, REEVE_EINVAL, "no such type of object");
         return;
     }

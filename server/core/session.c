@@ -186,6 +186,7 @@ void session_on_restart(struct mgr *mgr, const struct command *cmd)
     struct session *s = NULL;
 
     mgr->conf.term = cmd->first;
+    mgr->conf.started_at = cmd->at;
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
         s->attached = false;
         rv_heap_set(&mgr->heap, &s->timer, rv_after_ms(mgr->now, s->resume_ms));
