@@ -15,6 +15,7 @@ NUMBER_KIND(u8, 1)
 NUMBER_KIND(u16, 2)
 NUMBER_KIND(u32, 4)
 NUMBER_KIND(u64, 8)
+NUMBER_KIND(i64, 8)
 #undef NUMBER_KIND
 
 static void read_id(struct rv_reader *r, rv_f_id *out)

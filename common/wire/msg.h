@@ -15,8 +15,22 @@
 
 enum { RV_WIRE_MAJOR = 1, RV_WIRE_MINOR = 0 };
 
-enum rv_kind { RV_KIND_QUEUE = 1 };
+enum rv_kind { RV_KIND_QUEUE = 1, RV_KIND_JOB = 9, RV_KIND_AGENT = 10 };
 enum rv_order { RV_ORDER_FIFO, RV_ORDER_LIFO, RV_ORDER_PRIORITY };
+
+/* What a job runs. */
+enum rv_code { RV_CODE_PROGRAM, RV_CODE_MODULE, RV_CODE_COMMAND };
+
+/* How the run of an item ended. */
+enum rv_ran {
+    RV_RAN_OK,      /* a value */
+    RV_RAN_FAILED,  /* the function, or the command, said so */
+    RV_RAN_CRASHED, /* its process ended by a signal */
+    RV_RAN_EXITED,  /* its process left by exit() */
+    RV_RAN_TIMEOUT, /* it took longer than it might, and was killed */
+    RV_RAN_TOOBIG,  /* its value is larger than an item may be */
+    RV_RAN_NEVER,   /* it could not be begun: no such function, the initializer failed */
+};
 
 typedef uint8_t rv_f_u8;
 typedef uint16_t rv_f_u16;

@@ -66,6 +66,8 @@ static const struct object_ops *ops_of(uint8_t kind)
     switch ((enum rv_kind)kind) {
     case RV_KIND_QUEUE:
         return &queue_ops;
+    default:
+        break;
     }
     return NULL;
 }

@@ -63,6 +63,8 @@ uint32_t rights_on(const struct principal *p, struct rv_slice name)
         return 0;
     if (strcmp(p->role, "admin") == 0)
         return UINT32_MAX;
+    if (strcmp(p->role, "worker") == 0)
+        bits |= RIGHT_BIT(RV_RIGHT_WORK);
     if (p->rights[0] == '\0' && strcmp(p->role, "client") == 0)
         return bits | verb_bits("all", 3);
     for (at = p->rights; *at != '\0';) {
