@@ -21,8 +21,8 @@
 struct agent;
 
 struct agent_conf {
-    const char *name;   /* of the agent, for people; borrowed for its life */
-    const char *labels; /* words, separated by spaces; borrowed */
+    const char *name;    /* of the agent, for people; borrowed for its life */
+    const char *labels;  /* words, separated by spaces; borrowed */
     const char *machine; /* as "x86_64 glibc 2.36"; borrowed */
     struct rv_id host;
     uint64_t incarnation; /* larger in each life of the agent of this host and name */
@@ -32,7 +32,7 @@ struct agent_conf {
 
 /* What a runner needs before its first item. Borrowed from the agent while it has the env. */
 struct agent_env {
-    uint64_t id; /* never reused; names the env in effects and answers */
+    uint64_t id;  /* never reused; names the env in effects and answers */
     uint8_t kind; /* enum rv_code */
     struct rv_slice digest;
     uint64_t size; /* of the program */
@@ -54,13 +54,14 @@ struct agent_work {
 };
 
 enum agent_effect_type {
-    AGENT_LOAD,  /* get env's program here and check that it can run: agent_on_loaded */
+    AGENT_LOAD,   /* get env's program here and check that it can run: agent_on_loaded */
     AGENT_UNLOAD, /* no job needs env any more; its zygote may end */
-    AGENT_START, /* a runner of env in slot: agent_on_ready or agent_on_ended */
-    AGENT_GIVE,  /* work to the runner in slot: agent_on_done, _item, _end */
-    AGENT_TRIM,  /* the runner in slot shall not begin items from `end` on; a hint until _end */
-    AGENT_STOP,  /* end slot's runner with all its processes: agent_on_ended comes */
-    AGENT_LEAVE, /* drained: nothing runs, nothing is owed; the process may end */
+    AGENT_START,  /* a runner of env in slot: agent_on_ready or agent_on_ended */
+    AGENT_GIVE,   /* work to the runner in slot: agent_on_done, _item, _end */
+    AGENT_TRIM,   /* the runner in slot shall not begin items from `end` on; a hint until _end */
+    AGENT_LOOK,   /* which item is slot's runner in, and since when? agent_on_begun */
+    AGENT_STOP,   /* end slot's runner with all its processes: agent_on_ended comes */
+    AGENT_LEAVE,  /* drained: nothing runs, nothing is owed; the process may end */
 };
 
 struct agent_effect {
@@ -118,8 +119,9 @@ void agent_on_ended(struct agent *a, rv_ns now, uint32_t slot, uint64_t started,
 /* No new chunks; what runs may end. now_too: what runs is stopped and handed back as well. */
 void agent_drain(struct agent *a, rv_ns now, bool now_too);
 
-/* How the item began that slot's runner is in: its deadline is judged from there. */
-void agent_on_begun(struct agent *a, rv_ns now, uint32_t slot, uint64_t index);
+/* The answer to AGENT_LOOK, at once: the item that the slot's runner is in and when it began it;
+ * UINT64_MAX: none. Its deadline is judged by that. */
+void agent_on_begun(struct agent *a, rv_ns now, uint32_t slot, uint64_t index, rv_ns at);
 
 uint32_t agent_busy(const struct agent *a);
 
