@@ -566,6 +566,8 @@ static rv_ns next_of(const struct sim *s, const struct sim_client *c, bool flowi
     }
     if (c->idle != NULL && c->idle_until < at)
         at = c->idle_until;
+    if (c->agent != NULL && sim_agent_deadline(c) < at)
+        at = sim_agent_deadline(c);
     if (c->inbox.head != NULL && c->slow_next < at)
         at = c->slow_next;
     return at;
@@ -597,6 +599,10 @@ void sim_client_pump(struct sim *s, struct sim_client *c)
     tell_state(s, c);
     obey(s, c);
     rv_link_tick(&c->link, s->now);
+    if (c->agent != NULL)
+        sim_agent_step(s, c);
+    if (c->job != NULL)
+        sim_job_progress(s, c);
     progress_all(s, c);
     if (c->idle != NULL && c->idle_until <= s->now && c->link.state != RV_LINK_DEAD)
         c->idle(s, c);
@@ -637,6 +643,10 @@ void sim_client_start(struct sim *s, int client)
                              .alive = true,
                              .weather = weather,
                              .resume_ms = c->resume_ms,
+                             .slots = c->slots,
+                             .machine = c->machine,
+                             .labels = c->labels,
+                             .lives = c->lives + 1,
                              .idle = c->idle,
                              .died = c->died};
     rv_set_number(conf.session.bytes, ++s->last_id, 8);
@@ -644,6 +654,8 @@ void sim_client_start(struct sim *s, int client)
     c->life = sim_book_life(s, client);
     c->wake = (struct sim_event){.fire = wake, .arg = c};
     rv_link_init(&c->link, &conf, s->now);
+    if (c->slots > 0)
+        sim_agent_begin(s, c);
     nudge(s, c);
 }
 
@@ -668,6 +680,8 @@ void sim_client_end(struct sim *s, struct sim_client *c)
     if (!c->alive)
         return;
     drop_ops(s, c);
+    sim_agent_end(s, c);
+    sim_job_end(s, c);
     for (int i = 0; i < SIM_QUEUES; i++) {
         if (c->queues[i].opened)
             rv_channel_fini(&c->queues[i].channel);
