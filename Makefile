@@ -41,7 +41,7 @@ UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
 SIM     := $(call objects,tests/lib/*.c tests/sim/*.c)
 LIBS     = -lzmq -lsodium -lpthread
 
-PROGRAMS := $(BUILD)/reeve-server $(BUILD)/reeve
+PROGRAMS := $(BUILD)/reeve-server $(BUILD)/reeve-worker $(BUILD)/reeve
 TESTS    := $(BUILD)/run-unit $(BUILD)/run-sim
 
 all: programs examples tests
@@ -68,6 +68,9 @@ $(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
 
 $(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/reeve-worker: $(call objects,worker/*.c) $(AGENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE) $(BUILD)/libreeve.so
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $^ $(LIBS)
 
 $(BUILD)/reeve: $(call objects,cli/*.c) $(NET) $(BASE) $(BUILD)/libreeve.so
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $^ $(LIBS)
