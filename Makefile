@@ -30,17 +30,18 @@ BASE    := $(call objects,common/base/*.c)
 WIRE    := $(call objects,common/wire/*.c)
 VALUE   := $(call objects,common/value/*.c)
 NET     := $(call objects,common/net/*.c)
+PROC    := $(call objects,common/proc/*.c)
 SERVER  := $(call objects,server/core/*.c)
 CLIENT  := $(call objects,proxy/core/*.c)
 AGENT   := $(call objects,worker/core/*.c)
-LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(VALUE) $(WIRE) $(BASE)
+LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE)
 CORES   := $(SERVER) $(AGENT) $(CLIENT)
 UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
     $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c)
 SIM     := $(call objects,tests/lib/*.c tests/sim/*.c)
 LIBS     = -lzmq -lsodium -lpthread
 
-PROGRAMS := $(BUILD)/reeve-server $(BUILD)/reeve
+PROGRAMS := $(BUILD)/reeve-server $(BUILD)/reeve-worker $(BUILD)/reeve
 TESTS    := $(BUILD)/run-unit $(BUILD)/run-sim
 
 all: programs examples tests
@@ -67,6 +68,9 @@ $(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
 
 $(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/reeve-worker: $(call objects,worker/*.c) $(AGENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE) $(BUILD)/libreeve.so
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $^ $(LIBS)
 
 $(BUILD)/reeve: $(call objects,cli/*.c) $(NET) $(BASE) $(BUILD)/libreeve.so
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $^ $(LIBS)

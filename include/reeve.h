@@ -6,6 +6,7 @@
 #include <reeve/context.h>
 #include <reeve/error.h>
 #include <reeve/queue.h>
+#include <reeve/task.h>
 #include <reeve/types.h>
 #include <reeve/value.h>
 

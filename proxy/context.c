@@ -3,6 +3,7 @@
 #include "proxy/context.h"
 
 #include "common/net/conf.h"
+#include "proxy/runner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,28 @@ enum {
     GOODBYE_MS = 1000,
 };
 
+/* ---- all contexts, for exit() ---- */
+
+static pthread_mutex_t open_mutex = PTHREAD_MUTEX_INITIALIZER;
+static reeve_context *open_contexts;
+
+static void lock_open(void)
+{
+    pthread_mutex_lock(&open_mutex);
+}
+
+static void unlock_open(void)
+{
+    pthread_mutex_unlock(&open_mutex);
+}
+
+/* What the parent has open is not ours to flush. */
+static void forget_open(void)
+{
+    open_contexts = NULL;
+    pthread_mutex_unlock(&open_mutex);
+}
+
 /* ---- fork is noticed: the child finds this page wiped ---- */
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT; /* glibc begins it again after a fork in it */
@@ -33,6 +56,7 @@ static void map_fork_page(void)
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+    (void)pthread_atfork(lock_open, unlock_open, forget_open);
     if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0)
         fork_page = page;
     else if (page != MAP_FAILED)
@@ -669,6 +693,36 @@ static reeve_err establish(reeve_context *ctx, uint32_t connect_ms)
     return err;
 }
 
+/* ---- open, close, flush ---- */
+
+static void note_open(reeve_context *ctx)
+{
+    lock_open();
+    DL_APPEND(open_contexts, ctx);
+    unlock_open();
+}
+
+static void note_closed(reeve_context *ctx)
+{
+    lock_open();
+    DL_DELETE(open_contexts, ctx);
+    unlock_open();
+}
+
+/* A thread of the host may close its context meanwhile: it waits at the mutex until we are done. */
+void rv_flush_all(void)
+{
+    reeve_context *ctx = NULL;
+
+    if (pthread_mutex_trylock(&open_mutex) != 0)
+        return; /* exit() in the middle of an open or a close */
+    DL_FOREACH (open_contexts, ctx) {
+        if (!forked(ctx) && reeve_flush(ctx, ctx->linger_ms) != REEVE_OK)
+            fprintf(stderr, "%s: %s\n", program_invocation_short_name, reeve_errmsg());
+    }
+    pthread_mutex_unlock(&open_mutex);
+}
+
 reeve_err reeve_open(reeve_context **out, const reeve_options *options)
 {
     static const reeve_options defaults;
@@ -679,6 +733,11 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
     reeve_err err = REEVE_OK;
 
     *out = NULL;
+    /* Each runner would come here again, and again: a program that forgets reeve_main() must not
+     * become a fork bomb. */
+    if (rv_zygote_fd() >= 0)
+        rv_zygote_refuse(rv_zygote_fd(), "the program calls reeve_open() before reeve_main(), "
+                                         "which must be the first line of main()");
     err = rv_conf_load(&conf, NULL, why);
     if (err != REEVE_OK)
         return rv_fail(err, "%s", why);
@@ -706,6 +765,7 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
         end_context(ctx);
         return err;
     }
+    note_open(ctx);
     *out = ctx;
     return REEVE_OK;
 }
@@ -750,11 +810,13 @@ reeve_err reeve_close(reeve_context **context)
         return REEVE_OK;
     *context = NULL;
     if (forked(ctx)) {
-        /* The parent's thread, sockets and mutex are not ours to touch. */
+        /* The parent's thread, sockets and mutex are not ours to touch, and what was open there
+         * is never flushed here. */
         rv_conn_abandon(&ctx->conn);
         free_context(ctx);
         return REEVE_OK;
     }
+    note_closed(ctx);
     deadline = rv_after_ms(rv_clock_now(), ctx->linger_ms);
     pthread_mutex_lock(&ctx->mutex);
     if (!rv_wait(ctx, all_flushed, ctx, deadline))

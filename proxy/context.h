@@ -36,6 +36,7 @@ struct rv_candidate {
 };
 
 struct reeve_context {
+    reeve_context *prev, *next; /* all that this process has open */
     pthread_mutex_t mutex;
     struct rv_link link;
     struct rv_conn *conn;
@@ -81,6 +82,10 @@ reeve_err rv_late_failure(reeve_context *ctx);
 /* Lock the context for a call. EFORK, without the lock, in a child of its process. */
 reeve_err rv_enter(reeve_context *ctx, const char *verb, const char *object);
 void rv_leave(reeve_context *ctx);
+
+/* Wait until the managers have all that was put, on every context that is open: for exit(). Each
+ * has its linger_ms; what is lost is told on stderr. */
+void rv_flush_all(void);
 
 /* Where it is connected, or tries to be. */
 const char *rv_endpoint(const reeve_context *ctx);

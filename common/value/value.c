@@ -235,6 +235,7 @@ static bool walk(struct rv_slice rest, size_t *kids_len, msgpack_object *root, m
 {
     msgpack_object *next[RV_VALUE_DEPTH_MAX + 1]; /* where each open container's next node goes */
     struct nest nest;
+    size_t total = rest.len;
 
     nest_init(&nest);
     next[0] = root;
@@ -248,7 +249,7 @@ static bool walk(struct rv_slice rest, size_t *kids_len, msgpack_object *root, m
             return false;
         /* A value has at least one byte, so a count above the bytes left is a lie. */
         o_kids = kids_of(&o);
-        if (o_kids > rest.len || !nest_enter(&nest, &o))
+        if (o_kids > rest.len || *kids_len + o_kids > total || !nest_enter(&nest, &o))
             return false;
         if (root != NULL) {
             msgpack_object *first = kids + *kids_len;
@@ -293,6 +294,54 @@ reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes)
     rv_assert(built);
     *out = v;
     return REEVE_OK;
+}
+
+/* A value of len bytes has fewer than len nodes below its root: each takes a byte. So up to here
+ * there is room for whatever comes; of what is longer the nodes are counted first. */
+enum { ROOM_KIDS = 1024 };
+
+static bool make_room(struct rv_value_room *room, size_t kids)
+{
+    struct reeve_value *v = room->value;
+
+    if (v != NULL && kids <= room->kids)
+        return true;
+    kids = kids < ROOM_KIDS ? ROOM_KIDS : kids;
+    if (kids > (SIZE_MAX - sizeof *v) / sizeof v->kids[0])
+        return false;
+    v = malloc(sizeof *v + kids * sizeof v->kids[0]);
+    if (v == NULL)
+        return false;
+    free(room->value);
+    room->value = v;
+    room->kids = kids;
+    return true;
+}
+
+reeve_err rv_value_parse_in(const reeve_value **out, struct rv_value_room *room,
+                            struct rv_slice bytes)
+{
+    struct reeve_value *v = NULL;
+    size_t kids_len = bytes.len;
+
+    *out = NULL;
+    if (bytes.len > ROOM_KIDS && !walk(bytes, &kids_len, NULL, NULL))
+        return REEVE_EPROTO;
+    if (!make_room(room, kids_len))
+        return REEVE_ENOMEM;
+    v = room->value;
+    if (!walk(bytes, &kids_len, &v->object, v->kids))
+        return REEVE_EPROTO;
+    v->bytes = bytes;
+    v->origin = (struct rv_value_origin){0};
+    *out = v;
+    return REEVE_OK;
+}
+
+void rv_value_room_free(struct rv_value_room *room)
+{
+    free(room->value);
+    *room = (struct rv_value_room){0};
 }
 
 void rv_value_free(reeve_value **root)
@@ -349,6 +398,11 @@ void rv_builder_reset(reeve_builder *b)
     b->buf.bad = false;
     b->err = REEVE_OK;
     nest_init(&b->nest);
+}
+
+bool rv_builder_empty(const reeve_builder *b)
+{
+    return b->buf.len == 0 && b->err == REEVE_OK;
 }
 
 reeve_err rv_builder_fail(reeve_builder *b, reeve_err err)

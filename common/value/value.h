@@ -36,6 +36,18 @@ bool rv_value_valid(struct rv_slice bytes);
  * ENOMEM. */
 REEVE_NODISCARD reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes);
 
+/* Memory that values are parsed into one after the other. Zero-initialised is empty and valid. */
+struct rv_value_room {
+    reeve_value *value;
+    size_t kids;
+};
+void rv_value_room_free(struct rv_value_room *room);
+
+/* The same without a copy and, after some values, without an allocation: *out stands in room until
+ * the next one does, and its text in bytes, which are borrowed as long. It is not freed alone. */
+REEVE_NODISCARD reeve_err rv_value_parse_in(const reeve_value **out, struct rv_value_room *room,
+                                            struct rv_slice bytes);
+
 /* Only roots can be freed; NULL is fine. */
 void rv_value_free(reeve_value **root);
 
@@ -69,6 +81,9 @@ void rv_builder_free(reeve_builder **b);
 
 /* Empty again and without an error. */
 void rv_builder_reset(reeve_builder *b);
+
+/* Nothing was put, and nothing failed. */
+bool rv_builder_empty(const reeve_builder *b);
 
 /* Make err stick unless another one does already; returns the one that sticks. ENOMEM for NULL,
  * as from every call below. */

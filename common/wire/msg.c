@@ -279,6 +279,12 @@ bool rv_op_items(uint16_t op, struct rv_slice args, struct rv_items *out)
     return found;
 }
 
+/* ---- between an agent and its runners ---- */
+
+#define TASK_CODEC(name, number, FIELDS) CODEC(task_##name, FIELDS)
+RV_TASK_FRAMES(TASK_CODEC)
+#undef TASK_CODEC
+
 /* ---- rows ---- */
 
 #define ROW_CODEC(name, FIELDS) CODEC(name, FIELDS)

@@ -12,6 +12,7 @@
 #include "common/wire/limits.def"
 #include "common/wire/msg.def"
 #include "common/wire/ops.def"
+#include "common/wire/task.def"
 
 enum { RV_WIRE_MAJOR = 1, RV_WIRE_MINOR = 0 };
 
@@ -150,6 +151,18 @@ RV_ROWS(RV_ROW_STRUCT)
 
 /* Take the next row's bytes from a listing; false at its end or when it is malformed. */
 bool rv_row_next(struct rv_reader *r, struct rv_slice *row);
+
+/* ---- between an agent and its runners: task.h ---- */
+
+#define RV_TASK_STRUCT(name, number, FIELDS)                                                       \
+    struct rv_task_##name {                                                                        \
+        FIELDS(RV_FIELD)                                                                           \
+        char end_;                                                                                 \
+    };                                                                                             \
+    void rv_task_##name##_encode(struct rv_buf *out, const struct rv_task_##name *frame);          \
+    bool rv_task_##name##_decode(struct rv_task_##name *out, struct rv_slice bytes);
+RV_TASK_FRAMES(RV_TASK_STRUCT)
+#undef RV_TASK_STRUCT
 
 /* ---- frames ---- */
 

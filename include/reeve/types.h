@@ -15,6 +15,7 @@ typedef struct reeve_context reeve_context; /* a session with a manager: context
 typedef struct reeve_queue reeve_queue;     /* a proxy of a managed queue: queue.h */
 typedef struct reeve_value reeve_value;     /* a value that was received: value.h */
 typedef struct reeve_builder reeve_builder; /* a value being made: value.h */
+typedef struct reeve_task reeve_task;       /* the run of a function on an item: task.h */
 
 /* Timeouts are milliseconds. 0 does not wait; REEVE_FOREVER waits without limit. */
 #define REEVE_FOREVER UINT32_MAX

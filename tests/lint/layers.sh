@@ -113,7 +113,7 @@ layer server/core      common/base common/value common/wire
 layer worker/core      common/base common/value common/wire
 layer proxy/core       common/base common/value common/wire
 layer server           common server/core
-layer worker           common worker/core
+layer worker           public common worker/core
 layer proxy            public common proxy/core
 layer cli              public common
 layer examples         public

@@ -5,7 +5,7 @@
 # run-api, run-gone       the library as it is, with build/reeve-server
 shell_lab  := $(call objects,tests/lib/check.c tests/shell/lab.c tests/shell/main.c)
 shell_fake := $(call objects,tests/shell/fake_conn.c $(addprefix common/net/,conf.c keys.c keys_parse.c net_util.c)) \
-    $(call objects,proxy/*.c) $(CORES) $(VALUE) $(WIRE) $(BASE)
+    $(call objects,proxy/*.c) $(CORES) $(PROC) $(VALUE) $(WIRE) $(BASE)
 
 $(BUILD)/run-threads: $(call objects,$(addprefix tests/shell/test_,threads.c losses.c host.c)) $(shell_lab) $(shell_fake)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
