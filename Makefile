@@ -85,7 +85,7 @@ $(BUILD)/run-unit: $(UNIT) $(CORES) $(NET) $(VALUE) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lmsgpackc $(LIBS)
 
 $(BUILD)/run-sim: $(SIM) $(CORES) $(WIRE) $(BASE)
-	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lsodium
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

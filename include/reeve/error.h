@@ -45,7 +45,10 @@ extern "C" {
     X(ETOOMANY, 21, "task_done called too many times")                                             \
     X(ESYS, 22, "the operating system refused")                                                    \
     X(ECANCELED, 23, "the call was cancelled")                                                     \
-    X(EGONE, 24, "the object was removed")
+    X(EGONE, 24, "the object was removed")                                                         \
+    X(EITEM, 35, "some items failed")                                                              \
+    X(ENOAGENT, 36, "no agent can run it")                                                         \
+    X(ENOTRUNNING, 37, "the pool is not running")
 
 #define REEVE_ERROR_ENUM(name, number, text) REEVE_##name = number,
 typedef enum { REEVE_ERRORS(REEVE_ERROR_ENUM) } reeve_err;
