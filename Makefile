@@ -22,7 +22,7 @@ FLAGS  += $(if $(filter address,$(SAN)),-fsanitize=address$(comma)undefined -fno
 FLAGS  += $(if $(filter thread,$(SAN)),-fsanitize=thread)
 FLAGS  += $(if $(filter fuzzer,$(SAN)),-fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all)
 # Cores see the C library of 2008, shells see Linux.
-PURE   := common/base/% common/wire/% common/value/% server/core/% proxy/core/% tests/sim/%
+PURE   := common/base/% common/wire/% common/value/% server/core/% worker/core/% proxy/core/% tests/sim/%
 world   = $(if $(filter $(PURE),$(1)),-D_POSIX_C_SOURCE=200809L,-D_GNU_SOURCE)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
@@ -32,8 +32,9 @@ VALUE   := $(call objects,common/value/*.c)
 NET     := $(call objects,common/net/*.c)
 SERVER  := $(call objects,server/core/*.c)
 CLIENT  := $(call objects,proxy/core/*.c)
+AGENT   := $(call objects,worker/core/*.c)
 LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(VALUE) $(WIRE) $(BASE)
-CORES   := $(SERVER) $(CLIENT)
+CORES   := $(SERVER) $(AGENT) $(CLIENT)
 UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
     $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c)
 SIM     := $(call objects,tests/lib/*.c tests/sim/*.c)

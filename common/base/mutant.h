@@ -23,7 +23,10 @@
     X(EXPIRY_FORGETS, "items of a dead session are dropped")                                       \
     X(TIMEOUT_IGNORED, "the manager forgets the deadline of a parked call")                        \
     X(ORPHAN_KEPT, "a connection that was given up keeps its session attached")                    \
-    X(WINDOW_SHUT, "an acknowledgement does not open the window")
+    X(WINDOW_SHUT, "an acknowledgement does not open the window")                                  \
+    X(RESULT_TWICE, "a result that comes a second time is given out again")                        \
+    X(LEASE_FORGOTTEN, "what a dead agent had is not dealt again")                                 \
+    X(BLAME_FORGOTTEN, "an item that kills its runner is tried for ever")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

@@ -211,6 +211,9 @@ struct rv_request *rv_link_call(struct rv_link *link, uint16_t op, uint64_t obje
                                 uint32_t timeout_ms, struct rv_slice args,
                                 struct rv_body *const *bodies, size_t bodies_len);
 bool rv_link_say(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args);
+/* The same with body frames behind it. */
+bool rv_link_say_bodies(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args,
+                        struct rv_body *const *bodies, size_t bodies_len);
 struct rv_request *rv_link_read(struct rv_link *link, uint16_t op, uint64_t object,
                                 struct rv_slice args);
 

@@ -1,3 +1,4 @@
+#include "server/core/crew.h"
 #include "server/core/object.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
@@ -257,6 +258,23 @@ void mgr_skip_items(struct session *s, const struct incoming *in)
     }
 }
 
+/* Programs run on the workers: who may send one may run it. */
+static void on_blob(struct mgr *mgr, const struct incoming *in)
+{
+    bool put = in->msg->op == RV_OP_blob_put;
+    uint32_t rights = rights_on(mgr_principal(mgr, in->session->principal), rv_slice(NULL, 0));
+
+    if (!(rights & RIGHT_BIT(RV_RIGHT_RUN)) && put)
+        mgr->refused++;
+    else if (!(rights & RIGHT_BIT(RV_RIGHT_RUN)))
+        mgr_reply_text(mgr, in->session, in->number, REEVE_EPERM,
+                       "the key has no right run: it is a login on the workers");
+    else if (put)
+        blob_on_put(mgr, in);
+    else
+        blob_on_open(mgr, in);
+}
+
 static void on_call(struct mgr *mgr, const struct incoming *in)
 {
     struct session *s = in->session;
@@ -277,6 +295,19 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
         return;
     case RV_OP_shutdown:
         on_shutdown(mgr, s, in->number);
+        return;
+    case RV_OP_job_open:
+        job_on_open(mgr, in);
+        return;
+    case RV_OP_job_cancel:
+        job_on_cancel(mgr, in);
+        return;
+    case RV_OP_agent_open:
+        crew_on_open(mgr, in);
+        return;
+    case RV_OP_blob_open:
+    case RV_OP_blob_put:
+        on_blob(mgr, in);
         return;
     default:
         break;
@@ -385,6 +416,9 @@ static void on_expire(struct mgr *mgr)
         case TIMER_OBJECT:
             object_free(mgr, owner_of(struct object, timer, t));
             break;
+        case TIMER_MEMBER:
+            crew_on_timer(mgr, owner_of(struct member, timer, t));
+            break;
         }
     }
 }
@@ -469,6 +503,7 @@ void mgr_free(struct mgr **m)
         session_end(mgr, mgr->sessions, REEVE_OK);
     while (mgr->objects != NULL)
         object_free(mgr, mgr->objects);
+    blobs_free(mgr);
     outbox_free(&out);
     for (size_t i = 0; i < mgr->principals_len; i++)
         free_principal(mgr->principals[i]);
@@ -504,6 +539,7 @@ void mgr_check(const struct mgr *mgr)
         rv_assert(o->refs == refs);
         rv_assert(o->refs > 0 || o->name != NULL);
     }
+    crew_check(mgr);
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
         uint32_t ahead = 0;
 

@@ -1,5 +1,6 @@
 /* reads.c -- questions: they change nothing, and are neither numbered nor logged. */
 
+#include "server/core/crew.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
 
@@ -185,6 +186,25 @@ void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
         break;
     case RV_OP_queue_size:
         read_size(mgr, s, msg);
+        break;
+    case RV_OP_blob_read:
+        if (rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) &
+            RIGHT_BIT(RV_RIGHT_WORK))
+            blob_on_read(mgr, s, msg);
+        else
+            mgr_answer(mgr, s, msg->id, REEVE_EPERM, NULL, rv_slice(NULL, 0));
+        break;
+    case RV_OP_job_stat:
+        job_read_stat(mgr, s, msg);
+        break;
+    case RV_OP_job_list:
+        job_read_list(mgr, s, msg);
+        break;
+    case RV_OP_job_log:
+        job_read_log(mgr, s, msg);
+        break;
+    case RV_OP_agent_list:
+        crew_read_list(mgr, s, msg);
         break;
     default:
         mgr_answer(mgr, s, msg->id, REEVE_OK, NULL, rv_slice(NULL, 0));

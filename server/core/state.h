@@ -21,7 +21,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT };
+enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT, TIMER_MEMBER };
 
 #define owner_of(type, member, ptr) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
@@ -106,7 +106,8 @@ struct ref {
     uint32_t count;
     uint32_t rights;           /* RIGHT_BIT()s, judged when it was opened */
     bool creator;              /* it made the object, and may put and get */
-    struct consumer *consumer; /* NULL until it gets */
+    struct consumer *consumer; /* of a queue: NULL until it gets */
+    struct reader *reader;     /* of a job: NULL unless results go to it */
     UT_hash_handle hh;
 };
 
@@ -114,6 +115,7 @@ struct session {
     uint64_t serial;
     struct rv_id id;
     uint32_t principal;
+    uint32_t carrier; /* the principal of its connections: its own, or a worker's for a task */
     uint32_t attempt; /* of the newest connection */
     bool attached;
     bool local;
@@ -128,9 +130,10 @@ struct session {
     struct rv_stream out;
     struct rv_assembly assembly;
     struct ref *refs;
-    struct call *calls;  /* parked */
-    size_t parked_bytes; /* of items in parked puts */
-    uint32_t ahead;      /* items granted ahead to it, all queues */
+    struct call *calls;    /* parked */
+    size_t parked_bytes;   /* of items in parked puts */
+    uint32_t ahead;        /* items granted ahead to it, all queues */
+    struct member *member; /* of an agent; else NULL */
     struct rv_timer timer;
     UT_hash_handle by_serial;
     UT_hash_handle by_id;
@@ -153,6 +156,16 @@ struct mgr {
     struct rv_buf scratch; /* arguments and results on their way out */
     struct rv_buf items;   /* a list of items on its way out */
     struct item *spare;    /* item nodes for reuse */
+    struct blob *blobs;    /* by digest */
+    uint64_t blobs_bytes;
+    uint64_t blob_uses;
+    struct job *jobs;       /* all, oldest first */
+    struct job *ready;      /* have items for agents, in turn */
+    struct member *members; /* all agents */
+    struct member *hungry;  /* those that take more chunks, in turn */
+    uint32_t slots;         /* of agents that are there */
+    struct ticket *tickets; /* sessions of tasks that may come, by id */
+    uint64_t last_chunk;
     uint64_t commands, puts, gets, redelivered, refused;
 };
 

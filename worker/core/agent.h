@@ -58,7 +58,7 @@ enum agent_effect_type {
     AGENT_UNLOAD, /* no job needs env any more; its zygote may end */
     AGENT_START,  /* a runner of env in slot: agent_on_ready or agent_on_ended */
     AGENT_GIVE,   /* work to the runner in slot: agent_on_done, _item, _end */
-    AGENT_TRIM,   /* the runner in slot shall not begin items from `end` on; a hint until _end */
+    AGENT_TRIM,   /* the runner in slot shall not begin items from `end` on; agent_on_trimmed */
     AGENT_LOOK,   /* which item is slot's runner in, and since when? agent_on_begun */
     AGENT_STOP,   /* end slot's runner with all its processes: agent_on_ended comes */
     AGENT_LEAVE,  /* drained: nothing runs, nothing is owed; the process may end */
@@ -106,6 +106,10 @@ struct agent_told {
     struct rv_body *body; /* NULL: inline */
 };
 void agent_on_item(struct agent *a, rv_ns now, uint32_t slot, const struct agent_told *told);
+
+/* The answer to AGENT_TRIM, at once, if it can be told: items from `end` on will surely not be
+ * begun. */
+void agent_on_trimmed(struct agent *a, rv_ns now, uint32_t slot, uint64_t end);
 
 /* The runner has ended its chunk: items from `end` on were not begun. */
 void agent_on_end(struct agent *a, rv_ns now, uint32_t slot, uint64_t end);
