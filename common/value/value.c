@@ -273,6 +273,11 @@ bool rv_value_valid(struct rv_slice bytes)
     return walk(bytes, &kids_len, NULL, NULL);
 }
 
+bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes)
+{
+    return take(&bytes, out) && bytes.len == 0 && !rv_object_nests(out);
+}
+
 reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes)
 {
     struct reeve_value *v = NULL;
@@ -351,6 +356,11 @@ void rv_builder_reset(reeve_builder *b)
     nest_init(&b->nest);
 }
 
+bool rv_builder_empty(const reeve_builder *b)
+{
+    return b->buf.len == 0 && b->err == REEVE_OK;
+}
+
 reeve_err rv_builder_fail(reeve_builder *b, reeve_err err)
 {
     if (b == NULL)
@@ -367,11 +377,11 @@ static int append(void *buf, const char *bytes, size_t len)
 }
 
 /* There is room, so the packer cannot fail. */
-static void write_object(struct rv_buf *buf, const msgpack_object *o)
+static void write_object(void *to, msgpack_packer_write add, const msgpack_object *o)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, append);
+    msgpack_packer_init(&pk, to, add);
     switch (o->type) {
     case MSGPACK_OBJECT_NIL:
         msgpack_pack_nil(&pk);
@@ -421,7 +431,7 @@ reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o)
         return rv_builder_fail(b, REEVE_ENOMEM);
     if (!nest_enter(&b->nest, o))
         return rv_builder_fail(b, REEVE_EINVAL);
-    write_object(&b->buf, o);
+    write_object(&b->buf, append, o);
     return REEVE_OK;
 }
 
@@ -457,14 +467,14 @@ reeve_err rv_builder_bytes(const reeve_builder *b, struct rv_slice *out)
 
 struct head {
     uint8_t *at;
-    size_t len;
+    size_t len, max;
 };
 
 static int add_to_head(void *arg, const char *bytes, size_t len)
 {
     struct head *head = arg;
 
-    rv_assert(head->len + len <= RV_VALUE_HEAD_MAX);
+    rv_assert(head->len + len <= head->max);
     memcpy(head->at + head->len, bytes, len);
     head->len += len;
     return 0;
@@ -472,7 +482,7 @@ static int add_to_head(void *arg, const char *bytes, size_t len)
 
 size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t len)
 {
-    struct head head = {out, 0};
+    struct head head = {out, 0, RV_VALUE_HEAD_MAX};
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, &head, add_to_head);
@@ -480,5 +490,13 @@ size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t le
         msgpack_pack_str(&packer, len);
     else
         msgpack_pack_bin(&packer, len);
+    return head.len;
+}
+
+size_t rv_value_number(uint8_t out[static RV_VALUE_NUMBER_MAX], const msgpack_object *o)
+{
+    struct head head = {out, 0, RV_VALUE_NUMBER_MAX};
+
+    write_object(&head, add_to_head, o);
     return head.len;
 }

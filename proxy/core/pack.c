@@ -67,19 +67,20 @@ static struct rv_pack *begin_pack(struct rv_packs *packs, bool large)
     return pack;
 }
 
-reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice item)
+reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice head, struct rv_slice rest)
 {
-    bool large = item.len > RV_LIMIT_ITEM_INLINE_BYTES;
-    struct rv_pack *pack = large ? NULL : open_pack(packs, item.len);
+    size_t len = head.len + rest.len;
+    bool large = len > RV_LIMIT_ITEM_INLINE_BYTES;
+    struct rv_pack *pack = large ? NULL : open_pack(packs, len);
     uint8_t *room = NULL;
 
-    if (item.len > RV_LIMIT_ITEM_BYTES)
+    if (len > RV_LIMIT_ITEM_BYTES)
         return REEVE_ETOOBIG;
     if (pack == NULL)
         pack = begin_pack(packs, large);
     if (pack == NULL)
         return REEVE_ENOMEM;
-    room = rv_buf_room(&pack->bytes, item.len + (large ? 0 : ITEM_HEAD));
+    room = rv_buf_room(&pack->bytes, len + ITEM_HEAD);
     if (room == NULL) {
         pack->bytes.bad = false;
         if (pack->count == 0) {
@@ -89,13 +90,15 @@ reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice item)
         return REEVE_ENOMEM;
     }
     if (!large) {
-        rv_set_number(room, item.len, ITEM_HEAD); /* inline, without a priority */
+        rv_set_number(room, len, ITEM_HEAD); /* inline, without a priority */
         room += ITEM_HEAD;
         pack->bytes.len += ITEM_HEAD;
     }
-    if (item.len > 0)
-        memcpy(room, item.data, item.len);
-    pack->bytes.len += item.len;
+    if (head.len > 0)
+        memcpy(room, head.data, head.len);
+    if (rest.len > 0)
+        memcpy(room + head.len, rest.data, rest.len);
+    pack->bytes.len += len;
     pack->count++;
     packs->count++;
     return REEVE_OK;

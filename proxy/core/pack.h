@@ -27,8 +27,9 @@ struct rv_packs {
     uint64_t count; /* items in all of them */
 };
 
-/* Append an item. Errors: ENOMEM, ETOOBIG; nothing has changed then. */
-reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice item);
+/* Append an item whose bytes are head and rest. Errors: ENOMEM, ETOOBIG; nothing has changed
+ * then. */
+reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice head, struct rv_slice rest);
 
 /* Append what the other has; both have it then. False without memory, and nothing has changed. */
 bool rv_packs_share(struct rv_packs *packs, const struct rv_packs *other);

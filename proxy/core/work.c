@@ -175,7 +175,7 @@ static bool make_room(struct rv_errand *e)
 
 reeve_err rv_errand_add(struct rv_errand *e, struct rv_slice item)
 {
-    reeve_err err = make_room(e) ? rv_packs_add(&e->in, item) : REEVE_ENOMEM;
+    reeve_err err = make_room(e) ? rv_packs_add(&e->in, item, rv_slice(NULL, 0)) : REEVE_ENOMEM;
 
     rv_assert(e->total == UINT64_MAX);
     if (err != REEVE_OK)
