@@ -2,6 +2,7 @@
 
 #include "server/core/queue.h"
 #include "server/core/session.h"
+#include "server/core/sync.h"
 
 static void add_row(struct rv_buf *rows, size_t start)
 {
@@ -70,6 +71,8 @@ static uint32_t held_by(const struct session *s)
     for (ref = s->refs; ref != NULL; ref = ref->hh.next)
         if (ref->consumer != NULL)
             held += ref->consumer->unfinished_len + ref->consumer->ahead;
+        else
+            held += lock_held(ref);
     return held;
 }
 
@@ -185,6 +188,12 @@ void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
         break;
     case RV_OP_queue_size:
         read_size(mgr, s, msg);
+        break;
+    case RV_OP_sync_state:
+        sync_on_state(mgr, s, msg);
+        break;
+    case RV_OP_why:
+        why_on_read(mgr, s, msg);
         break;
     default:
         mgr_answer(mgr, s, msg->id, REEVE_OK, NULL, rv_slice(NULL, 0));

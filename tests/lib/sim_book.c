@@ -3,6 +3,7 @@
 #define HASH_NONFATAL_OOM 1 /* headers of both roles meet here */
 #include "server/core/queue.h"
 #include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,6 +89,7 @@ void sim_book_new_store(struct sim *s)
     }
     for (size_t i = 0; i < s->book.queues_len; i++)
         s->book.queues[i].void_ = s->book.queues[i].gone = true;
+    sim_sync_new_store(s);
 }
 
 /* ---- items ---- */
@@ -341,6 +343,8 @@ void sim_book_after(struct sim *s, const struct command *cmd)
     bool back = cmd->type != COMMAND_MESSAGES || gives_back(cmd->bytes, &gives_out);
 
     for (o = s->server.mgr->objects; o != NULL; o = o->by_id.next) {
+        if (o->kind != RV_KIND_QUEUE)
+            continue;
         check_bound(s, (const struct queue *)o, back);
         if (back && gives_out)
             mark_queue(s, (const struct queue *)o);
@@ -377,6 +381,7 @@ void sim_book_free(struct sim *s)
     free(s->book.items);
     free(s->book.queues);
     free(s->book.lives);
+    sim_sync_free(s);
 }
 
 /* ---- portraits ---- */
@@ -456,7 +461,10 @@ char *sim_portrait(const struct mgr *mgr)
             session->attempt, session->attached, (unsigned long long)session->out.next,
             session->ahead);
     for (o = mgr->objects; o != NULL; o = o->by_id.next)
-        add_queue(&b, (const struct queue *)o);
+        if (o->kind == RV_KIND_QUEUE)
+            add_queue(&b, (const struct queue *)o);
+        else
+            sim_sync_portrait(&b, mgr, o);
     rv_buf_add(&b, "", 1);
     return (char *)b.data;
 }
