@@ -66,7 +66,7 @@ $(BUILD)/$(SONAME): $(LIBRARY)
 $(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(WIRE) $(BASE)
+$(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(PROC) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/reeve-worker: $(call objects,worker/*.c) $(AGENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE) $(BUILD)/libreeve.so
@@ -120,5 +120,5 @@ clean:
 	rm -rf build build-*
 
 .PHONY: all programs tests examples check install clean
--include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/shell/shell.mk bench/bench.mk
+-include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/shell/shell.mk bench/bench.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
