@@ -5,6 +5,7 @@
 
 #include <reeve/context.h>
 #include <reeve/error.h>
+#include <reeve/pool.h>
 #include <reeve/queue.h>
 #include <reeve/task.h>
 #include <reeve/types.h>

@@ -4,6 +4,7 @@
 
 #include "common/net/conf.h"
 #include "proxy/runner.h"
+#include "proxy/ship.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -644,6 +645,7 @@ static void free_context(reeve_context *ctx)
     for (size_t i = 0; i < ENDPOINTS_MAX; i++)
         free(ctx->candidates[i].endpoint);
     free(ctx->program);
+    rv_shipped_free(ctx->shipped);
     explicit_bzero(ctx->secret_key, sizeof ctx->secret_key);
     if (ctx->wake_fd >= 0)
         close(ctx->wake_fd);

@@ -63,7 +63,8 @@ struct reeve_context {
     char *program;
     char host_name[256];
     struct rv_candidate candidates[ENDPOINTS_MAX];
-    char last_trouble[300]; /* why the last attempt to connect failed */
+    char last_trouble[300];     /* why the last attempt to connect failed */
+    struct rv_shipped *shipped; /* programs that the manager was sent */
 };
 
 /* ---- errors ---- */

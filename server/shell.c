@@ -348,6 +348,14 @@ void shell_admit(struct shell *sh, const struct principals *principals)
     rv_log_process(sh->log);
 }
 
+static uint64_t wall_seconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec;
+}
+
 struct shell *shell_new(const struct shell_conf *conf)
 {
     struct shell *sh = rv_alloc(sizeof *sh);
@@ -363,6 +371,7 @@ struct shell *shell_new(const struct shell_conf *conf)
     sh->now = rv_clock_now();
     mgr.started_at = sh->now;
     rv_random_bytes(&mgr.store, sizeof mgr.store);
+    mgr.fence = wall_seconds() << 32; /* above those of any store before */
     sh->mgr = mgr_new(&mgr);
     sh->gate = gate_new(sh->mgr, &mgr.sink);
     sh->log = rv_log_mem_open(&callbacks);

@@ -274,6 +274,11 @@ bool rv_value_valid(struct rv_slice bytes)
     return walk(bytes, &kids_len, NULL, NULL);
 }
 
+bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes)
+{
+    return take(&bytes, out) && bytes.len == 0 && !rv_object_nests(out);
+}
+
 reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes)
 {
     struct reeve_value *v = NULL;
@@ -421,11 +426,11 @@ static int append(void *buf, const char *bytes, size_t len)
 }
 
 /* There is room, so the packer cannot fail. */
-static void write_object(struct rv_buf *buf, const msgpack_object *o)
+static void write_object(void *to, msgpack_packer_write add, const msgpack_object *o)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, append);
+    msgpack_packer_init(&pk, to, add);
     switch (o->type) {
     case MSGPACK_OBJECT_NIL:
         msgpack_pack_nil(&pk);
@@ -475,7 +480,7 @@ reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o)
         return rv_builder_fail(b, REEVE_ENOMEM);
     if (!nest_enter(&b->nest, o))
         return rv_builder_fail(b, REEVE_EINVAL);
-    write_object(&b->buf, o);
+    write_object(&b->buf, append, o);
     return REEVE_OK;
 }
 
@@ -511,14 +516,14 @@ reeve_err rv_builder_bytes(const reeve_builder *b, struct rv_slice *out)
 
 struct head {
     uint8_t *at;
-    size_t len;
+    size_t len, max;
 };
 
 static int add_to_head(void *arg, const char *bytes, size_t len)
 {
     struct head *head = arg;
 
-    rv_assert(head->len + len <= RV_VALUE_HEAD_MAX);
+    rv_assert(head->len + len <= head->max);
     memcpy(head->at + head->len, bytes, len);
     head->len += len;
     return 0;
@@ -526,7 +531,7 @@ static int add_to_head(void *arg, const char *bytes, size_t len)
 
 size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t len)
 {
-    struct head head = {out, 0};
+    struct head head = {out, 0, RV_VALUE_HEAD_MAX};
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, &head, add_to_head);
@@ -534,5 +539,13 @@ size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t le
         msgpack_pack_str(&packer, len);
     else
         msgpack_pack_bin(&packer, len);
+    return head.len;
+}
+
+size_t rv_value_number(uint8_t out[static RV_VALUE_NUMBER_MAX], const msgpack_object *o)
+{
+    struct head head = {out, 0, RV_VALUE_NUMBER_MAX};
+
+    write_object(&head, add_to_head, o);
     return head.len;
 }

@@ -31,6 +31,10 @@ bool rv_utf8_valid(struct rv_slice text);
  * Text may be any bytes. Allocates nothing and reads no byte twice. */
 bool rv_value_valid(struct rv_slice bytes);
 
+/* Exactly one value that is neither an array nor a map: it needs no tree and no allocation. Text
+ * in it is borrowed from bytes. */
+bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes);
+
 /* A copy of bytes as a value, in one allocation of at most 25 times their size and 100 bytes. The
  * caller owns *out, and frees it with rv_value_free. Errors, with *out NULL: EPROTO (not valid),
  * ENOMEM. */
@@ -98,6 +102,10 @@ reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o);
  * RV_VALUE_HEAD_MAX. Returns how many. For who has no builder and needs none. */
 enum { RV_VALUE_HEAD_MAX = 5 };
 size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t len);
+
+/* The bytes of a nil, bool or number: at most RV_VALUE_NUMBER_MAX. Returns how many. */
+enum { RV_VALUE_NUMBER_MAX = 9 };
+size_t rv_value_number(uint8_t out[static RV_VALUE_NUMBER_MAX], const msgpack_object *o);
 
 /* Append one value with everything in it. */
 reeve_err rv_builder_copy(reeve_builder *b, const msgpack_object *o);

@@ -16,6 +16,11 @@ typedef struct reeve_queue reeve_queue;     /* a proxy of a managed queue: queue
 typedef struct reeve_value reeve_value;     /* a value that was received: value.h */
 typedef struct reeve_builder reeve_builder; /* a value being made: value.h */
 typedef struct reeve_task reeve_task;       /* the run of a function on an item: task.h */
+typedef struct reeve_pool reeve_pool;       /* runs functions over items: pool.h */
+typedef struct reeve_items reeve_items;     /* what they run over: pool.h */
+typedef struct reeve_results reeve_results; /* what came of it: pool.h */
+typedef struct reeve_async reeve_async;     /* what will come of it: pool.h */
+typedef struct reeve_iter reeve_iter;       /* results one after the other: pool.h */
 
 /* Timeouts are milliseconds. 0 does not wait; REEVE_FOREVER waits without limit. */
 #define REEVE_FOREVER UINT32_MAX

@@ -26,7 +26,7 @@ static bool wants_more(const struct member *m)
            (m->chunks_len < slots * RV_LIMIT_CHUNKS_AHEAD && m->load < slots * AHEAD_NS);
 }
 
-static void refresh(struct mgr *mgr, struct member *m)
+void crew_refresh(struct mgr *mgr, struct member *m)
 {
     bool hungry = wants_more(m);
 
@@ -233,7 +233,7 @@ static bool deal_one(struct mgr *mgr, struct job *job, struct member *m)
     job->bytes_in += slice.len;
     push_chunk(mgr, c);
     job_refresh(mgr, job);
-    refresh(mgr, m);
+    crew_refresh(mgr, m);
     return true;
 }
 
@@ -263,14 +263,18 @@ static bool deal_some(struct mgr *mgr)
     for (job = mgr->ready; job != NULL; job = next_job) {
         struct member *m = NULL;
         struct member *next = NULL;
+        uint32_t before = 0;
 
         next_job = job->next_ready;
         for (m = mgr->hungry; m != NULL; m = next) {
             next = m->next_hungry;
             if (!suits(m, job))
                 continue;
-            if (!deal_one(mgr, job, m))
+            before = m->chunks_len;
+            if (!deal_one(mgr, job, m) && !job->ready)
                 break;
+            if (m->chunks_len == before)
+                continue; /* not for this host */
             member_turn(mgr, m);
             job_turn(mgr, job);
             return true;
@@ -366,7 +370,7 @@ void crew_drop_chunk(struct mgr *mgr, struct chunk *c)
     job->bytes_in -= c->slice.len;
     slice_drop(&c->slice);
     free(c);
-    refresh(mgr, m);
+    crew_refresh(mgr, m);
     job_refresh(mgr, job);
 }
 
@@ -547,7 +551,7 @@ static void on_state(struct mgr *mgr, struct member *m, const struct incoming *i
     m->draining = args.draining != 0;
     mgr_say(mgr, RV_INFO, "agent.state agent=%llu slots=%u draining=%u",
             (unsigned long long)m->object.id, m->slots, args.draining);
-    refresh(mgr, m);
+    crew_refresh(mgr, m);
     crew_deal(mgr);
 }
 
@@ -632,7 +636,7 @@ void crew_on_detach(struct mgr *mgr, struct member *m)
 {
     m->away = true;
     mgr->slots -= m->slots;
-    refresh(mgr, m);
+    crew_refresh(mgr, m);
     rv_heap_set(&mgr->heap, &m->timer, rv_after_ms(mgr->now, RV_LIMIT_DOUBLE_MS));
 }
 
@@ -643,7 +647,7 @@ void crew_on_resume(struct mgr *mgr, struct member *m)
         return;
     m->away = false;
     mgr->slots += m->slots;
-    refresh(mgr, m);
+    crew_refresh(mgr, m);
     crew_deal(mgr);
 }
 
@@ -686,7 +690,7 @@ static void leave(struct mgr *mgr, struct member *m)
     if (!m->away)
         mgr->slots -= m->slots;
     m->away = true;
-    refresh(mgr, m);
+    crew_refresh(mgr, m);
     rv_heap_cancel(&mgr->heap, &m->timer);
     DL_DELETE(mgr->members, m);
     m->session->member = NULL;
@@ -795,7 +799,7 @@ void crew_on_open(struct mgr *mgr, const struct incoming *in)
     rv_buf_clear(&mgr->scratch);
     rv_agent_open_result_encode(&mgr->scratch, &(struct rv_agent_open_result){m->object.id, 0});
     mgr_reply(mgr, s, in->number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
-    refresh(mgr, m);
+    crew_refresh(mgr, m);
     crew_deal(mgr);
 }
 

@@ -54,6 +54,9 @@ void crew_on_detach(struct mgr *mgr, struct member *m);
 void crew_on_resume(struct mgr *mgr, struct member *m);
 void crew_on_timer(struct mgr *mgr, struct member *m);
 
+/* In or out of the list of those that take more. */
+void crew_refresh(struct mgr *mgr, struct member *m);
+
 /* Give chunks to whoever takes them, as long as there are any. */
 void crew_deal(struct mgr *mgr);
 

@@ -148,13 +148,12 @@ bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint
     uint32_t n = 0;
 
     DL_FOREACH_SAFE (job->again, span, next) {
-        if (!others || rv_id_zero(&span->avoid) || !rv_id_equal(&span->avoid, host))
+        bool done = bits_test(&job->done, span->slice.first);
+
+        if (done)
+            free_span(job, list, span);
+        else if (!others || rv_id_zero(&span->avoid) || !rv_id_equal(&span->avoid, host))
             break;
-    }
-    if (span != NULL) {
-        skip_done(job, list, span);
-        if (job->again == NULL || bits_test(&job->done, span->slice.first))
-            span = NULL;
     }
     if (span == NULL) {
         list = &job->pending;
@@ -517,6 +516,8 @@ static void advance(struct mgr *mgr, struct chunk *c, uint32_t count)
     job->running -= count;
     if (c->next == c->slice.first + c->slice.count)
         crew_drop_chunk(mgr, c);
+    else
+        crew_refresh(mgr, c->member);
     maybe_complete(mgr, job);
     serve_putters(mgr, job);
     job_refresh(mgr, job);

@@ -2,6 +2,7 @@
 #include "server/core/object.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
+#include "server/core/sync.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,6 +111,7 @@ struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *
     call = rv_alloc(sizeof *call);
     call->session = s;
     call->number = number;
+    call->since = mgr->now;
     call->op = msg->op;
     call->object = object;
     call->list = list;
@@ -314,6 +316,8 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     }
     ref = session_ref(s, in->msg->object);
     err = may(ref, op);
+    if (!lock_guarded(mgr, s, op) && err == REEVE_OK)
+        err = REEVE_EFENCED;
     if (err == REEVE_OK) {
         ref->object->ops->call(mgr, ref->object, ref, in);
         return;
@@ -487,6 +491,7 @@ struct mgr *mgr_new(const struct mgr_conf *conf)
 
     mgr->conf = *conf;
     mgr->now = conf->started_at;
+    mgr->last_fence = conf->fence;
     return mgr;
 }
 

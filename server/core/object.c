@@ -2,6 +2,7 @@
 #include "server/core/crew.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
+#include "server/core/sync.h"
 
 #include <stdio.h>
 
@@ -67,6 +68,17 @@ static const struct object_ops *ops_of(uint8_t kind)
     switch ((enum rv_kind)kind) {
     case RV_KIND_QUEUE:
         return &queue_ops;
+    case RV_KIND_LOCK:
+    case RV_KIND_RLOCK:
+    case RV_KIND_SEMAPHORE:
+    case RV_KIND_BOUNDED_SEMAPHORE:
+        return &lock_ops;
+    case RV_KIND_CONDITION:
+        return &condition_ops;
+    case RV_KIND_EVENT:
+        return &event_ops;
+    case RV_KIND_BARRIER:
+        return &barrier_ops;
     case RV_KIND_JOB:
         return &job_ops;
     case RV_KIND_AGENT:
@@ -162,6 +174,11 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, o->kind == args.kind ? REEVE_EEXIST : REEVE_ETYPE, NULL);
         return;
     }
+    if (o == NULL && ops_of(args.kind)->refuse != NULL &&
+        ops_of(args.kind)->refuse(&args) != NULL) {
+        mgr_reply_text(mgr, s, number, REEVE_EINVAL, ops_of(args.kind)->refuse(&args));
+        return;
+    }
     if (o == NULL) {
         if (HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS) {
             mgr_reply_text(mgr, s, number, REEVE_ELIMIT,
@@ -176,7 +193,9 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
     }
     ref = object_hold(mgr, s, o);
     ref->creator = ref->creator || created;
-    ref->rights = rights | (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) : 0);
+    ref->rights = rights | (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) |
+                                               RIGHT_BIT(RV_RIGHT_LOCK)
+                                         : 0);
     o->ops->row(o, &row);
     rv_buf_clear(&mgr->scratch);
     rv_object_open_result_encode(&mgr->scratch,

@@ -28,6 +28,7 @@ enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT, TIMER_MEMBER };
 struct object;
 struct call;
 struct ref;
+struct hold;
 
 /* A call on an object, as it came. */
 struct incoming {
@@ -45,6 +46,8 @@ struct object_ops {
 
     /* The options of an open fit this object / are possible at all, else a sentence. */
     bool (*fits)(const struct object *o, const struct rv_object_open_args *args);
+    /* Why no object can be made with these options; NULL when one can. May be NULL. */
+    const char *(*refuse)(const struct rv_object_open_args *args);
     struct object *(*create)(struct mgr *mgr, const struct rv_object_open_args *args);
 
     void (*call)(struct mgr *mgr, struct object *o, struct ref *ref, const struct incoming *in);
@@ -97,6 +100,13 @@ struct call {
     struct item *items; /* put: not yet accepted, in order */
     uint32_t accepted;  /* put: so far */
     size_t bytes;       /* put: of its items when it was parked */
+
+    rv_ns since;     /* it waits */
+    uint64_t thread; /* who waits, in its session; 0: not known */
+    uint64_t lock;   /* condition_wait: what it takes again; 0: the condition's own */
+    uint32_t levels; /* condition_wait: so often */
+    uint8_t flags;   /* lock_acquire: enum rv_lock_flags */
+    bool notified;   /* condition_wait */
 };
 
 /* A session's hold on an object. */
@@ -108,6 +118,8 @@ struct ref {
     bool creator;              /* it made the object, and may put and get */
     struct consumer *consumer; /* of a queue: NULL until it gets */
     struct reader *reader;     /* of a job: NULL unless results go to it */
+    struct hold *holds;        /* of this lock or semaphore, by threads of the session */
+    bool stood;                /* it waited at this barrier when its session ended */
     UT_hash_handle hh;
 };
 
@@ -129,6 +141,8 @@ struct session {
     bool output;     /* an EFFECT_OUTPUT is in the outbox of this step */
     struct rv_stream out;
     struct rv_assembly assembly;
+    uint64_t guard_lock; /* its next call counts only while this lock has that fence; 0: no guard */
+    uint64_t guard_fence;
     struct ref *refs;
     struct call *calls;    /* parked */
     size_t parked_bytes;   /* of items in parked puts */
@@ -145,6 +159,7 @@ struct mgr {
     struct outbox *out; /* of the current step */
     uint64_t last_session;
     uint64_t last_object;
+    uint64_t last_fence;
     struct session *sessions;       /* by serial */
     struct session *sessions_by_id; /* by id */
     struct object *objects;         /* by id */

@@ -293,6 +293,7 @@ static struct mgr *new_mgr(struct sim *s)
         .server = "reeve-server sim",
         .durable = sv->memory ? "none" : "sim",
         .started_at = 0,
+        .fence = (sv->stores - 1) << 32,
         .sink = {say, s},
     });
 }

@@ -307,7 +307,7 @@ int main(void)
 END
 
 ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -I. -Iinclude -o "$dir/show" "$dir/show.c" \
-    common/wire/*.c common/base/*.c || exit 1
+    common/wire/*.c common/base/*.c -lsodium || exit 1
 "$dir/show" >"$dir/parts" || { echo "protocol: unable to show the examples"; exit 1; }
 
 awk -v parts="$dir/parts" '

@@ -275,7 +275,8 @@ static void forget_until(struct chunk_here *c, uint64_t next)
     for (size_t i = 0; i < bodies; i++)
         rv_body_drop(c->bodies[i]);
     c->bodies_len -= bodies;
-    memmove(c->bodies, c->bodies + bodies, c->bodies_len * sizeof(struct rv_body *));
+    if (bodies > 0)
+        memmove(c->bodies, c->bodies + bodies, c->bodies_len * sizeof(struct rv_body *));
     c->first = next;
 }
 
