@@ -67,7 +67,7 @@ static void map_fork_page(void)
         munmap(page, size);
 }
 
-static uint32_t current_generation(void)
+uint32_t rv_generation(void)
 {
     unsigned none = 0;
 
@@ -800,7 +800,7 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
     ctx->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ctx->background_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ctx->background_until = RV_NEVER;
-    ctx->generation = current_generation();
+    ctx->generation = rv_generation();
     if (ctx->wake_fd < 0 || ctx->background_fd < 0)
         err = rv_fail(REEVE_ESYS, "cannot open a session: %s", strerror(errno));
     if (err == REEVE_OK)

@@ -107,6 +107,9 @@ bool rv_wait(reeve_context *ctx, bool (*ready)(void *arg), void *arg, rv_ns dead
 reeve_err rv_finish(reeve_context *ctx, struct rv_request *call, uint32_t timeout_ms,
                     const char *verb, const char *object, struct rv_buf *result);
 
+/* Of this process: a fork begins another one. 0: it can't be told. */
+uint32_t rv_generation(void);
+
 /* A number for this thread that no other thread of the process ever has. */
 uint64_t rv_thread_serial(void);
 

@@ -89,6 +89,16 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_list(reeve_value **out, reeve_context 
 REEVE_API REEVE_NODISCARD reeve_err reeve_sessions(reeve_value **out, reeve_context *ctx,
                                                    uint32_t timeout_ms);
 
+/* Who holds the object of that name and who waits for it, or what the session of that number (NULL
+ * or "": no name) holds and waits for, as an array of maps: object, name, type, role ("holds",
+ * "waits", "sleeps", "died"), session, thread, key, host, program, pid, since_ms, count, fence,
+ * cycle. The holders come first, then who waits, in its order. Rows with a cycle of 1, 2, ... are a
+ * cycle of owners: each waits for what the next one holds, and the last for the first. Errors:
+ * ENOENT, EPERM, and else as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_why(reeve_value **out, reeve_context *ctx,
+                                              const char *name, uint64_t session,
+                                              uint32_t timeout_ms);
+
 /* Remove a named object, whoever uses it: their calls end with EGONE. Blocks for at most
  * timeout_ms. Errors: ENOENT, EPERM, and as reeve_ping. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_remove(reeve_context *ctx, const char *name,
