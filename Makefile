@@ -37,7 +37,8 @@ AGENT   := $(call objects,worker/core/*.c)
 LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE)
 CORES   := $(SERVER) $(AGENT) $(CLIENT)
 UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
-    $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c)
+    $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c) \
+    $(call objects,$(addprefix worker/,cache.c capacity.c elf_check.c))
 SIM     := $(call objects,tests/lib/*.c tests/sim/*.c)
 LIBS     = -lzmq -lsodium -lpthread
 

@@ -28,7 +28,7 @@ enum { FD_ROOM = 64 };
 struct child {
     const struct rv_proc_conf *conf;
     pid_t parent;
-    volatile int error;
+    volatile int *error;
 };
 
 static void default_signals(void)
@@ -105,7 +105,7 @@ static bool prepare(const struct child *c)
     return place_fds(conf);
 }
 
-static _Noreturn void become(struct child *c)
+static _Noreturn void become(const struct child *c)
 {
     const struct rv_proc_conf *conf = c->conf;
     char *const *envp = conf->envp == NULL ? environ : conf->envp;
@@ -117,13 +117,14 @@ static _Noreturn void become(struct child *c)
         else
             execve(conf->path, conf->argv, envp);
     }
-    c->error = errno;
+    *c->error = errno;
     _exit(127);
 }
 
 pid_t rv_proc_start(const struct rv_proc_conf *conf)
 {
-    struct child c = {.conf = conf, .parent = getpid()};
+    volatile int told = 0; /* written by the child */
+    struct child c = {.conf = conf, .parent = getpid(), .error = &told};
     sigset_t all;
     sigset_t old;
     pid_t pid = 0;
@@ -136,7 +137,7 @@ pid_t rv_proc_start(const struct rv_proc_conf *conf)
     pid = vfork();
     if (pid == 0)
         become(&c);
-    error = pid < 0 ? errno : c.error;
+    error = pid < 0 ? errno : told;
     sigprocmask(SIG_SETMASK, &old, NULL);
     if (pid > 0 && error != 0) {
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
