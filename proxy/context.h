@@ -65,6 +65,7 @@ struct reeve_context {
     struct rv_candidate candidates[ENDPOINTS_MAX];
     char last_trouble[300];     /* why the last attempt to connect failed */
     struct rv_shipped *shipped; /* programs that the manager was sent */
+    struct rv_private *own;     /* a manager of our own; or NULL */
 };
 
 /* ---- errors ---- */

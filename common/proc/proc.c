@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -144,6 +145,45 @@ pid_t rv_proc_start(const struct rv_proc_conf *conf)
     }
     errno = error;
     return pid > 0 && error == 0 ? pid : 0;
+}
+
+enum { STACK_BYTES = 65536 };
+
+/* The one in between: it starts the other, and ends. */
+static int start_other(void *arg)
+{
+    struct child *c = arg;
+
+    (void)setsid();
+    if (vfork() == 0)
+        become(c);
+    _exit(0);
+}
+
+bool rv_proc_daemon(const struct rv_proc_conf *conf)
+{
+    struct child c = {.conf = conf, .parent = getpid()};
+    int error = 0;
+    sigset_t all;
+    sigset_t old;
+    pid_t pid = 0;
+    char *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+    rv_assert(conf->fds_len <= RV_PROC_FDS && !conf->dies_with_us);
+    if (stack == MAP_FAILED)
+        return false;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &old);
+    /* No signal for its end: the program around us may reap what it does not know. */
+    pid = clone(start_other, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, &c);
+    error = pid < 0 ? errno : c.error;
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    while (pid > 0 && waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
+    }
+    munmap(stack, STACK_BYTES);
+    errno = error;
+    return error == 0;
 }
 
 bool rv_proc_settle(pid_t parent)

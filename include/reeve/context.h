@@ -31,20 +31,26 @@ extern "C" {
  * or ~/.config/reeve/reeve.conf or /etc/reeve/reeve.conf (lines of `word = value`). */
 typedef struct reeve_options {
     const char *url;             /* $REEVE_URL: endpoints, separated by commas; default: the socket
-                                  * of this user, if a manager serves it */
+                                  * of this user, if a manager serves it, else a private manager.
+                                  * "private:" is a private one in any case */
     const char *key;             /* $REEVE_KEY: key file; not needed on the user's own socket */
     const char *program;         /* $REEVE_PROGRAM: name in listings; default: the program's */
     uint32_t connect_timeout_ms; /* $REEVE_CONNECT_TIMEOUT_MS: default 5000 */
     uint32_t resume_ms;          /* $REEVE_RESUME_MS: how long the manager keeps a session that lost
                                   * its connection; default 5000, at most a day */
     uint32_t linger_ms;   /* $REEVE_LINGER_MS: reeve_close waits so long to flush; default 5000 */
+    bool no_private;      /* without a url and a manager of this user: EINVAL */
     uint64_t reserved[4]; /* must be zero */
 } reeve_options;
 
 /*
  * Connect and open a session. On REEVE_OK the caller owns *out and ends it with
- * reeve_close(). On error *out is NULL. Blocks for at most connect_timeout_ms.
- * Errors: EINVAL (url, options), ESYS (key file), ETIME (nobody answers), EAUTH (our key is
+ * reeve_close(). On error *out is NULL. Blocks for at most connect_timeout_ms; a private manager
+ * has as long to start. It runs reeve-server, from $REEVE_BINDIR, from beside the library, from
+ * where it was installed or from PATH, and listens on a socket in a folder of its own. It ends
+ * with reeve_close(), and with this process and those that it forked, however they end.
+ * Errors: EINVAL (url, options), ESYS (key file; reeve-server is not there, or does not start),
+ * ETIME (nobody answers), EAUTH (our key is
  * not admitted, or the server's is not the one we trust), EVERSION, ELIMIT, ENOMEM.
  * Answers row M04, and M08 by its url.
  */
