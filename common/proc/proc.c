@@ -105,7 +105,9 @@ static bool prepare(const struct child *c)
     return place_fds(conf);
 }
 
-static _Noreturn void become(const struct child *c)
+/* Does not return. A function of its own: in the frame of rv_proc_start(), where both live, its
+ * locals may be laid over what the parent still needs. */
+__attribute__((noinline)) static _Noreturn void become(const struct child *c)
 {
     const struct rv_proc_conf *conf = c->conf;
     char *const *envp = conf->envp == NULL ? environ : conf->envp;
@@ -162,7 +164,8 @@ static int start_other(void *arg)
 
 bool rv_proc_daemon(const struct rv_proc_conf *conf)
 {
-    struct child c = {.conf = conf, .parent = getpid()};
+    volatile int told = 0; /* written by the other */
+    struct child c = {.conf = conf, .parent = getpid(), .error = &told};
     int error = 0;
     sigset_t all;
     sigset_t old;
@@ -177,7 +180,7 @@ bool rv_proc_daemon(const struct rv_proc_conf *conf)
     sigprocmask(SIG_SETMASK, &all, &old);
     /* No signal for its end: the program around us may reap what it does not know. */
     pid = clone(start_other, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, &c);
-    error = pid < 0 ? errno : c.error;
+    error = pid < 0 ? errno : told;
     sigprocmask(SIG_SETMASK, &old, NULL);
     while (pid > 0 && waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
     }
