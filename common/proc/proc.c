@@ -153,16 +153,21 @@ enum { STACK_BYTES = 65536 };
 static int start_other(void *arg)
 {
     struct child *c = arg;
+    pid_t pid = 0;
 
     (void)setsid();
-    if (vfork() == 0)
+    pid = vfork();
+    if (pid == 0)
         become(c);
+    if (pid < 0)
+        *c->error = errno;
     _exit(0);
 }
 
 bool rv_proc_daemon(const struct rv_proc_conf *conf)
 {
-    struct child c = {.conf = conf, .parent = getpid()};
+    volatile int told = 0; /* written by the other */
+    struct child c = {.conf = conf, .parent = getpid(), .error = &told};
     int error = 0;
     sigset_t all;
     sigset_t old;
@@ -177,7 +182,7 @@ bool rv_proc_daemon(const struct rv_proc_conf *conf)
     sigprocmask(SIG_SETMASK, &all, &old);
     /* No signal for its end: the program around us may reap what it does not know. */
     pid = clone(start_other, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, &c);
-    error = pid < 0 ? errno : c.error;
+    error = pid < 0 ? errno : told;
     sigprocmask(SIG_SETMASK, &old, NULL);
     while (pid > 0 && waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR) {
     }
