@@ -120,5 +120,5 @@ clean:
 	rm -rf build build-*
 
 .PHONY: all programs tests examples check install clean
--include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/shell/shell.mk bench/bench.mk
+-include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/shell/shell.mk tests/e2e/e2e.mk bench/bench.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
