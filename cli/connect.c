@@ -45,6 +45,7 @@ int cli_open(reeve_context **out, const struct cli_args *args)
         .url = args->url,
         .key = args->key,
         .program = "reeve",
+        .no_private = true, /* what is put must be there for the next command */
         .connect_timeout_ms = timeout == 0 ? 1 : timeout,
     };
     reeve_err err = reeve_open(out, &options);

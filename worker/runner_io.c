@@ -168,6 +168,7 @@ static void on_item(struct runners *r, rv_ns now, struct runner_slot *s, struct 
         broken(s);
         return;
     }
+    /* Else what lies in the pipe was printed by a later item. */
     if (item.waits)
         slot_drain(s);
     told = (struct agent_told){
@@ -176,15 +177,16 @@ static void on_item(struct runners *r, rv_ns now, struct runner_slot *s, struct 
         .ns = item.ns,
         .code = item.code,
         .text = item.text,
-        .output = slot_output(s),
+        .output = item.waits ? slot_output(s) : rv_slice(NULL, 0),
         .items = item.items,
         .body = body,
     };
     s->next++;
     agent_on_item(r->agent, now, s->number, &told);
-    slot_forget_output(s);
-    if (item.waits)
+    if (item.waits) {
+        slot_forget_output(s);
         let_go_on(s);
+    }
 }
 
 static void on_end(struct runners *r, rv_ns now, struct runner_slot *s, struct rv_slice fields)

@@ -119,8 +119,8 @@ static void crash_text(const struct runner_slot *s, int signal, char *out, size_
 
     rv_signal_name(signal, name, sizeof name);
     used = (size_t)snprintf(out, len, "%s", name);
-    if (page->signal != (uint32_t)signal || used >= len)
-        return;
+    if (page->signal != (uint32_t)signal || signal == SIGABRT || used >= len)
+        return; /* abort() is called by what has told why */
     memcpy(path, page->path, sizeof path);
     path[sizeof path - 1] = '\0';
     if (path[0] != '\0' && elf_symbol(path, page->offset, function, sizeof function, &plus))
@@ -132,7 +132,7 @@ static void crash_text(const struct runner_slot *s, int signal, char *out, size_
     else
         used +=
             (size_t)snprintf(out + used, len - used, " at 0x%llx", (unsigned long long)page->pc);
-    if (used < len && signal != SIGABRT)
+    if (used < len)
         (void)snprintf(out + used, len - used, " (address 0x%llx)",
                        (unsigned long long)page->address);
 }
@@ -570,6 +570,8 @@ void runners_serve(struct runners *r, struct agent *agent)
     r->agent = agent;
     if (agent != NULL)
         return;
+    for (uint32_t i = 0; i < r->conf.slots; i++)
+        r->slots[i].stopping = true;
     for (size_t i = 0; i < r->zygotes_len; i++)
         if (r->zygotes[i] != NULL)
             drop_zygote(r, rv_clock_now(), r->zygotes[i]);

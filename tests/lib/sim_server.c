@@ -293,6 +293,7 @@ static struct mgr *new_mgr(struct sim *s)
         .server = "reeve-server sim",
         .durable = sv->memory ? "none" : "sim",
         .started_at = 0,
+        .fence = (sv->stores - 1) << 32,
         .sink = {say, s},
     });
 }
@@ -319,7 +320,7 @@ void sim_server_start(struct sim *s)
 
     sv->sim = s;
     sv->log.ops = &log_ops;
-    sv->callbacks = (struct rv_log_callbacks){on_commit, sv};
+    sv->callbacks = (struct rv_log_callbacks){.committed = on_commit, .arg = sv};
     sv->wake = (struct sim_event){.fire = round_of};
     new_store(s);
     sv->mgr = new_mgr(s);

@@ -8,7 +8,8 @@
 
 #include "tests/sim/random.h"
 #include "tests/lib/check.h"
-#include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
+#include "tests/sim/random_sync.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -280,6 +281,11 @@ static void idle(struct sim *s, struct sim_client *c)
         if (t->op == NULL && t->next_at < next)
             next = t->next_at;
     }
+    if (s->now < AT(117)) {
+        rv_ns sync = random_sync_turn(s, c);
+
+        next = sync < next ? sync : next;
+    }
     c->idle_until = next <= s->now ? s->now + RV_MS : next;
 }
 
@@ -332,8 +338,9 @@ static void map(struct sim *s, struct sim_client *c)
 
 /* ---- lives ---- */
 
-static void forget_threads(struct client *hc)
+static void forget_threads(struct client *hc, int client)
 {
+    random_sync_forget(client);
     for (int i = 0; i < hc->threads_len; i++)
         hc->threads[i].op = NULL;
     memset(hc->opening, 0, sizeof hc->opening);
@@ -359,7 +366,7 @@ static void died(struct sim *s, struct sim_client *c)
 
     sim_say(s, "link.dead client=%d error=%s", c->number, sim_error_name(c->link.error));
     sim_client_end(s, c);
-    forget_threads(hc);
+    forget_threads(hc, c->number);
     if (!h->leaving)
         sim_at(s, &hc->restart, s->now + ms(s, 10, 500));
 }
@@ -369,7 +376,7 @@ static void kill_client(struct sim *s, int client, enum sim_death how)
     struct history *h = history_of(s);
 
     sim_client_kill(s, client, how);
-    forget_threads(&h->clients[client]);
+    forget_threads(&h->clients[client], client);
     sim_at(s, &h->clients[client].restart, s->now + ms(s, 100, 3000));
 }
 
@@ -582,6 +589,7 @@ static void begin_history(struct sim *s, struct history *h, uint64_t seed)
     h->agents_len = 2 + (int)sim_below(s, 2);
     h->all_len = h->clients_len + h->agents_len + 1;
     s->play = (struct sim_play){.takes = takes, .fate = fate};
+    random_sync_begin();
     h->memory = one_in(s, 6);
     s->server.memory = h->memory;
     choose_queues(s, h);
@@ -620,15 +628,19 @@ static void end_history(struct sim *s, struct history *h)
 {
     sim_run_until(s, AT(117));
     sim_book_finish(s);
+    random_sync_finish(s, h->clients_len);
     shut_everything(s, h);
     sim_run_until(s, AT(119));
     for (int c = 1; c <= h->clients_len; c++) {
         if (!s->clients[c].alive || s->clients[c].link.state != RV_LINK_READY)
             sim_broken(s, "client %d is not connected, 29 s after the last fault", c);
         if (s->clients[c].ops != NULL)
-            sim_broken(s, "client %d: a call (%d) waits on %s, which was shut down", c,
-                       (int)s->clients[c].ops->kind,
-                       s->book.queues[s->clients[c].queues[s->clients[c].ops->queue].book].name);
+            sim_broken(
+                s, "client %d: a call (%d) waits on %s, which was shut down", c,
+                (int)s->clients[c].ops->kind,
+                s->clients[c].ops->queue < 0
+                    ? "something"
+                    : s->book.queues[s->clients[c].queues[s->clients[c].ops->queue].book].name);
     }
     for (int c = h->clients_len + 1; c <= h->all_len; c++)
         if (!s->clients[c].alive || s->clients[c].link.state != RV_LINK_READY)
@@ -653,6 +665,7 @@ static void end_history(struct sim *s, struct history *h)
 struct report {
     uint64_t counts[SIM_FAULTS_LEN];
     uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes;
+    uint64_t acquired, deaths;
 };
 
 static struct sim world;
@@ -674,6 +687,7 @@ static void run(uint64_t seed, bool quiet, struct report *out)
                            .mapped = world.mapped,
                            .crashes = world.crashes};
     memcpy(out->counts, world.counts, sizeof out->counts);
+    sim_sync_counts(&world, &out->acquired, &out->deaths);
     sim_stop(&world);
 }
 
@@ -760,6 +774,8 @@ static uint64_t run_some(uint64_t from, uint64_t to, bool silent, struct report 
         sum->maps += report.maps;
         sum->mapped += report.mapped;
         sum->crashes += report.crashes;
+        sum->acquired += report.acquired;
+        sum->deaths += report.deaths;
     }
     close(fds[0]);
     waitpid(pid, NULL, 0);
@@ -804,6 +820,8 @@ static int show(const struct report *sum, uint64_t seeds, double real)
     printf("  %llu maps done, %llu items of them, %llu crashes of runners\n",
            (unsigned long long)sum->maps, (unsigned long long)sum->mapped,
            (unsigned long long)sum->crashes);
+    printf("  %llu locks and permits acquired, %llu of them from the dead\n",
+           (unsigned long long)sum->acquired, (unsigned long long)sum->deaths);
     printf("  %llu histories of 150 s in %.1f s: %.0f times faster than the clock\n",
            (unsigned long long)seeds, real, real > 0 ? (double)seeds * 150 / real : 0);
     return few;
