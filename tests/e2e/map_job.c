@@ -178,12 +178,13 @@ REEVE_FUNCTION(forks);
 /* Each item keeps 4 MiB for ever. */
 static reeve_err leak(reeve_task *task, const reeve_value *in, reeve_builder *out)
 {
-    char *bytes = malloc(4 * MIB);
+    volatile char *bytes = malloc(4 * MIB);
 
     note_run(task);
     if (bytes == NULL)
         abort();
-    memset(bytes, 1, 4 * MIB);
+    for (int i = 0; i < 4 * MIB; i += 4096)
+        bytes[i] = 1;
     return answer(task, in, out);
 }
 REEVE_FUNCTION(leak);
@@ -201,9 +202,9 @@ static const struct {
     const char *name;
     const reeve_fn *fn;
 } functions[] = {
-    {"square", REEVE_FN(square)}, {"nap", REEVE_FN(nap)},       {"spin", REEVE_FN(spin)},
-    {"crash", REEVE_FN(crash)},   {"hang", REEVE_FN(hang)},     {"toobig", REEVE_FN(toobig)},
-    {"noisy", REEVE_FN(noisy)},   {"forks", REEVE_FN(forks)},   {"leak", REEVE_FN(leak)},
+    {"square", REEVE_FN(square)}, {"nap", REEVE_FN(nap)},     {"spin", REEVE_FN(spin)},
+    {"crash", REEVE_FN(crash)},   {"hang", REEVE_FN(hang)},   {"toobig", REEVE_FN(toobig)},
+    {"noisy", REEVE_FN(noisy)},   {"forks", REEVE_FN(forks)}, {"leak", REEVE_FN(leak)},
 };
 
 static const reeve_fn *function_of(const char *name)
