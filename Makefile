@@ -22,7 +22,7 @@ FLAGS  += $(if $(filter address,$(SAN)),-fsanitize=address$(comma)undefined -fno
 FLAGS  += $(if $(filter thread,$(SAN)),-fsanitize=thread)
 FLAGS  += $(if $(filter fuzzer,$(SAN)),-fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all)
 # Cores see the C library of 2008, shells see Linux.
-PURE   := common/base/% common/wire/% common/value/% server/core/% proxy/core/% tests/sim/%
+PURE   := common/base/% common/wire/% common/value/% server/core/% worker/core/% proxy/core/% tests/sim/%
 world   = $(if $(filter $(PURE),$(1)),-D_POSIX_C_SOURCE=200809L,-D_GNU_SOURCE)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
@@ -33,14 +33,16 @@ NET     := $(call objects,common/net/*.c)
 PROC    := $(call objects,common/proc/*.c)
 SERVER  := $(call objects,server/core/*.c)
 CLIENT  := $(call objects,proxy/core/*.c)
-LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(VALUE) $(WIRE) $(BASE)
-CORES   := $(SERVER) $(CLIENT)
+AGENT   := $(call objects,worker/core/*.c)
+LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE)
+CORES   := $(SERVER) $(AGENT) $(CLIENT)
 UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
-    $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c)
+    $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c) \
+    $(call objects,$(addprefix worker/,cache.c capacity.c elf_check.c))
 SIM     := $(call objects,tests/lib/*.c tests/sim/*.c)
 LIBS     = -lzmq -lsodium -lpthread
 
-PROGRAMS := $(BUILD)/reeve-server $(BUILD)/reeve
+PROGRAMS := $(BUILD)/reeve-server $(BUILD)/reeve-worker $(BUILD)/reeve
 TESTS    := $(BUILD)/run-unit $(BUILD)/run-sim
 
 all: programs examples tests
@@ -68,7 +70,10 @@ $(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
 $(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(PROC) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/reeve: $(call objects,cli/*.c) $(NET) $(BASE) $(BUILD)/libreeve.so
+$(BUILD)/reeve-worker: $(call objects,worker/*.c) $(AGENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE) $(BUILD)/libreeve.so
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $^ $(LIBS)
+
+$(BUILD)/reeve: $(call objects,cli/*.c) $(NET) $(PROC) $(BASE) $(BUILD)/libreeve.so
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $^ $(LIBS)
 
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libreeve.so
@@ -86,7 +91,7 @@ $(BUILD)/run-unit: $(UNIT) $(CORES) $(NET) $(VALUE) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lmsgpackc $(LIBS)
 
 $(BUILD)/run-sim: $(SIM) $(CORES) $(WIRE) $(BASE)
-	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lsodium
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -116,5 +121,6 @@ clean:
 	rm -rf build build-*
 
 .PHONY: all programs tests examples check install clean
--include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/shell/shell.mk bench/bench.mk
+-include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/conform/conform.mk
+-include tests/shell/shell.mk tests/e2e/e2e.mk bench/bench.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -3,6 +3,9 @@
 #include "proxy/context.h"
 
 #include "common/net/conf.h"
+#include "proxy/private.h"
+#include "proxy/runner.h"
+#include "proxy/ship.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +15,8 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -21,6 +26,28 @@ enum {
     LINGER_MS = 5000,
     GOODBYE_MS = 1000,
 };
+
+/* ---- all contexts, for exit() ---- */
+
+static pthread_mutex_t open_mutex = PTHREAD_MUTEX_INITIALIZER;
+static reeve_context *open_contexts;
+
+static void lock_open(void)
+{
+    pthread_mutex_lock(&open_mutex);
+}
+
+static void unlock_open(void)
+{
+    pthread_mutex_unlock(&open_mutex);
+}
+
+/* What the parent has open is not ours to flush. */
+static void forget_open(void)
+{
+    open_contexts = NULL;
+    pthread_mutex_unlock(&open_mutex);
+}
 
 /* ---- fork is noticed: the child finds this page wiped ---- */
 
@@ -33,13 +60,14 @@ static void map_fork_page(void)
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+    (void)pthread_atfork(lock_open, unlock_open, forget_open);
     if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0)
         fork_page = page;
     else if (page != MAP_FAILED)
         munmap(page, size);
 }
 
-static uint32_t current_generation(void)
+uint32_t rv_generation(void)
 {
     unsigned none = 0;
 
@@ -88,10 +116,11 @@ static void connect_now(reeve_context *ctx, rv_ns now)
         .public_key = ctx->public_key,
         .secret_key = ctx->secret_key,
         .handshake_ms = RV_LIMIT_HANDSHAKE_MS,
+        .session = ctx->link.conf.session,
     };
 
     rv_link_connecting(&ctx->link, now);
-    if (c->server_key[0] == '\0')
+    if (c->server_key[0] == '\0' && strncmp(c->endpoint, "ipc://", 6) == 0)
         conf.server_key = beside_socket(c->endpoint, server_key, why);
     if (conf.server_key == NULL || rv_conn_open(&ctx->conn, &conf, why) != REEVE_OK) {
         trouble(ctx, why);
@@ -484,7 +513,8 @@ static reeve_err add_endpoints(reeve_context *ctx, const char *url, const struct
 
     for (const char *at = url; err == REEVE_OK && *at != '\0';) {
         size_t len = strcspn(at, ", ");
-        bool ipc = strncmp(at, "ipc:///", 7) == 0;
+        /* Who may come through an agent is the agent's business. */
+        bool ipc = strncmp(at, "ipc:///", 7) == 0 || strncmp(at, "relay:///", 9) == 0;
 
         if (!ipc && !tcp_endpoint(at, len))
             return rv_fail(REEVE_EINVAL,
@@ -555,14 +585,63 @@ static void read_host(struct rv_id *host)
         rv_random_bytes(host, sizeof *host);
 }
 
+/* Does a manager listen on this user's own socket? A file that nobody serves is left by one that
+ * was killed. */
+static bool is_served(const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = -1;
+    bool served = false;
+
+    if (strlen(path) >= sizeof at.sun_path)
+        return false;
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    served = fd >= 0 && (connect(fd, (const struct sockaddr *)&at, sizeof at) == 0 ||
+                         errno == EAGAIN || errno == EINPROGRESS);
+    if (fd >= 0)
+        close(fd);
+    return served;
+}
+
+/* Nobody said where: this user's own manager, else one of our own. *url is borrowed from the
+ * context or from fallback. */
+static reeve_err choose_url(reeve_context *ctx, const reeve_options *o, uint32_t connect_ms,
+                            char *fallback, size_t fallback_len, const char **url)
+{
+    bool wanted = *url != NULL && strcmp(*url, RV_PRIVATE_URL) == 0;
+    reeve_err err = REEVE_OK;
+
+    if (*url != NULL && !wanted)
+        return REEVE_OK;
+    rv_conf_user_endpoint(fallback, fallback_len);
+    *url = fallback;
+    if (!wanted && is_served(fallback + 6))
+        return REEVE_OK;
+    if (o->no_private || rv_is_runner()) {
+        if (!wanted && access(fallback + 6, F_OK) == 0)
+            return REEVE_OK; /* it may be about to come */
+        return rv_fail(REEVE_EINVAL,
+                       "cannot open a session: no manager is named and none serves %s; set "
+                       "REEVE_URL, or run: reeve serve",
+                       fallback);
+    }
+    err = rv_private_start(&ctx->own, connect_ms);
+    if (err == REEVE_OK)
+        *url = rv_private_url(ctx->own);
+    return err;
+}
+
 static reeve_err configure(reeve_context *ctx, const reeve_options *o, const struct rv_conf *conf,
                            uint32_t *connect_ms)
 {
     char fallback[300];
     struct rv_keyfile keys = {0};
     struct rv_link_conf link = {.pid = (uint32_t)getpid()};
-    const char *url = rv_conf_find(conf, "url", o->url, NULL);
-    const char *key = rv_conf_find(conf, "key", o->key, NULL);
+    /* A task has no key: it goes through its agent. */
+    const char *relay = o->url == NULL && rv_is_runner() ? getenv(RV_ENV_RELAY) : NULL;
+    const char *url = relay != NULL ? relay : rv_conf_find(conf, "url", o->url, NULL);
+    const char *key = relay != NULL ? NULL : rv_conf_find(conf, "key", o->key, NULL);
     const char *program = rv_conf_find(conf, "program", o->program, program_invocation_short_name);
     reeve_err err = REEVE_OK;
 
@@ -577,15 +656,11 @@ static reeve_err configure(reeve_context *ctx, const reeve_options *o, const str
         return rv_fail(REEVE_EINVAL,
                        "cannot open a session: a time is not a number of milliseconds "
                        "(resume_ms at most a day)");
-    if (url == NULL) {
-        rv_conf_user_endpoint(fallback, sizeof fallback);
-        if (access(fallback + 6, F_OK) != 0)
-            return rv_fail(REEVE_EINVAL,
-                           "cannot open a session: no manager is named and none serves %s; set "
-                           "REEVE_URL, or run: reeve serve",
-                           fallback);
-        url = fallback;
-    }
+    err = choose_url(ctx, o, *connect_ms, fallback, sizeof fallback, &url);
+    if (err != REEVE_OK)
+        return err;
+    if (ctx->own != NULL)
+        key = NULL; /* it is for others */
     ctx->program = strndup(program, RV_LIMIT_NAME_BYTES);
     if (ctx->program == NULL)
         return rv_fail(REEVE_ENOMEM, "cannot open a session: out of memory");
@@ -620,6 +695,7 @@ static void free_context(reeve_context *ctx)
     for (size_t i = 0; i < ENDPOINTS_MAX; i++)
         free(ctx->candidates[i].endpoint);
     free(ctx->program);
+    rv_shipped_free(ctx->shipped);
     explicit_bzero(ctx->secret_key, sizeof ctx->secret_key);
     if (ctx->wake_fd >= 0)
         close(ctx->wake_fd);
@@ -640,6 +716,7 @@ static void end_context(reeve_context *ctx)
     rv_conn_close(&ctx->conn);
     if (ctx->link.conf.endpoints_len > 0)
         rv_link_fini(&ctx->link);
+    rv_private_end(&ctx->own);
     pthread_mutex_destroy(&ctx->mutex);
     free_context(ctx);
 }
@@ -669,6 +746,36 @@ static reeve_err establish(reeve_context *ctx, uint32_t connect_ms)
     return err;
 }
 
+/* ---- open, close, flush ---- */
+
+static void note_open(reeve_context *ctx)
+{
+    lock_open();
+    DL_APPEND(open_contexts, ctx);
+    unlock_open();
+}
+
+static void note_closed(reeve_context *ctx)
+{
+    lock_open();
+    DL_DELETE(open_contexts, ctx);
+    unlock_open();
+}
+
+/* A thread of the host may close its context meanwhile: it waits at the mutex until we are done. */
+void rv_flush_all(void)
+{
+    reeve_context *ctx = NULL;
+
+    if (pthread_mutex_trylock(&open_mutex) != 0)
+        return; /* exit() in the middle of an open or a close */
+    DL_FOREACH (open_contexts, ctx) {
+        if (!forked(ctx) && reeve_flush(ctx, ctx->linger_ms) != REEVE_OK)
+            fprintf(stderr, "%s: %s\n", program_invocation_short_name, reeve_errmsg());
+    }
+    pthread_mutex_unlock(&open_mutex);
+}
+
 reeve_err reeve_open(reeve_context **out, const reeve_options *options)
 {
     static const reeve_options defaults;
@@ -679,6 +786,11 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
     reeve_err err = REEVE_OK;
 
     *out = NULL;
+    /* Each runner would come here again, and again: a program that forgets reeve_main() must not
+     * become a fork bomb. */
+    if (rv_zygote_fd() >= 0)
+        rv_zygote_refuse(rv_zygote_fd(), "the program calls reeve_open() before reeve_main(), "
+                                         "which must be the first line of main()");
     err = rv_conf_load(&conf, NULL, why);
     if (err != REEVE_OK)
         return rv_fail(err, "%s", why);
@@ -692,7 +804,7 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
     ctx->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ctx->background_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ctx->background_until = RV_NEVER;
-    ctx->generation = current_generation();
+    ctx->generation = rv_generation();
     if (ctx->wake_fd < 0 || ctx->background_fd < 0)
         err = rv_fail(REEVE_ESYS, "cannot open a session: %s", strerror(errno));
     if (err == REEVE_OK)
@@ -706,6 +818,7 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
         end_context(ctx);
         return err;
     }
+    note_open(ctx);
     *out = ctx;
     return REEVE_OK;
 }
@@ -750,11 +863,14 @@ reeve_err reeve_close(reeve_context **context)
         return REEVE_OK;
     *context = NULL;
     if (forked(ctx)) {
-        /* The parent's thread, sockets and mutex are not ours to touch. */
+        /* The parent's thread, sockets and mutex are not ours to touch, and what was open there
+         * is never flushed here. */
         rv_conn_abandon(&ctx->conn);
+        rv_private_forget(&ctx->own);
         free_context(ctx);
         return REEVE_OK;
     }
+    note_closed(ctx);
     deadline = rv_after_ms(rv_clock_now(), ctx->linger_ms);
     pthread_mutex_lock(&ctx->mutex);
     if (!rv_wait(ctx, all_flushed, ctx, deadline))

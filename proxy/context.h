@@ -36,6 +36,7 @@ struct rv_candidate {
 };
 
 struct reeve_context {
+    reeve_context *prev, *next; /* all that this process has open */
     pthread_mutex_t mutex;
     struct rv_link link;
     struct rv_conn *conn;
@@ -62,7 +63,9 @@ struct reeve_context {
     char *program;
     char host_name[256];
     struct rv_candidate candidates[ENDPOINTS_MAX];
-    char last_trouble[300]; /* why the last attempt to connect failed */
+    char last_trouble[300];     /* why the last attempt to connect failed */
+    struct rv_shipped *shipped; /* programs that the manager was sent */
+    struct rv_private *own;     /* a manager of our own; or NULL */
 };
 
 /* ---- errors ---- */
@@ -82,6 +85,10 @@ reeve_err rv_late_failure(reeve_context *ctx);
 reeve_err rv_enter(reeve_context *ctx, const char *verb, const char *object);
 void rv_leave(reeve_context *ctx);
 
+/* Wait until the managers have all that was put, on every context that is open: for exit(). Each
+ * has its linger_ms; what is lost is told on stderr. */
+void rv_flush_all(void);
+
 /* Where it is connected, or tries to be. */
 const char *rv_endpoint(const reeve_context *ctx);
 
@@ -99,6 +106,9 @@ bool rv_wait(reeve_context *ctx, bool (*ready)(void *arg), void *arg, rv_ns dead
  * caller frees them. The request is spent. */
 reeve_err rv_finish(reeve_context *ctx, struct rv_request *call, uint32_t timeout_ms,
                     const char *verb, const char *object, struct rv_buf *result);
+
+/* Of this process: a fork begins another one. 0: it can't be told. */
+uint32_t rv_generation(void);
 
 /* A number for this thread that no other thread of the process ever has. */
 uint64_t rv_thread_serial(void);

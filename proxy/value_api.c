@@ -29,6 +29,11 @@ reeve_err reeve_builder_check(const reeve_builder *builder)
     return rv_builder_check(builder);
 }
 
+reeve_err reeve_builder_fail(reeve_builder *builder, reeve_err err)
+{
+    return rv_builder_fail(builder, err);
+}
+
 reeve_err reeve_put_nil(reeve_builder *builder)
 {
     return rv_builder_put(builder, &(msgpack_object){.type = MSGPACK_OBJECT_NIL});

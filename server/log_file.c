@@ -459,9 +459,14 @@ static void group_back(struct log_file *lf)
     lf->busy = false;
     commit_entries(lf, g);
     clear_group(g);
-    if (image)
+    if (!image && !snapshot_due(lf))
+        return;
+    if (!mgr_can_save(lf->mgr)) {
+        lf->image_wanted = false;
+        lf->image_retry = lf->seen.bytes + SNAPSHOT_BYTES / 4;
+    } else if (image)
         start_picture(lf);
-    else if (snapshot_due(lf))
+    else
         lf->image_wanted = true;
 }
 

@@ -3,6 +3,7 @@
 #include "server/options.h"
 #include "server/shell.h"
 
+#include <dirent.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -105,6 +106,20 @@ static void tell_ready(const struct rv_net *net, const struct options *o, const 
     }
 }
 
+/* A folder that was made for this manager alone, with files and no folders in it. */
+static void remove_folder(const char *path)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry = NULL;
+
+    if (dir == NULL)
+        return;
+    while ((entry = readdir(dir)) != NULL)
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    closedir(dir);
+    (void)rmdir(path);
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -175,6 +190,8 @@ int main(int argc, char **argv)
     shell_line(NULL, RV_INFO, "server.stop");
     shell_free(&shell);
     rv_net_close(&net);
+    if (o.temporary != NULL)
+        remove_folder(o.temporary);
     principals_free(&principals);
     rv_conf_free(&o.conf);
     return 0;

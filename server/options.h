@@ -22,6 +22,7 @@
     OPTION(log_level, "log-level", "LEVEL", "info", "error, warn, info or debug; default info")    \
     OPTION(ready_fd, "ready-fd", "N", NULL, "write each bound endpoint to this descriptor")        \
     OPTION(lifeline_fd, "lifeline-fd", "N", NULL, "end when this descriptor reads its end")        \
+    OPTION(temporary, "temporary", "DIR", NULL, "remove this folder at the end")                   \
     OPTION(config, "config", "FILE", NULL,                                                         \
            "config file; default: ~/.config/reeve/reeve.conf, else\n"                              \
            "                       /etc/reeve/reeve.conf")

@@ -430,12 +430,21 @@ void shell_admit(struct shell *sh, const struct principals *principals)
     rv_log_process(sh->log);
 }
 
+static uint64_t wall_seconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec;
+}
+
 static void open_memory(struct shell *sh, struct mgr_conf *mgr,
                         const struct rv_log_callbacks *callbacks)
 {
     sh->now = time_now(sh);
     mgr->started_at = sh->now;
     rv_random_bytes(&mgr->store, sizeof mgr->store);
+    mgr->fence = wall_seconds() << 32; /* above those of any store before */
     sh->mgr = mgr_new(mgr);
     sh->log = rv_log_mem_open(callbacks);
 }

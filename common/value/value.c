@@ -235,6 +235,7 @@ static bool walk(struct rv_slice rest, size_t *kids_len, msgpack_object *root, m
 {
     msgpack_object *next[RV_VALUE_DEPTH_MAX + 1]; /* where each open container's next node goes */
     struct nest nest;
+    size_t total = rest.len;
 
     nest_init(&nest);
     next[0] = root;
@@ -248,7 +249,7 @@ static bool walk(struct rv_slice rest, size_t *kids_len, msgpack_object *root, m
             return false;
         /* A value has at least one byte, so a count above the bytes left is a lie. */
         o_kids = kids_of(&o);
-        if (o_kids > rest.len || !nest_enter(&nest, &o))
+        if (o_kids > rest.len || *kids_len + o_kids > total || !nest_enter(&nest, &o))
             return false;
         if (root != NULL) {
             msgpack_object *first = kids + *kids_len;
@@ -273,6 +274,11 @@ bool rv_value_valid(struct rv_slice bytes)
     return walk(bytes, &kids_len, NULL, NULL);
 }
 
+bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes)
+{
+    return take(&bytes, out) && bytes.len == 0 && !rv_object_nests(out);
+}
+
 reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes)
 {
     struct reeve_value *v = NULL;
@@ -293,6 +299,54 @@ reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes)
     rv_assert(built);
     *out = v;
     return REEVE_OK;
+}
+
+/* A value of len bytes has fewer than len nodes below its root: each takes a byte. So up to here
+ * there is room for whatever comes; of what is longer the nodes are counted first. */
+enum { ROOM_KIDS = 1024 };
+
+static bool make_room(struct rv_value_room *room, size_t kids)
+{
+    struct reeve_value *v = room->value;
+
+    if (v != NULL && kids <= room->kids)
+        return true;
+    kids = kids < ROOM_KIDS ? ROOM_KIDS : kids;
+    if (kids > (SIZE_MAX - sizeof *v) / sizeof v->kids[0])
+        return false;
+    v = malloc(sizeof *v + kids * sizeof v->kids[0]);
+    if (v == NULL)
+        return false;
+    free(room->value);
+    room->value = v;
+    room->kids = kids;
+    return true;
+}
+
+reeve_err rv_value_parse_in(const reeve_value **out, struct rv_value_room *room,
+                            struct rv_slice bytes)
+{
+    struct reeve_value *v = NULL;
+    size_t kids_len = bytes.len;
+
+    *out = NULL;
+    if (bytes.len > ROOM_KIDS && !walk(bytes, &kids_len, NULL, NULL))
+        return REEVE_EPROTO;
+    if (!make_room(room, kids_len))
+        return REEVE_ENOMEM;
+    v = room->value;
+    if (!walk(bytes, &kids_len, &v->object, v->kids))
+        return REEVE_EPROTO;
+    v->bytes = bytes;
+    v->origin = (struct rv_value_origin){0};
+    *out = v;
+    return REEVE_OK;
+}
+
+void rv_value_room_free(struct rv_value_room *room)
+{
+    free(room->value);
+    *room = (struct rv_value_room){0};
 }
 
 void rv_value_free(reeve_value **root)
@@ -351,6 +405,11 @@ void rv_builder_reset(reeve_builder *b)
     nest_init(&b->nest);
 }
 
+bool rv_builder_empty(const reeve_builder *b)
+{
+    return b->buf.len == 0 && b->err == REEVE_OK;
+}
+
 reeve_err rv_builder_fail(reeve_builder *b, reeve_err err)
 {
     if (b == NULL)
@@ -367,11 +426,11 @@ static int append(void *buf, const char *bytes, size_t len)
 }
 
 /* There is room, so the packer cannot fail. */
-static void write_object(struct rv_buf *buf, const msgpack_object *o)
+static void write_object(void *to, msgpack_packer_write add, const msgpack_object *o)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, append);
+    msgpack_packer_init(&pk, to, add);
     switch (o->type) {
     case MSGPACK_OBJECT_NIL:
         msgpack_pack_nil(&pk);
@@ -421,7 +480,7 @@ reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o)
         return rv_builder_fail(b, REEVE_ENOMEM);
     if (!nest_enter(&b->nest, o))
         return rv_builder_fail(b, REEVE_EINVAL);
-    write_object(&b->buf, o);
+    write_object(&b->buf, append, o);
     return REEVE_OK;
 }
 
@@ -457,14 +516,14 @@ reeve_err rv_builder_bytes(const reeve_builder *b, struct rv_slice *out)
 
 struct head {
     uint8_t *at;
-    size_t len;
+    size_t len, max;
 };
 
 static int add_to_head(void *arg, const char *bytes, size_t len)
 {
     struct head *head = arg;
 
-    rv_assert(head->len + len <= RV_VALUE_HEAD_MAX);
+    rv_assert(head->len + len <= head->max);
     memcpy(head->at + head->len, bytes, len);
     head->len += len;
     return 0;
@@ -472,7 +531,7 @@ static int add_to_head(void *arg, const char *bytes, size_t len)
 
 size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t len)
 {
-    struct head head = {out, 0};
+    struct head head = {out, 0, RV_VALUE_HEAD_MAX};
     msgpack_packer packer;
 
     msgpack_packer_init(&packer, &head, add_to_head);
@@ -480,5 +539,13 @@ size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t le
         msgpack_pack_str(&packer, len);
     else
         msgpack_pack_bin(&packer, len);
+    return head.len;
+}
+
+size_t rv_value_number(uint8_t out[static RV_VALUE_NUMBER_MAX], const msgpack_object *o)
+{
+    struct head head = {out, 0, RV_VALUE_NUMBER_MAX};
+
+    write_object(&head, add_to_head, o);
     return head.len;
 }

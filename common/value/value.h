@@ -31,10 +31,26 @@ bool rv_utf8_valid(struct rv_slice text);
  * Text may be any bytes. Allocates nothing and reads no byte twice. */
 bool rv_value_valid(struct rv_slice bytes);
 
+/* Exactly one value that is neither an array nor a map: it needs no tree and no allocation. Text
+ * in it is borrowed from bytes. */
+bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes);
+
 /* A copy of bytes as a value, in one allocation of at most 25 times their size and 100 bytes. The
  * caller owns *out, and frees it with rv_value_free. Errors, with *out NULL: EPROTO (not valid),
  * ENOMEM. */
 REEVE_NODISCARD reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes);
+
+/* Memory that values are parsed into one after the other. Zero-initialised is empty and valid. */
+struct rv_value_room {
+    reeve_value *value;
+    size_t kids;
+};
+void rv_value_room_free(struct rv_value_room *room);
+
+/* The same without a copy and, after some values, without an allocation: *out stands in room until
+ * the next one does, and its text in bytes, which are borrowed as long. It is not freed alone. */
+REEVE_NODISCARD reeve_err rv_value_parse_in(const reeve_value **out, struct rv_value_room *room,
+                                            struct rv_slice bytes);
 
 /* Only roots can be freed; NULL is fine. */
 void rv_value_free(reeve_value **root);
@@ -70,6 +86,9 @@ void rv_builder_free(reeve_builder **b);
 /* Empty again and without an error. */
 void rv_builder_reset(reeve_builder *b);
 
+/* Nothing was put, and nothing failed. */
+bool rv_builder_empty(const reeve_builder *b);
+
 /* Make err stick unless another one does already; returns the one that sticks. ENOMEM for NULL,
  * as from every call below. */
 reeve_err rv_builder_fail(reeve_builder *b, reeve_err err);
@@ -83,6 +102,10 @@ reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o);
  * RV_VALUE_HEAD_MAX. Returns how many. For who has no builder and needs none. */
 enum { RV_VALUE_HEAD_MAX = 5 };
 size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t len);
+
+/* The bytes of a nil, bool or number: at most RV_VALUE_NUMBER_MAX. Returns how many. */
+enum { RV_VALUE_NUMBER_MAX = 9 };
+size_t rv_value_number(uint8_t out[static RV_VALUE_NUMBER_MAX], const msgpack_object *o);
 
 /* Append one value with everything in it. */
 reeve_err rv_builder_copy(reeve_builder *b, const msgpack_object *o);

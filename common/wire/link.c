@@ -167,12 +167,18 @@ struct rv_request *rv_link_call(struct rv_link *link, uint16_t op, uint64_t obje
 
 bool rv_link_say(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args)
 {
+    return rv_link_say_bodies(link, op, object, args, NULL, 0);
+}
+
+bool rv_link_say_bodies(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args,
+                        struct rv_body *const *bodies, size_t bodies_len)
+{
     struct rv_msg msg = {.type = RV_MSG_call, .call = {.op = op, .object = object, .args = args}};
     uint64_t number = 0;
 
     if (link->state == RV_LINK_DEAD)
         return false;
-    number = rv_stream_add(&link->out, &msg, NULL, 0);
+    number = rv_stream_add(&link->out, &msg, bodies, bodies_len);
     if (number != 0)
         link->urgent = number;
     return number != 0;

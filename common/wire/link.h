@@ -71,7 +71,8 @@ struct rv_request {
     struct rv_buf request; /* a read: its message, to be sent again */
     rv_request_hook *hook; /* reads the outcome in place; NULL: it is copied to what follows */
     void *arg;
-    uint32_t count; /* the hook's: items of a put; what a get asked for */
+    uint32_t count;  /* the hook's: items of a put; what a get asked for */
+    uint64_t thread; /* the hook's: who asks for a lock */
     reeve_err error;
     struct rv_buf text;
     struct rv_buf result;
@@ -211,6 +212,9 @@ struct rv_request *rv_link_call(struct rv_link *link, uint16_t op, uint64_t obje
                                 uint32_t timeout_ms, struct rv_slice args,
                                 struct rv_body *const *bodies, size_t bodies_len);
 bool rv_link_say(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args);
+/* The same with body frames behind it. */
+bool rv_link_say_bodies(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args,
+                        struct rv_body *const *bodies, size_t bodies_len);
 struct rv_request *rv_link_read(struct rv_link *link, uint16_t op, uint64_t object,
                                 struct rv_slice args);
 

@@ -15,6 +15,7 @@ NUMBER_KIND(u8, 1)
 NUMBER_KIND(u16, 2)
 NUMBER_KIND(u32, 4)
 NUMBER_KIND(u64, 8)
+NUMBER_KIND(i64, 8)
 #undef NUMBER_KIND
 
 static void read_id(struct rv_reader *r, rv_f_id *out)
@@ -277,6 +278,12 @@ bool rv_op_items(uint16_t op, struct rv_slice args, struct rv_items *out)
     }
     return found;
 }
+
+/* ---- between an agent and its runners ---- */
+
+#define TASK_CODEC(name, number, FIELDS) CODEC(task_##name, FIELDS)
+RV_TASK_FRAMES(TASK_CODEC)
+#undef TASK_CODEC
 
 /* ---- rows ---- */
 

@@ -12,11 +12,40 @@
 #include "common/wire/limits.def"
 #include "common/wire/msg.def"
 #include "common/wire/ops.def"
+#include "common/wire/task.def"
 
 enum { RV_WIRE_MAJOR = 1, RV_WIRE_MINOR = 0 };
 
-enum rv_kind { RV_KIND_QUEUE = 1 };
+enum rv_kind {
+    RV_KIND_QUEUE = 1,
+    RV_KIND_LOCK = 2,
+    RV_KIND_RLOCK = 3,
+    RV_KIND_SEMAPHORE = 4,
+    RV_KIND_BOUNDED_SEMAPHORE = 5,
+    RV_KIND_CONDITION = 6,
+    RV_KIND_EVENT = 7,
+    RV_KIND_BARRIER = 8,
+    RV_KIND_JOB = 9,
+    RV_KIND_AGENT = 10,
+};
+/* How a lock is acquired: with a lease if nobody waits; to fail when that closes a cycle. */
+enum rv_lock_flags { RV_LOCK_LEASE = 1, RV_LOCK_NO_CYCLE = 2 };
+enum rv_role { RV_ROLE_HOLDS, RV_ROLE_WAITS, RV_ROLE_SLEEPS, RV_ROLE_DIED };
 enum rv_order { RV_ORDER_FIFO, RV_ORDER_LIFO, RV_ORDER_PRIORITY };
+
+/* What a job runs. */
+enum rv_code { RV_CODE_PROGRAM, RV_CODE_MODULE, RV_CODE_COMMAND };
+
+/* How the run of an item ended. */
+enum rv_ran {
+    RV_RAN_OK,      /* a value */
+    RV_RAN_FAILED,  /* the function, or the command, said so */
+    RV_RAN_CRASHED, /* its process ended by a signal */
+    RV_RAN_EXITED,  /* its process left by exit() */
+    RV_RAN_TIMEOUT, /* it took longer than it might, and was killed */
+    RV_RAN_TOOBIG,  /* its value is larger than an item may be */
+    RV_RAN_NEVER,   /* it could not be begun: no such function, the initializer failed */
+};
 
 /* What an answered call survives: nothing, the end of the manager's process, the loss of power. */
 enum rv_durable { RV_DURABLE_DEFAULT, RV_DURABLE_NONE, RV_DURABLE_OS, RV_DURABLE_SYNC };
@@ -139,6 +168,18 @@ RV_ROWS(RV_ROW_STRUCT)
 
 /* Take the next row's bytes from a listing; false at its end or when it is malformed. */
 bool rv_row_next(struct rv_reader *r, struct rv_slice *row);
+
+/* ---- between an agent and its runners: task.h ---- */
+
+#define RV_TASK_STRUCT(name, number, FIELDS)                                                       \
+    struct rv_task_##name {                                                                        \
+        FIELDS(RV_FIELD)                                                                           \
+        char end_;                                                                                 \
+    };                                                                                             \
+    void rv_task_##name##_encode(struct rv_buf *out, const struct rv_task_##name *frame);          \
+    bool rv_task_##name##_decode(struct rv_task_##name *out, struct rv_slice bytes);
+RV_TASK_FRAMES(RV_TASK_STRUCT)
+#undef RV_TASK_STRUCT
 
 /* ---- frames ---- */
 

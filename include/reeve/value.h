@@ -53,6 +53,10 @@ REEVE_API void reeve_builder_reset(reeve_builder *builder);
  * more than one value was. */
 REEVE_API reeve_err reeve_builder_check(const reeve_builder *builder);
 
+/* Make an error of the caller's own stick, unless another one does already; returns the one that
+ * sticks. Does not block. */
+REEVE_API reeve_err reeve_builder_fail(reeve_builder *builder, reeve_err err);
+
 /* Append one value. Never blocks. Errors: ENOMEM, EINVAL (too deep, not UTF-8), ETOOBIG
  * (above 4 GiB). The result may be ignored: errors stick. */
 REEVE_API reeve_err reeve_put_nil(reeve_builder *builder);

@@ -1,6 +1,8 @@
+#include "server/core/crew.h"
 #include "server/core/object.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
+#include "server/core/sync.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -109,6 +111,7 @@ struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *
     call = rv_alloc(sizeof *call);
     call->session = s;
     call->number = number;
+    call->since = mgr->now;
     call->op = msg->op;
     call->object = object;
     call->list = list;
@@ -270,6 +273,23 @@ void mgr_skip_items(struct session *s, const struct incoming *in)
     }
 }
 
+/* Programs run on the workers: who may send one may run it. */
+static void on_blob(struct mgr *mgr, const struct incoming *in)
+{
+    bool put = in->msg->op == RV_OP_blob_put;
+    uint32_t rights = rights_on(mgr_principal(mgr, in->session->principal), rv_slice(NULL, 0));
+
+    if (!(rights & RIGHT_BIT(RV_RIGHT_RUN)) && put)
+        mgr->refused++;
+    else if (!(rights & RIGHT_BIT(RV_RIGHT_RUN)))
+        mgr_reply_text(mgr, in->session, in->number, REEVE_EPERM,
+                       "the key has no right run: it is a login on the workers");
+    else if (put)
+        blob_on_put(mgr, in);
+    else
+        blob_on_open(mgr, in);
+}
+
 static void on_call(struct mgr *mgr, const struct incoming *in)
 {
     struct session *s = in->session;
@@ -291,11 +311,26 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     case RV_OP_shutdown:
         on_shutdown(mgr, s, in->number);
         return;
+    case RV_OP_job_open:
+        job_on_open(mgr, in);
+        return;
+    case RV_OP_job_cancel:
+        job_on_cancel(mgr, in);
+        return;
+    case RV_OP_agent_open:
+        crew_on_open(mgr, in);
+        return;
+    case RV_OP_blob_open:
+    case RV_OP_blob_put:
+        on_blob(mgr, in);
+        return;
     default:
         break;
     }
     ref = session_ref(s, in->msg->object);
     err = may(ref, op);
+    if (!lock_guarded(mgr, s, op) && err == REEVE_OK)
+        err = REEVE_EFENCED;
     if (err == REEVE_OK) {
         ref->object->ops->call(mgr, ref->object, ref, in);
         return;
@@ -398,6 +433,9 @@ static void on_expire(struct mgr *mgr)
         case TIMER_OBJECT:
             object_free(mgr, owner_of(struct object, timer, t));
             break;
+        case TIMER_MEMBER:
+            crew_on_timer(mgr, owner_of(struct member, timer, t));
+            break;
         }
     }
 }
@@ -478,6 +516,7 @@ struct mgr *mgr_new(const struct mgr_conf *conf)
     struct mgr *mgr = rv_alloc(sizeof *mgr);
 
     mgr->conf = *conf; /* now is zero: the first command tells, or a replay of old ones does */
+    mgr->last_fence = conf->fence;
     return mgr;
 }
 
@@ -494,6 +533,7 @@ void mgr_free(struct mgr **m)
         session_end(mgr, mgr->sessions, REEVE_OK);
     while (mgr->objects != NULL)
         object_free(mgr, mgr->objects);
+    blobs_free(mgr);
     outbox_free(&out);
     for (size_t i = 0; i < mgr->principals_len; i++)
         principal_free(&mgr->principals[i]);
@@ -529,6 +569,7 @@ void mgr_check(const struct mgr *mgr)
         rv_assert(o->refs == refs);
         rv_assert(o->refs > 0 || o->name != NULL);
     }
+    crew_check(mgr);
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
         uint32_t ahead = 0;
 

@@ -23,6 +23,7 @@ struct mgr_conf {
     const char *server;  /* name and version, for people; borrowed for ever */
     const char *durable; /* what its log survives, for people; borrowed for ever */
     rv_ns started_at;
+    uint64_t fence;      /* of the store: wall-clock seconds << 32 when it was made */
     struct rv_sink sink; /* the story, a line an event */
 };
 

@@ -1,10 +1,12 @@
 #include "server/core/object.h"
+#include "server/core/crew.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
+#include "server/core/sync.h"
 
 #include <stdio.h>
 
-static struct object *find_name(const struct mgr *mgr, struct rv_slice name)
+struct object *object_named(const struct mgr *mgr, struct rv_slice name)
 {
     struct object *o = NULL;
 
@@ -66,8 +68,41 @@ const struct object_ops *object_ops_of(uint8_t kind)
     switch ((enum rv_kind)kind) {
     case RV_KIND_QUEUE:
         return &queue_ops;
+    case RV_KIND_LOCK:
+    case RV_KIND_RLOCK:
+    case RV_KIND_SEMAPHORE:
+    case RV_KIND_BOUNDED_SEMAPHORE:
+        return &lock_ops;
+    case RV_KIND_CONDITION:
+        return &condition_ops;
+    case RV_KIND_EVENT:
+        return &event_ops;
+    case RV_KIND_BARRIER:
+        return &barrier_ops;
+    case RV_KIND_JOB:
+        return &job_ops;
+    case RV_KIND_AGENT:
+        return &member_ops;
+    default:
+        break;
     }
     return NULL;
+}
+
+void object_add(struct mgr *mgr, struct object *o, const struct object_ops *ops, uint8_t kind,
+                struct rv_slice name, uint32_t ttl_ms)
+{
+    o->ops = ops;
+    o->id = ++mgr->last_object;
+    o->kind = kind;
+    o->ttl_ms = ttl_ms;
+    o->timer.kind = TIMER_OBJECT;
+    HASH_ADD(by_id, mgr->objects, id, sizeof o->id, o);
+    if (name.len > 0) {
+        o->name = mgr_text(name);
+        HASH_ADD_KEYPTR(by_name, mgr->names, o->name, name.len, o);
+        mgr->names_sorted = false;
+    }
 }
 
 static struct object *create_object(struct mgr *mgr, const struct rv_object_open_args *args)
@@ -75,18 +110,24 @@ static struct object *create_object(struct mgr *mgr, const struct rv_object_open
     const struct object_ops *ops = object_ops_of(args->kind);
     struct object *o = ops->create(mgr, args);
 
-    o->ops = ops;
-    o->id = ++mgr->last_object;
-    o->kind = args->kind;
-    o->ttl_ms = args->ttl_ms == 0 ? UINT32_MAX : args->ttl_ms;
-    o->timer.kind = TIMER_OBJECT;
-    HASH_ADD(by_id, mgr->objects, id, sizeof o->id, o);
-    if (args->name.len > 0) {
-        o->name = mgr_text(args->name);
-        HASH_ADD_KEYPTR(by_name, mgr->names, o->name, args->name.len, o);
-        mgr->names_sorted = false;
-    }
+    object_add(mgr, o, ops, args->kind, args->name, args->ttl_ms == 0 ? UINT32_MAX : args->ttl_ms);
     return o;
+}
+
+struct ref *object_hold(struct mgr *mgr, struct session *s, struct object *o)
+{
+    struct ref *ref = session_ref(s, o->id);
+
+    if (ref == NULL) {
+        ref = rv_alloc(sizeof *ref);
+        ref->object_id = o->id;
+        ref->object = o;
+        o->refs++;
+        rv_heap_cancel(&mgr->heap, &o->timer);
+        HASH_ADD(hh, s->refs, object_id, sizeof ref->object_id, ref);
+    }
+    ref->count++;
+    return ref;
 }
 
 void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg)
@@ -104,13 +145,14 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, REEVE_ELIMIT, "a name has at most 255 bytes");
         return;
     }
-    if (args.create > 2 || (args.create != 0 &&
-                            (object_ops_of(args.kind) == NULL || args.order > RV_ORDER_PRIORITY))) {
+    if (args.create > 2 || (args.create != 0 && (object_ops_of(args.kind) == NULL ||
+                                                 object_ops_of(args.kind)->create == NULL ||
+                                                 args.order > RV_ORDER_PRIORITY))) {
         mgr_reply_text(mgr, s, number, REEVE_EINVAL, "no such type of object");
         return;
     }
     if (args.name.len > 0)
-        o = find_name(mgr, args.name);
+        o = object_named(mgr, args.name);
     if (o == NULL && args.create == 0) {
         mgr_reply_text(mgr, s, number, REEVE_ENOENT, NULL);
         return;
@@ -132,6 +174,11 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, o->kind == args.kind ? REEVE_EEXIST : REEVE_ETYPE, NULL);
         return;
     }
+    if (o == NULL && object_ops_of(args.kind)->refuse != NULL &&
+        object_ops_of(args.kind)->refuse(&args) != NULL) {
+        mgr_reply_text(mgr, s, number, REEVE_EINVAL, object_ops_of(args.kind)->refuse(&args));
+        return;
+    }
     if (o == NULL) {
         if (HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS) {
             mgr_reply_text(mgr, s, number, REEVE_ELIMIT,
@@ -144,18 +191,11 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
                 (unsigned long long)o->id, o->name == NULL ? "" : o->name, args.maxsize,
                 (unsigned long long)s->serial);
     }
-    ref = session_ref(s, o->id);
-    if (ref == NULL) {
-        ref = rv_alloc(sizeof *ref);
-        ref->object_id = o->id;
-        ref->object = o;
-        o->refs++;
-        rv_heap_cancel(&mgr->heap, &o->timer);
-        HASH_ADD(hh, s->refs, object_id, sizeof ref->object_id, ref);
-    }
-    ref->count++;
+    ref = object_hold(mgr, s, o);
     ref->creator = ref->creator || created;
-    ref->rights = rights | (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) : 0);
+    ref->rights = rights | (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) |
+                                               RIGHT_BIT(RV_RIGHT_LOCK)
+                                         : 0);
     o->ops->row(o, &row);
     rv_buf_clear(&mgr->scratch);
     rv_object_open_result_encode(&mgr->scratch,
@@ -187,7 +227,7 @@ void object_on_remove(struct mgr *mgr, struct session *s, uint64_t number,
     struct object *o = NULL;
 
     rv_assert(rv_object_remove_args_decode(&args, msg->args));
-    o = find_name(mgr, args.name);
+    o = object_named(mgr, args.name);
     if (o == NULL) {
         mgr_reply_text(mgr, s, number, REEVE_ENOENT, NULL);
         return;

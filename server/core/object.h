@@ -18,6 +18,16 @@ void object_on_close(struct mgr *mgr, struct session *s, uint64_t object);
 void object_on_remove(struct mgr *mgr, struct session *s, uint64_t number,
                       const struct rv_call *msg);
 
+/* Give a new object its id and its name, if it has one. */
+void object_add(struct mgr *mgr, struct object *o, const struct object_ops *ops, uint8_t kind,
+                struct rv_slice name, uint32_t ttl_ms);
+
+/* NULL when nothing has that name. */
+struct object *object_named(const struct mgr *mgr, struct rv_slice name);
+
+/* The session holds it, once more. The caller sets what it may. */
+struct ref *object_hold(struct mgr *mgr, struct session *s, struct object *o);
+
 /* The session lets go. died: what it was given counts as delivered once more. */
 void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died);
 

@@ -1,7 +1,9 @@
 /* reads.c -- questions: they change nothing, and are neither numbered nor logged. */
 
+#include "server/core/crew.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
+#include "server/core/sync.h"
 
 static void add_row(struct rv_buf *rows, size_t start)
 {
@@ -70,6 +72,8 @@ static uint32_t held_by(const struct session *s)
     for (ref = s->refs; ref != NULL; ref = ref->hh.next)
         if (ref->consumer != NULL)
             held += ref->consumer->unfinished_len + ref->consumer->ahead;
+        else
+            held += lock_held(ref);
     return held;
 }
 
@@ -185,6 +189,31 @@ void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
         break;
     case RV_OP_queue_size:
         read_size(mgr, s, msg);
+        break;
+    case RV_OP_sync_state:
+        sync_on_state(mgr, s, msg);
+        break;
+    case RV_OP_why:
+        why_on_read(mgr, s, msg);
+        break;
+    case RV_OP_blob_read:
+        if (rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) &
+            RIGHT_BIT(RV_RIGHT_WORK))
+            blob_on_read(mgr, s, msg);
+        else
+            mgr_answer(mgr, s, msg->id, REEVE_EPERM, NULL, rv_slice(NULL, 0));
+        break;
+    case RV_OP_job_stat:
+        job_read_stat(mgr, s, msg);
+        break;
+    case RV_OP_job_list:
+        job_read_list(mgr, s, msg);
+        break;
+    case RV_OP_job_log:
+        job_read_log(mgr, s, msg);
+        break;
+    case RV_OP_agent_list:
+        crew_read_list(mgr, s, msg);
         break;
     default:
         mgr_answer(mgr, s, msg->id, REEVE_OK, NULL, rv_slice(NULL, 0));

@@ -1,5 +1,6 @@
 #include "server/core/save.h"
 #include "server/core/crc.h"
+#include "server/core/crew.h"
 #include "server/core/object.h"
 #include "server/core/session.h"
 
@@ -42,7 +43,7 @@ struct rv_slice load_bytes(struct rv_reader *r)
     return rv_slice(data, data == NULL ? 0 : len);
 }
 
-static void save_text(struct saver *out, const char *text)
+void save_text(struct saver *out, const char *text)
 {
     save_bytes(out, rv_slice_str(text));
 }
@@ -243,6 +244,9 @@ static void save_session(struct saver *out, const struct session *s)
     save_number(out, s->serial, 8);
     save_bytes(out, rv_slice(s->id.bytes, sizeof s->id.bytes));
     save_number(out, s->principal, 4);
+    save_number(out, s->carrier, 4);
+    save_number(out, s->guard_lock, 8);
+    save_number(out, s->guard_fence, 8);
     save_number(out, s->attempt, 4);
     save_number(out, s->attached, 1);
     save_number(out, s->local, 1);
@@ -274,6 +278,9 @@ static void load_one_session(struct mgr *mgr, struct rv_reader *r)
     else
         r->bad = true;
     s->principal = (uint32_t)rv_read_number(r, 4);
+    s->carrier = (uint32_t)rv_read_number(r, 4);
+    s->guard_lock = rv_read_number(r, 8);
+    s->guard_fence = rv_read_number(r, 8);
     s->attempt = (uint32_t)rv_read_number(r, 4);
     s->attached = rv_read_number(r, 1) != 0;
     s->local = rv_read_number(r, 1) != 0;
@@ -442,6 +449,16 @@ static void load_principals(struct mgr *mgr, struct rv_reader *r)
     }
 }
 
+bool mgr_can_save(const struct mgr *mgr)
+{
+    const struct object *o = NULL;
+
+    for (o = mgr->objects; o != NULL; o = o->by_id.next)
+        if (o->ops->save == NULL)
+            return false;
+    return true;
+}
+
 void mgr_save(const struct mgr *mgr, struct saver *out)
 {
     const struct session *s = NULL;
@@ -456,13 +473,17 @@ void mgr_save(const struct mgr *mgr, struct saver *out)
     save_number(out, mgr->gets, 8);
     save_number(out, mgr->redelivered, 8);
     save_number(out, mgr->refused, 8);
+    save_number(out, mgr->last_fence, 8);
+    save_number(out, mgr->last_chunk, 8);
     save_principals(out, mgr);
     save_number(out, HASH_CNT(by_serial, mgr->sessions), 8);
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next)
         save_session(out, s);
+    work_save_blobs(mgr, out);
     save_number(out, HASH_CNT(by_id, mgr->objects), 8);
     for (o = mgr->objects; o != NULL; o = o->by_id.next)
         save_object(out, o);
+    work_save(mgr, out);
     save_number(out, mgr->heap.order, 8);
     give(out);
     rv_buf_free(&out->buf);
@@ -482,11 +503,15 @@ bool mgr_load(struct mgr *mgr, struct rv_slice state)
     mgr->gets = rv_read_number(&r, 8);
     mgr->redelivered = rv_read_number(&r, 8);
     mgr->refused = rv_read_number(&r, 8);
+    mgr->last_fence = rv_read_number(&r, 8);
+    mgr->last_chunk = rv_read_number(&r, 8);
     load_principals(mgr, &r);
     for (count = load_count(&r); count > 0 && !r.bad; count--)
         load_one_session(mgr, &r);
+    work_load_blobs(mgr, &r);
     for (count = load_count(&r); count > 0 && !r.bad; count--)
         load_object(mgr, &r);
+    work_load(mgr, &r);
     bind(mgr, &r);
     mgr->heap.order = rv_read_number(&r, 8);
     return !r.bad && r.left == 0;

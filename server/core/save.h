@@ -32,6 +32,10 @@ struct saver {
     uint32_t hash; /* CRC32C of all blocks: it compares two saves of one program, no stranger's */
 };
 
+/* Is everything that it holds of a type that can be saved? If not, the log is kept from its last
+ * snapshot on, and replayed. */
+bool mgr_can_save(const struct mgr *mgr);
+
 void mgr_save(const struct mgr *mgr, struct saver *out);
 
 /* Into a new manager. False: this is no state that can be loaded, and the manager is good for
@@ -45,6 +49,7 @@ struct object;
 
 void save_number(struct saver *out, uint64_t x, size_t width);
 void save_bytes(struct saver *out, struct rv_slice bytes);
+void save_text(struct saver *out, const char *text); /* NULL as "" */
 void save_timer(struct saver *out, const struct rv_timer *t);
 /* A list of parked calls, with what the type adds by save_call. */
 void save_calls(struct saver *out, const struct object *o, const struct call *list);

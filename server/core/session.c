@@ -1,4 +1,5 @@
 #include "server/core/session.h"
+#include "server/core/crew.h"
 #include "server/core/object.h"
 #include "server/core/queue.h"
 
@@ -66,7 +67,8 @@ static struct session *new_session(struct mgr *mgr, const struct rv_hello *hello
 
     s->serial = ++mgr->last_session;
     s->id = hello->session;
-    s->principal = cmd->principal;
+    s->principal = s->carrier = cmd->principal;
+    (void)crew_use_ticket(mgr, &hello->session, cmd->principal, &s->principal);
     s->local = cmd->local;
     s->host_name = mgr_text(hello->host_name);
     s->program = mgr_text(hello->program);
@@ -113,7 +115,7 @@ static bool refused(struct mgr *mgr, const struct rv_hello *hello, const struct 
     }
     if (s == NULL)
         return false;
-    if (s->principal != cmd->principal) {
+    if (s->carrier != cmd->principal) {
         mgr_refuse(mgr, cmd->peer, REEVE_EPERM, "the session belongs to another key");
         return true;
     }
@@ -148,6 +150,8 @@ void session_on_hello(struct mgr *mgr, const struct command *cmd)
     s->attempt = msg.hello.attempt;
     s->attached = true;
     rv_heap_cancel(&mgr->heap, &s->timer);
+    if (s->member != NULL)
+        crew_on_resume(mgr, s->member);
     acked = rv_stream_ack(&s->out, msg.hello.received);
     rv_assert(acked || RV_MUTANT(OLD_ATTEMPT));
     welcome.welcome = (struct rv_welcome){
@@ -175,6 +179,8 @@ void session_on_detach(struct mgr *mgr, const struct command *cmd)
     if (s == NULL || !s->attached || s->attempt != cmd->attempt)
         return;
     s->attached = false;
+    if (s->member != NULL)
+        crew_on_detach(mgr, s->member);
     mgr_say(mgr, RV_INFO, "session.detach session=%llu resume_ms=%u", (unsigned long long)s->serial,
             s->resume_ms);
     rv_heap_set(&mgr->heap, &s->timer, rv_after_ms(mgr->now, s->resume_ms));
@@ -187,7 +193,12 @@ void session_on_restart(struct mgr *mgr, const struct command *cmd)
 
     mgr->conf.term = cmd->first;
     mgr->conf.started_at = cmd->at;
+    /* A store begins above the fences of all before it; the time of a durable one is the wall's. */
+    if (mgr->last_fence == 0)
+        mgr->last_fence = (uint64_t)(cmd->at / RV_SEC) << 32;
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
+        if (s->member != NULL && s->attached)
+            crew_on_detach(mgr, s->member);
         s->attached = false;
         rv_heap_set(&mgr->heap, &s->timer, rv_after_ms(mgr->now, s->resume_ms));
     }

@@ -22,13 +22,14 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT };
+enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT, TIMER_MEMBER };
 
 #define owner_of(type, member, ptr) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct object;
 struct call;
 struct ref;
+struct hold;
 
 /* A call on an object, as it came. */
 struct incoming {
@@ -46,6 +47,8 @@ struct object_ops {
 
     /* The options of an open fit this object / are possible at all, else a sentence. */
     bool (*fits)(const struct object *o, const struct rv_object_open_args *args);
+    /* Why no object can be made with these options; NULL when one can. May be NULL. */
+    const char *(*refuse)(const struct rv_object_open_args *args);
     struct object *(*create)(struct mgr *mgr, const struct rv_object_open_args *args);
 
     void (*call)(struct mgr *mgr, struct object *o, struct ref *ref, const struct incoming *in);
@@ -109,6 +112,13 @@ struct call {
     struct item *items; /* put: not yet accepted, in order */
     uint32_t accepted;  /* put: so far */
     size_t bytes;       /* put: of its items when it was parked */
+
+    rv_ns since;     /* it waits */
+    uint64_t thread; /* who waits, in its session; 0: not known */
+    uint64_t lock;   /* condition_wait: what it takes again; 0: the condition's own */
+    uint32_t levels; /* condition_wait: so often */
+    uint8_t flags;   /* lock_acquire: enum rv_lock_flags */
+    bool notified;   /* condition_wait */
 };
 
 /* A session's hold on an object. */
@@ -118,7 +128,10 @@ struct ref {
     uint32_t count;
     uint32_t rights;           /* RIGHT_BIT()s, judged when it was opened */
     bool creator;              /* it made the object, and may put and get */
-    struct consumer *consumer; /* NULL until it gets */
+    struct consumer *consumer; /* of a queue: NULL until it gets */
+    struct reader *reader;     /* of a job: NULL unless results go to it */
+    struct hold *holds;        /* of this lock or semaphore, by threads of the session */
+    bool stood;                /* it waited at this barrier when its session ended */
     UT_hash_handle hh;
 };
 
@@ -126,6 +139,7 @@ struct session {
     uint64_t serial;
     struct rv_id id;
     uint32_t principal;
+    uint32_t carrier; /* the principal of its connections: its own, or a worker's for a task */
     uint32_t attempt; /* of the newest connection */
     bool attached;
     bool local;
@@ -139,10 +153,13 @@ struct session {
     bool output;     /* an EFFECT_OUTPUT is in the outbox of this step */
     struct rv_stream out;
     struct rv_assembly assembly;
+    uint64_t guard_lock; /* its next call counts only while this lock has that fence; 0: no guard */
+    uint64_t guard_fence;
     struct ref *refs;
-    struct call *calls;  /* parked */
-    size_t parked_bytes; /* of items in parked puts */
-    uint32_t ahead;      /* items granted ahead to it, all queues */
+    struct call *calls;    /* parked */
+    size_t parked_bytes;   /* of items in parked puts */
+    uint32_t ahead;        /* items granted ahead to it, all queues */
+    struct member *member; /* of an agent; else NULL */
     struct rv_timer timer;
     UT_hash_handle by_serial;
     UT_hash_handle by_id;
@@ -154,6 +171,7 @@ struct mgr {
     struct outbox *out; /* of the current step */
     uint64_t last_session;
     uint64_t last_object;
+    uint64_t last_fence;
     struct session *sessions;       /* by serial */
     struct session *sessions_by_id; /* by id */
     struct object *objects;         /* by id */
@@ -166,6 +184,16 @@ struct mgr {
     struct rv_buf scratch; /* arguments and results on their way out */
     struct rv_buf items;   /* a list of items on its way out */
     struct item *spare;    /* item nodes for reuse */
+    struct blob *blobs;    /* by digest */
+    uint64_t blobs_bytes;
+    uint64_t blob_uses;
+    struct job *jobs;       /* all, oldest first */
+    struct job *ready;      /* have items for agents, in turn */
+    struct member *members; /* all agents */
+    struct member *hungry;  /* those that take more chunks, in turn */
+    uint32_t slots;         /* of agents that are there */
+    struct ticket *tickets; /* sessions of tasks that may come, by id */
+    uint64_t last_chunk;
     uint64_t commands, puts, gets, redelivered, refused;
 };
 

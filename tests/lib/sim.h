@@ -27,6 +27,7 @@
 #include "proxy/core/channel.h"
 #include "server/core/gate.h"
 #include "server/core/log.h"
+#include "worker/core/agent.h"
 #include "common/base/heap.h"
 #include "common/base/mutant.h"
 
@@ -36,12 +37,15 @@ enum {
     SIM_OBJECTS = 256,
     SIM_BATCH = 24,  /* items of one put_many */
     SIM_THREADS = 4, /* scripts of one client */
+    SIM_SLOTS = 4,   /* of an agent */
 };
 
 struct sim;
 struct sim_client;
 struct sim_conn;
 struct sim_op;
+struct sim_sync;
+struct sim_sync_book;
 
 /* Something that happens at a virtual instant. */
 struct sim_event {
@@ -69,6 +73,7 @@ void sim_never(struct sim *s, struct sim_event *e);
     X(SERVER_STOP, "servers stopped")                                                              \
     X(SERVER_CRASH, "servers crashed")                                                             \
     X(SLOW, "clients slow to read")                                                                \
+    X(RUNNER, "runners killed")                                                                    \
     X(BUSY, "frames that a full connection refused")
 
 #define SIM_FAULT_ENUM(name, text) SIM_##name,
@@ -229,6 +234,22 @@ enum sim_op_kind {
     SIM_OP_SHUTDOWN,
     SIM_OP_SIZE,
     SIM_OP_REMOVE,
+    SIM_OP_SYNC, /* of sim_sync.h */
+};
+
+/* What a call of a lock or its kin is about. */
+struct sim_sync_op {
+    uint16_t op; /* RV_OP_object_open: the open of the handle */
+    int handle, other;
+    uint64_t thread;
+    uint32_t timeout_ms; /* of the manager; the caller's own patience may have no end */
+    uint32_t number;     /* notify: how many; release of a barrier: 1 failed */
+    bool action, no_cycle;
+    bool here;         /* it needed no message */
+    reeve_err here_is; /* and ended so */
+    uint64_t fence, round;
+    uint32_t index;
+    bool notified, run, told_death;
 };
 
 /* A blocking call of a thread of a client. */
@@ -254,6 +275,7 @@ struct sim_op {
     uint32_t accepted;
     int64_t priority;
     struct rv_queue_size_result size;
+    struct sim_sync_op sync;
     void (*ended)(struct sim *s, struct sim_op *op); /* NULL: it is told in the story */
     void *arg;
     struct sim_op *prev, *next;
@@ -275,12 +297,19 @@ struct sim_client {
     struct sim_held *held;
     size_t held_len, held_cap;
     struct sim_op *ops;
+    struct sim_sync *sync; /* its handles of locks and their kin */
     struct sim_conn *conn;
     struct sim_frames inbox;
     struct sim_event wake;
     struct sim_weather weather;
     uint32_t resume_ms;
     rv_ns idle_until;
+    uint32_t slots;                                    /* of an agent; 0: it is none */
+    uint32_t machine;                                  /* number of its host; 0: its own */
+    const char *labels;                                /* of an agent */
+    uint32_t lives;                                    /* of this client, so far */
+    struct sim_agent *agent;                           /* NULL: it is none */
+    struct sim_job *job;                               /* the map that it runs; NULL: none */
     void (*idle)(struct sim *s, struct sim_client *c); /* a script's turn */
     void (*died)(struct sim *s, struct sim_client *c); /* NULL: it is told in the story */
 };
@@ -305,6 +334,47 @@ int sim_begin_open(struct sim *s, int client, const char *name, const struct sim
 void sim_queue_close(struct sim *s, int client, int queue);
 /* Report the i-th item that the client holds done. */
 reeve_err sim_task_done(struct sim *s, int client, size_t i);
+
+/* ---- agents and their runners (sim_agent.c) ---- */
+
+enum sim_fate { SIM_RUNS, SIM_FAILS, SIM_CRASHES, SIM_HANGS };
+
+/* What happens to the items of a story or history. NULL: each takes 10 ms and succeeds. */
+struct sim_play {
+    rv_ns (*takes)(struct sim *s, const struct sim_client *agent, uint64_t index);
+    enum sim_fate (*fate)(struct sim *s, uint64_t index, uint32_t run);
+    const char *cannot;   /* a program that no host can run, and why */
+    bool bad_initializer; /* runners never become ready */
+    bool tell;            /* a line for each item that begins */
+};
+
+/* The next sim_client_start makes this client an agent with so many slots. */
+void sim_agent_start(struct sim *s, int client, uint32_t slots);
+void sim_agent_begin(struct sim *s, struct sim_client *c);
+void sim_agent_step(struct sim *s, struct sim_client *c);
+rv_ns sim_agent_deadline(const struct sim_client *c);
+void sim_agent_end(struct sim *s, struct sim_client *c);
+void sim_agent_drain(struct sim *s, int client);
+uint32_t sim_busy(const struct sim *s, int client); /* slots in which something runs */
+/* The runner in a slot is killed by a stranger. */
+void sim_runner_kill(struct sim *s, int client, uint32_t slot);
+
+/* ---- maps (sim_job.c) ---- */
+
+struct sim_map {
+    uint64_t items;
+    uint32_t chunk, retries, runs_max, timeout_ms, processes;
+    bool stream;        /* how many will come is said at the end */
+    const char *name;   /* detached */
+    const char *labels; /* "" */
+};
+
+void sim_job_begin(struct sim *s, struct sim_client *c, const struct sim_map *map);
+void sim_job_progress(struct sim *s, struct sim_client *c);
+void sim_job_end(struct sim *s, struct sim_client *c);
+/* The story's: begins a map, whose end is told. */
+void sim_map(struct sim *s, int client, const struct sim_map *map);
+void sim_cancel(struct sim *s, int client);
 
 /* ---- the book (sim_book.c): what the applications saw ---- */
 
@@ -392,6 +462,7 @@ struct sim {
     struct sim_server server;
     struct sim_client clients[SIM_CLIENTS + 1]; /* from 1 */
     struct sim_book book;
+    struct sim_sync_book *sync_book;
     struct rv_buf story;
     size_t heard; /* how much of the story was expected already */
     bool random;  /* keep only the end of the story */
@@ -399,6 +470,9 @@ struct sim {
     uint64_t counts[SIM_FAULTS_LEN];
     uint64_t frames;
     void *script; /* the history's */
+    struct sim_play play;
+    uint64_t snapshots;             /* that were loaded */
+    uint64_t maps, mapped, crashes; /* done, items of them, runs that ended their runner */
 };
 
 /* A world without clients, with a server. */

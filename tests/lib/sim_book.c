@@ -1,8 +1,10 @@
 /* sim_book.c -- what the applications saw of every item, and whether that was promised. */
 
 #define HASH_NONFATAL_OOM 1 /* headers of both roles meet here */
+#include "server/core/crew.h"
 #include "server/core/queue.h"
 #include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,6 +90,7 @@ void sim_book_new_store(struct sim *s)
     }
     for (size_t i = 0; i < s->book.queues_len; i++)
         s->book.queues[i].void_ = s->book.queues[i].gone = true;
+    sim_sync_new_store(s);
 }
 
 /* ---- items ---- */
@@ -341,6 +344,8 @@ void sim_book_after(struct sim *s, const struct command *cmd)
     bool back = cmd->type != COMMAND_MESSAGES || gives_back(cmd->bytes, &gives_out);
 
     for (o = s->server.mgr->objects; o != NULL; o = o->by_id.next) {
+        if (o->kind != RV_KIND_QUEUE)
+            continue;
         check_bound(s, (const struct queue *)o, back);
         if (back && gives_out)
             mark_queue(s, (const struct queue *)o);
@@ -377,6 +382,7 @@ void sim_book_free(struct sim *s)
     free(s->book.items);
     free(s->book.queues);
     free(s->book.lives);
+    sim_sync_free(s);
 }
 
 /* ---- portraits ---- */
@@ -444,6 +450,37 @@ static void add_queue(struct rv_buf *b, const struct queue *q)
     add(b, "\n");
 }
 
+static void add_job(struct rv_buf *b, const struct job *job)
+{
+    const struct span *span = NULL;
+    const struct chunk *c = NULL;
+
+    add(b, "job %llu put=%llu done=%llu base=%llu failed=%llu retried=%llu ns=%llu%s:",
+        (unsigned long long)job->object.id, (unsigned long long)job->put,
+        (unsigned long long)job->done_len, (unsigned long long)job->done.base,
+        (unsigned long long)job->failed, (unsigned long long)job->retried,
+        (unsigned long long)job->item_ns, job->completed ? " completed" : "");
+    DL_FOREACH (job->pending, span) {
+        add(b, " %llu+%u", (unsigned long long)span->slice.first, span->slice.count);
+    }
+    DL_FOREACH (job->again, span) {
+        add(b, " again %llu/%u", (unsigned long long)span->slice.first, span->slice.run);
+    }
+    for (c = job->chunks; c != NULL; c = c->newer)
+        add(b, " chunk %llu@%llu %llu..%llu+%u%s", (unsigned long long)c->id,
+            (unsigned long long)c->member->object.id, (unsigned long long)c->next,
+            (unsigned long long)c->slice.first, c->slice.count, c->doubled ? " doubled" : "");
+    add(b, "\n");
+}
+
+static void add_member(struct rv_buf *b, const struct member *m)
+{
+    add(b, "agent %llu session=%llu slots=%u chunks=%u load=%llu%s%s\n",
+        (unsigned long long)m->object.id, (unsigned long long)m->session->serial, m->slots,
+        m->chunks_len, (unsigned long long)m->load, m->away ? " away" : "",
+        m->hungry ? " hungry" : "");
+}
+
 char *sim_portrait(const struct mgr *mgr)
 {
     struct rv_buf b = {0};
@@ -456,7 +493,14 @@ char *sim_portrait(const struct mgr *mgr)
             session->attempt, session->attached, (unsigned long long)session->out.next,
             session->ahead);
     for (o = mgr->objects; o != NULL; o = o->by_id.next)
-        add_queue(&b, (const struct queue *)o);
+        if (o->kind == RV_KIND_QUEUE)
+            add_queue(&b, (const struct queue *)o);
+        else if (o->kind == RV_KIND_JOB)
+            add_job(&b, (const struct job *)o);
+        else if (o->kind == RV_KIND_AGENT)
+            add_member(&b, (const struct member *)o);
+        else
+            sim_sync_portrait(&b, mgr, o);
     rv_buf_add(&b, "", 1);
     return (char *)b.data;
 }

@@ -1,6 +1,7 @@
 /* sim_client.c -- a process with a link: what the library's shell does, without threads. */
 
 #include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ static void nudge(struct sim *s, struct sim_client *c)
 
 /* ---- calls ---- */
 
-static const char *const words[] = {"open", "put", "get", "join", "shutdown", "size", "remove"};
+static const char *const words[] = {"open",     "put",  "get",    "join",
+                                    "shutdown", "size", "remove", "sync"};
 
 static void tell(struct sim *s, struct sim_op *op)
 {
@@ -29,6 +31,10 @@ static void tell(struct sim *s, struct sim_op *op)
 
     if (op->ended != NULL) {
         op->ended(s, op);
+        return;
+    }
+    if (op->kind == SIM_OP_SYNC) {
+        sim_sync_tell(s, op);
         return;
     }
     for (size_t i = 0; i < op->items_done && op->kind == SIM_OP_GET; i++) {
@@ -319,16 +325,20 @@ static void opened(struct sim *s, struct sim_op *op)
 
 static void progress_call(struct sim *s, struct sim_op *op)
 {
-    if (op->request == NULL)
+    if (op->request == NULL && op->kind == SIM_OP_SYNC)
+        op->request = sim_sync_begin(s, op);
+    else if (op->request == NULL)
         begin_call(s, op);
     if (op->request == NULL) {
-        finish(s, op, op->client->link.error);
+        finish(s, op, op->sync.here ? op->sync.here_is : op->client->link.error);
         return;
     }
     if (!op->request->done)
         return;
     if (op->kind == SIM_OP_OPEN)
         opened(s, op);
+    if (op->kind == SIM_OP_SYNC)
+        sim_sync_answered(s, op);
     if (op->kind == SIM_OP_SIZE && op->request->error == REEVE_OK)
         rv_assert(rv_queue_size_result_decode(&op->size, rv_buf_slice(&op->request->result)));
     finish(s, op, op->request->error);
@@ -566,6 +576,8 @@ static rv_ns next_of(const struct sim *s, const struct sim_client *c, bool flowi
     }
     if (c->idle != NULL && c->idle_until < at)
         at = c->idle_until;
+    if (c->agent != NULL && sim_agent_deadline(c) < at)
+        at = sim_agent_deadline(c);
     if (c->inbox.head != NULL && c->slow_next < at)
         at = c->slow_next;
     return at;
@@ -597,6 +609,10 @@ void sim_client_pump(struct sim *s, struct sim_client *c)
     tell_state(s, c);
     obey(s, c);
     rv_link_tick(&c->link, s->now);
+    if (c->agent != NULL)
+        sim_agent_step(s, c);
+    if (c->job != NULL)
+        sim_job_progress(s, c);
     progress_all(s, c);
     if (c->idle != NULL && c->idle_until <= s->now && c->link.state != RV_LINK_DEAD)
         c->idle(s, c);
@@ -637,6 +653,10 @@ void sim_client_start(struct sim *s, int client)
                              .alive = true,
                              .weather = weather,
                              .resume_ms = c->resume_ms,
+                             .slots = c->slots,
+                             .machine = c->machine,
+                             .labels = c->labels,
+                             .lives = c->lives + 1,
                              .idle = c->idle,
                              .died = c->died};
     rv_set_number(conf.session.bytes, ++s->last_id, 8);
@@ -644,6 +664,8 @@ void sim_client_start(struct sim *s, int client)
     c->life = sim_book_life(s, client);
     c->wake = (struct sim_event){.fire = wake, .arg = c};
     rv_link_init(&c->link, &conf, s->now);
+    if (c->slots > 0)
+        sim_agent_begin(s, c);
     nudge(s, c);
 }
 
@@ -668,6 +690,9 @@ void sim_client_end(struct sim *s, struct sim_client *c)
     if (!c->alive)
         return;
     drop_ops(s, c);
+    sim_sync_end(c);
+    sim_agent_end(s, c);
+    sim_job_end(s, c);
     for (int i = 0; i < SIM_QUEUES; i++) {
         if (c->queues[i].opened)
             rv_channel_fini(&c->queues[i].channel);
@@ -733,6 +758,7 @@ void sim_client_goodbye(struct sim *s, int client)
 
     for (int i = 0; i < SIM_QUEUES; i++)
         sim_queue_close(s, client, i);
+    sim_sync_close_all(s, client);
     c->leaving = true;
     rv_link_goodbye(&c->link);
     nudge(s, c);

@@ -113,13 +113,13 @@ layer server/core      common/base common/value common/wire
 layer worker/core      common/base common/value common/wire
 layer proxy/core       common/base common/value common/wire
 layer server           common server/core
-layer worker           common worker/core
+layer worker           public common worker/core
 layer proxy            public common proxy/core
 layer cli              public common
 layer examples         public
 
 only 'zmq\.h|zmq_utils\.h'                'common/net/'
-only 'sodium\.h|sodium/.*'                'common/net/|common/wire/seal\.c'
+only 'sodium\.h|sodium/.*'                'common/net/|common/wire/digest\.c'
 only 'czmq\.h|czmq_.*'                    'nobody'
 calls 'fork|vfork|clone3?|posix_spawnp?|system|popen|daemon' 'common/proc/'
 

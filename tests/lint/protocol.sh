@@ -140,6 +140,7 @@ static uint64_t number(const char *name, size_t width)
 #define show_u16(name) (void)number(name, 2)
 #define show_u32(name) (void)number(name, 4)
 #define show_u64(name) (void)number(name, 8)
+#define show_i64(name) (void)number(name, 8)
 
 static void show_id(const char *name)
 {
@@ -193,11 +194,20 @@ static void show_items(const char *name)
 static void show_blob(const char *name)
 {
     int result = strcmp(name, "args") != 0;
+    static int inside;
     char words_of[32];
+    size_t len = 0;
 
     snprintf(words_of, sizeof words_of, "length of %s", name);
-    if (number(words_of, 4) == 0)
+    len = (size_t)number(words_of, 4);
+    if (len == 0)
         return;
+    if (inside) { /* bytes that the operation has among its arguments */
+        hex(next(len));
+        printf("%s\n", name);
+        return;
+    }
+    inside = 1;
     switch ((enum rv_op)op) {
 #define CASE(name, number, flags, right, ARGS, RESULT)                          \
     case RV_OP_##name:                                                          \
@@ -210,6 +220,7 @@ static void show_blob(const char *name)
         RV_OPS(CASE)
 #undef CASE
     }
+    inside = 0;
 }
 
 static void show_message(uint16_t result_of)
@@ -296,7 +307,7 @@ int main(void)
 END
 
 ${CC:-cc} -std=c11 -D_POSIX_C_SOURCE=200809L -I. -Iinclude -o "$dir/show" "$dir/show.c" \
-    common/wire/*.c common/base/*.c || exit 1
+    common/wire/*.c common/base/*.c -lsodium || exit 1
 "$dir/show" >"$dir/parts" || { echo "protocol: unable to show the examples"; exit 1; }
 
 awk -v parts="$dir/parts" '

@@ -12,7 +12,7 @@ export LC_ALL
 
 bytes='mem(cpy|move|set|cmp|chr|rchr|mem)|bcmp|str(n?len|n?cmp|n?cpy|n?cat|r?chr|str|spn|cspn|pbrk|n?dup|error)'
 libc="$bytes|v?snprintf|qsort|bsearch|malloc|calloc|realloc|free"
-value='msgpack_.*'
+value='msgpack_.*|crypto_generichash_(init|update|final)'
 compiler='_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__(mem|str|v?snprintf)[a-z]*_chk'
 compiler="$compiler|__(asan|hwasan|msan|tsan|ubsan|sanitizer|sancov|gcov|llvm)_.*|__start___sancov.*|__stop___sancov.*"
 compiler="$compiler|__assert_fail"                       # utlist's own assertions

@@ -8,7 +8,8 @@
 
 #include "tests/sim/random.h"
 #include "tests/lib/check.h"
-#include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
+#include "tests/sim/random_sync.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -49,13 +50,15 @@ struct client {
 struct history {
     struct sim *s;
     struct client clients[SIM_CLIENTS + 1];
-    int clients_len;
+    int clients_len; /* of queues; behind them come agents, then who maps */
+    int agents_len, all_len;
     struct sim_options options[QUEUES];
     char names[QUEUES][32];
     int generation;
     uint64_t outstanding[QUEUES]; /* put and not yet had, roughly */
     struct sim_event fault, brief, server;
     bool memory;
+    bool sync; /* with locks and their kin */
     bool leaving;
 };
 
@@ -279,13 +282,66 @@ static void idle(struct sim *s, struct sim_client *c)
         if (t->op == NULL && t->next_at < next)
             next = t->next_at;
     }
+    if (s->now < AT(117)) {
+        rv_ns sync = h->sync ? random_sync_turn(s, c) : RV_NEVER;
+
+        next = sync < next ? sync : next;
+    }
     c->idle_until = next <= s->now ? s->now + RV_MS : next;
+}
+
+/* ---- maps ---- */
+
+static uint64_t dice(const struct sim *s, uint64_t index, uint32_t run)
+{
+    struct rv_rng rng = {s->maps * 1000003 + index * 31 + run};
+
+    (void)rv_rng_next(&rng);
+    return rv_rng_next(&rng);
+}
+
+static rv_ns takes(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    uint64_t x = dice(s, index, 77);
+
+    return (rv_ns)(x % 40 == 0 ? 300 + x % 700 : x % 30) * RV_MS *
+           (agent->number % 2 == 0 ? 1 : 3) / 2;
+}
+
+static enum sim_fate fate(struct sim *s, uint64_t index, uint32_t run)
+{
+    uint64_t x = dice(s, index, 0);
+
+    if (x % 100 == 0 || (x % 50 == 1 && run == 1))
+        return SIM_CRASHES;
+    if (x % 50 == 2)
+        return SIM_FAILS;
+    return x % 200 == 3 ? SIM_HANGS : SIM_RUNS;
+}
+
+static void map(struct sim *s, struct sim_client *c)
+{
+    static const uint32_t sizes[] = {0, 1, 7, 60, 300};
+
+    c->idle_until = s->now + ms(s, 20, 2000);
+    if (history_of(s)->leaving)
+        c->idle_until = RV_NEVER;
+    if (c->job != NULL || s->now > AT(95) || history_of(s)->leaving)
+        return;
+    sim_job_begin(s, c,
+                  &(struct sim_map){.items = pick(s, sizes, rv_countof(sizes)),
+                                    .chunk = one_in(s, 3) ? 1 + (uint32_t)sim_below(s, 20) : 0,
+                                    .retries = (uint32_t)sim_below(s, 2),
+                                    .timeout_ms = 2000,
+                                    .processes = one_in(s, 4) ? 2 : 0,
+                                    .stream = one_in(s, 2)});
 }
 
 /* ---- lives ---- */
 
-static void forget_threads(struct client *hc)
+static void forget_threads(struct client *hc, int client)
 {
+    random_sync_forget(client);
     for (int i = 0; i < hc->threads_len; i++)
         hc->threads[i].op = NULL;
     memset(hc->opening, 0, sizeof hc->opening);
@@ -311,7 +367,7 @@ static void died(struct sim *s, struct sim_client *c)
 
     sim_say(s, "link.dead client=%d error=%s", c->number, sim_error_name(c->link.error));
     sim_client_end(s, c);
-    forget_threads(hc);
+    forget_threads(hc, c->number);
     if (!h->leaving)
         sim_at(s, &hc->restart, s->now + ms(s, 10, 500));
 }
@@ -321,7 +377,7 @@ static void kill_client(struct sim *s, int client, enum sim_death how)
     struct history *h = history_of(s);
 
     sim_client_kill(s, client, how);
-    forget_threads(&h->clients[client]);
+    forget_threads(&h->clients[client], client);
     sim_at(s, &h->clients[client].restart, s->now + ms(s, 100, 3000));
 }
 
@@ -391,6 +447,13 @@ static void one_fault(struct sim *s, struct history *h, enum sim_fault fault, in
         sim_server_crash(s, one_in(s, 3));
         sim_at(s, &h->server, s->now + (rv_ns)(span / 4) * RV_MS);
         break;
+    case SIM_RUNNER:
+        client = h->clients_len + 1 + (int)sim_below(s, (uint64_t)h->agents_len);
+        if (s->clients[client].alive) {
+            s->counts[SIM_RUNNER]++;
+            sim_runner_kill(s, client, (uint32_t)sim_below(s, s->clients[client].slots));
+        }
+        break;
     case SIM_SLOW:
         c->slow_until = s->now + (rv_ns)(span % 4000) * RV_MS;
         s->counts[SIM_SLOW]++;
@@ -405,7 +468,7 @@ static void fault(struct sim *s, void *arg)
     struct history *h = arg;
 
     if (s->now >= AT(90)) {
-        for (int i = 1; i <= h->clients_len; i++) {
+        for (int i = 1; i <= h->all_len; i++) {
             s->clients[i].weather = (struct sim_weather){0};
             s->clients[i].slow_until = 0;
         }
@@ -414,7 +477,7 @@ static void fault(struct sim *s, void *arg)
         return;
     }
     one_fault(s, h, (enum sim_fault)sim_below(s, SIM_BUSY),
-              1 + (int)sim_below(s, (uint64_t)h->clients_len));
+              1 + (int)sim_below(s, (uint64_t)h->all_len));
     sim_at(s, &h->fault, s->now + ms(s, 10, 1200));
 }
 
@@ -524,15 +587,22 @@ static void begin_history(struct sim *s, struct history *h, uint64_t seed)
     s->delay_max = s->delay_min + ms(s, 0, 3);
     s->commit_max = ms(s, 0, 3);
     *h = (struct history){.s = s, .clients_len = QUEUES + (int)sim_below(s, 4)};
+    h->agents_len = 2 + (int)sim_below(s, 2);
+    h->all_len = h->clients_len + h->agents_len + 1;
+    s->play = (struct sim_play){.takes = takes, .fate = fate};
+    h->sync = !one_in(s, 3);
+    random_sync_begin();
     h->memory = one_in(s, 6);
     s->server.memory = h->memory;
     choose_queues(s, h);
     choose_threads(s, h);
     sim_server_start(s);
-    for (int c = 1; c <= h->clients_len; c++) {
+    for (int c = 1; c <= h->all_len; c++) {
         h->clients[c].restart = (struct sim_event){.fire = restart, .arg = &s->clients[c]};
         h->clients[c].resume = (struct sim_event){.fire = resume_client, .arg = &s->clients[c]};
-        s->clients[c].idle = idle;
+        s->clients[c].idle = c <= h->clients_len ? idle : c == h->all_len ? map : NULL;
+        if (c > h->clients_len && c < h->all_len)
+            s->clients[c].slots = 1 + (uint32_t)sim_below(s, 3);
         s->clients[c].died = died;
         s->clients[c].number = c;
         sim_client_start(s, c);
@@ -560,25 +630,34 @@ static void end_history(struct sim *s, struct history *h)
 {
     sim_run_until(s, AT(117));
     sim_book_finish(s);
+    random_sync_finish(s, h->clients_len);
     shut_everything(s, h);
     sim_run_until(s, AT(119));
     for (int c = 1; c <= h->clients_len; c++) {
         if (!s->clients[c].alive || s->clients[c].link.state != RV_LINK_READY)
             sim_broken(s, "client %d is not connected, 29 s after the last fault", c);
         if (s->clients[c].ops != NULL)
-            sim_broken(s, "client %d: a call (%d) waits on %s, which was shut down", c,
-                       (int)s->clients[c].ops->kind,
-                       s->book.queues[s->clients[c].queues[s->clients[c].ops->queue].book].name);
+            sim_broken(
+                s, "client %d: a call (%d) waits on %s, which was shut down", c,
+                (int)s->clients[c].ops->kind,
+                s->clients[c].ops->queue < 0
+                    ? "something"
+                    : s->book.queues[s->clients[c].queues[s->clients[c].ops->queue].book].name);
     }
+    for (int c = h->clients_len + 1; c <= h->all_len; c++)
+        if (!s->clients[c].alive || s->clients[c].link.state != RV_LINK_READY)
+            sim_broken(s, "client %d is not connected, 29 s after the last fault", c);
+    if (s->clients[h->all_len].job != NULL)
+        sim_broken(s, "a map has not ended, 24 s after it began and 29 s after the last fault");
     h->leaving = true;
-    for (int c = 1; c <= h->clients_len; c++)
+    for (int c = 1; c <= h->all_len; c++)
         sim_client_goodbye(s, c);
     sim_run_until(s, AT(150));
     if (mgr_sessions(s->server.mgr) != 0)
         sim_broken(s, "%zu sessions were not forgotten", mgr_sessions(s->server.mgr));
     if (mgr_objects(s->server.mgr) > BRIEF)
         sim_broken(s, "%zu objects were not forgotten", mgr_objects(s->server.mgr));
-    for (int c = 1; c <= h->clients_len; c++)
+    for (int c = 1; c <= h->all_len; c++)
         if (s->clients[c].alive)
             sim_broken(s, "client %d said goodbye and was not let go", c);
 }
@@ -587,7 +666,9 @@ static void end_history(struct sim *s, struct history *h)
 
 struct report {
     uint64_t counts[SIM_FAULTS_LEN];
-    uint64_t accepted, delivered, redelivered, done, joins, steps, frames;
+    uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes,
+        snapshots;
+    uint64_t acquired, deaths;
 };
 
 static struct sim world;
@@ -604,8 +685,13 @@ static void run(uint64_t seed, bool quiet, struct report *out)
                            .done = world.book.done,
                            .joins = world.book.joins,
                            .steps = world.server.steps,
-                           .frames = world.frames};
+                           .frames = world.frames,
+                           .maps = world.maps,
+                           .mapped = world.mapped,
+                           .crashes = world.crashes,
+                           .snapshots = world.snapshots};
     memcpy(out->counts, world.counts, sizeof out->counts);
+    sim_sync_counts(&world, &out->acquired, &out->deaths);
     sim_stop(&world);
 }
 
@@ -689,6 +775,12 @@ static uint64_t run_some(uint64_t from, uint64_t to, bool silent, struct report 
         sum->joins += report.joins;
         sum->steps += report.steps;
         sum->frames += report.frames;
+        sum->maps += report.maps;
+        sum->mapped += report.mapped;
+        sum->crashes += report.crashes;
+        sum->snapshots += report.snapshots;
+        sum->acquired += report.acquired;
+        sum->deaths += report.deaths;
     }
     close(fds[0]);
     waitpid(pid, NULL, 0);
@@ -730,6 +822,11 @@ static int show(const struct report *sum, uint64_t seeds, double real)
         (unsigned long long)sum->redelivered, (unsigned long long)sum->done,
         (unsigned long long)sum->joins, (unsigned long long)sum->steps,
         (unsigned long long)sum->frames);
+    printf("  %llu maps done, %llu items of them, %llu crashes of runners, %llu snapshots loaded\n",
+           (unsigned long long)sum->maps, (unsigned long long)sum->mapped,
+           (unsigned long long)sum->crashes, (unsigned long long)sum->snapshots);
+    printf("  %llu locks and permits acquired, %llu of them from the dead\n",
+           (unsigned long long)sum->acquired, (unsigned long long)sum->deaths);
     printf("  %llu histories of 150 s in %.1f s: %.0f times faster than the clock\n",
            (unsigned long long)seeds, real, real > 0 ? (double)seeds * 150 / real : 0);
     return few;

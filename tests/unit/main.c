@@ -20,7 +20,9 @@
     X(keys)                                                                                        \
     X(net)                                                                                         \
     X(gate)                                                                                        \
-    X(queue)
+    X(queue)                                                                                       \
+    X(worker)                                                                                      \
+    X(work)
 
 /* Weak: a group whose file is not in this build is told and left out. */
 #define DECLARE(name) int test_##name(void) __attribute__((weak));

@@ -125,6 +125,7 @@ static uint64_t fill_number(void)
 #define fill_u16(x)  (*(x) = (uint16_t)fill_number())
 #define fill_u32(x)  (*(x) = (uint32_t)fill_number())
 #define fill_u64(x)  (*(x) = fill_number())
+#define fill_i64(x)  (*(x) = -(int64_t)(fill_number() >> 1))
 #define fill_blob(x) (*(x) = rv_slice("\x00\xff blob", 7))
 
 static void fill_id(struct rv_id *out)
@@ -159,6 +160,7 @@ static void fill_items(struct rv_items *out)
 #define same_u16          same_number
 #define same_u32          same_number
 #define same_u64          same_number
+#define same_i64          same_number
 #define same_id(a, b)     assert_true(rv_id_equal((a), (b)))
 #define same_blob(a, b)   assert_bytes(*(a), *(b))
 #define same_str          same_blob

@@ -1,0 +1,139 @@
+#include "common/net/target.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { WHY_MAX = 512 };
+
+static reeve_err add(struct rv_targets *out, const char *endpoint, size_t len, const char *key,
+                     char *why)
+{
+    struct rv_target *t = &out->list[out->len];
+
+    if (out->len == RV_TARGETS) {
+        snprintf(why, WHY_MAX, "more than %d endpoints and server keys", RV_TARGETS);
+        return REEVE_EINVAL;
+    }
+    *t = (struct rv_target){.endpoint = strndup(endpoint, len)};
+    if (t->endpoint == NULL) {
+        snprintf(why, WHY_MAX, "out of memory");
+        return REEVE_ENOMEM;
+    }
+    if (key != NULL)
+        memcpy(t->server_key, key, RV_KEY_TEXT);
+    out->len++;
+    return REEVE_OK;
+}
+
+/* tcp://HOST:PORT? */
+static bool tcp_endpoint(const char *at, size_t len)
+{
+    size_t port = len;
+
+    while (port > 0 && at[port - 1] >= '0' && at[port - 1] <= '9')
+        port--;
+    return len > 6 && strncmp(at, "tcp://", 6) == 0 && port < len && port > 7 &&
+           at[port - 1] == ':';
+}
+
+static reeve_err add_tcp(struct rv_targets *out, const char *at, size_t len,
+                         const struct rv_keyfile *keys, char *why)
+{
+    reeve_err err = REEVE_OK;
+
+    if (keys == NULL || keys->servers_len == 0) {
+        snprintf(why, WHY_MAX, "%.*s: no server key is trusted%s", (int)(len < 200 ? len : 200), at,
+                 keys == NULL ? "; name a key file, made by: reeve keygen NAME"
+                              : "; add one to the key file: reeve keygen --trust manager.pub NAME");
+        return REEVE_EINVAL;
+    }
+    for (size_t i = 0; err == REEVE_OK && i < keys->servers_len; i++)
+        err = add(out, at, len, keys->servers[i], why);
+    return err;
+}
+
+reeve_err rv_targets_parse(struct rv_targets *out, const char *url, const struct rv_keyfile *keys,
+                           char *why)
+{
+    reeve_err err = REEVE_OK;
+
+    *out = (struct rv_targets){0};
+    for (const char *at = url; err == REEVE_OK && *at != '\0';) {
+        size_t len = strcspn(at, ", ");
+
+        if (strncmp(at, "ipc:///", 7) == 0) {
+            err = add(out, at, len, NULL, why);
+        } else if (tcp_endpoint(at, len)) {
+            err = add_tcp(out, at, len, keys, why);
+        } else {
+            snprintf(why, WHY_MAX, "%.*s is neither tcp://HOST:PORT nor ipc:///PATH",
+                     (int)(len < 200 ? len : 200), at);
+            err = REEVE_EINVAL;
+        }
+        at += len;
+        at += strspn(at, ", ");
+    }
+    if (err == REEVE_OK && out->len == 0) {
+        snprintf(why, WHY_MAX, "the url is empty");
+        err = REEVE_EINVAL;
+    }
+    return err;
+}
+
+void rv_targets_free(struct rv_targets *t)
+{
+    for (size_t i = 0; i < t->len; i++)
+        free(t->list[i].endpoint);
+    t->len = 0;
+}
+
+static const char *beside_socket(const char *endpoint, char server_key[RV_KEY_TEXT], char *why)
+{
+    struct rv_keyfile file;
+    char path[512];
+    const char *slash = strrchr(endpoint, '/');
+
+    snprintf(path, sizeof path, "%.*s/server.pub", (int)(slash - endpoint - 6), endpoint + 6);
+    if (rv_keys_read(&file, path, false, why) != REEVE_OK)
+        return NULL;
+    memcpy(server_key, file.public_key, RV_KEY_TEXT);
+    return server_key;
+}
+
+reeve_err rv_target_connect(struct rv_conn **out, const struct rv_target *t, const char *public_key,
+                            const char *secret_key, uint32_t handshake_ms, char *why)
+{
+    char server_key[RV_KEY_TEXT];
+    struct rv_conn_conf conf = {
+        .endpoint = t->endpoint,
+        .server_key = t->server_key,
+        .public_key = public_key,
+        .secret_key = secret_key,
+        .handshake_ms = handshake_ms,
+    };
+
+    *out = NULL;
+    if (t->server_key[0] == '\0')
+        conf.server_key = beside_socket(t->endpoint, server_key, why);
+    return conf.server_key == NULL ? REEVE_ESYS : rv_conn_open(out, &conf, why);
+}
+
+void rv_host_id(struct rv_id *host)
+{
+    char text[33] = "";
+    int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, text, 32);
+
+    if (fd >= 0)
+        close(fd);
+    for (size_t i = 0; len == 32 && i < sizeof host->bytes; i++) {
+        unsigned byte = 0;
+
+        (void)sscanf(text + 2 * i, "%2x", &byte);
+        host->bytes[i] = (uint8_t)byte;
+    }
+    if (len != 32)
+        rv_random_bytes(host, sizeof *host);
+}

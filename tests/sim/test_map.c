@@ -1,0 +1,420 @@
+/* A map: each index is answered exactly once, whoever dies. */
+
+#include "tests/lib/check.h"
+#include "tests/lib/sim.h"
+
+#include <stdio.h>
+
+/* Client 1 maps, clients 2 .. are agents with so many slots each. */
+static void start(struct sim *s, int agents, uint32_t slots)
+{
+    sim_start(s, 1);
+    for (int a = 0; a < agents; a++)
+        sim_agent_start(s, 2 + a, slots);
+}
+
+/* Step until the story's next line is that of the map's end. */
+static void run_until_over(struct sim *s)
+{
+    rv_ns until = s->now + 100 * RV_SEC;
+
+    while (s->maps == 0 && s->now < until)
+        CHECK(sim_step(s));
+    CHECK(s->maps == 1);
+}
+
+static bool said(const struct sim *s, const char *text)
+{
+    size_t len = strlen(text);
+
+    for (size_t i = 0; i + len <= s->story.len; i++)
+        if (memcmp(s->story.data + i, text, len) == 0)
+            return true;
+    return false;
+}
+
+/* 1000 items of 10 ms in two slots: nobody waits for the network. */
+TEST(map_answers_each_item_once)
+{
+    struct sim s;
+
+    start(&s, 1, 2);
+    sim_map(&s, 1, &(struct sim_map){.items = 1000});
+    sim_expect(&s, "[    1] job.open job=2 name=\"\" function=f key=sim by=1\n"
+                   "[ 5014] job.done job=2 items=1000 failed=0 retried=0\n"
+                   "[ 5015] map.done client=1 items=1000 failed=0\n");
+    sim_stop(&s);
+}
+
+TEST(map_of_nothing_is_done_at_once)
+{
+    struct sim s;
+
+    start(&s, 0, 0);
+    sim_map(&s, 1, &(struct sim_map){.items = 0});
+    sim_expect(&s, "[    1] job.open job=1 name=\"\" function=f key=sim by=1\n"
+                   "[    1] job.done job=1 items=0 failed=0 retried=0\n"
+                   "[    2] map.done client=1 items=0 failed=0\n");
+    sim_stop(&s);
+}
+
+TEST(map_waits_for_its_first_agent)
+{
+    struct sim s;
+
+    start(&s, 0, 0);
+    sim_map(&s, 1, &(struct sim_map){.items = 4});
+    sim_run(&s, 1000);
+    sim_agent_start(&s, 2, 4);
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=4 failed=0"));
+    sim_stop(&s);
+}
+
+/* How many items will come is not known: chunks grow by what was measured. */
+TEST(stream_of_items_ends_when_it_is_said)
+{
+    struct sim s;
+
+    start(&s, 2, 2);
+    sim_map(&s, 1, &(struct sim_map){.items = 2000, .stream = true});
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=2000 failed=0"));
+    CHECK(s.now - s.origin < 5300 * RV_MS);
+    sim_stop(&s);
+}
+
+/* ---- agents that die ---- */
+
+TEST(chunks_of_a_dead_agent_are_dealt_again)
+{
+    struct sim s;
+
+    start(&s, 2, 2);
+    sim_map(&s, 1, &(struct sim_map){.items = 400});
+    sim_run(&s, 300);
+    sim_client_kill(&s, 2, SIM_DEATH_GONE);
+    run_until_over(&s);
+    CHECK(said(&s, "agent.gone agent=1 name=a2"));
+    CHECK(said(&s, "map.done client=1 items=400 failed=0"));
+    sim_stop(&s);
+}
+
+/* Nobody knows that it is dead but by its silence: after 100 ms others begin what it had. */
+TEST(chunks_of_an_agent_that_is_away_are_dealt_twice_and_answered_once)
+{
+    struct sim s;
+
+    start(&s, 2, 1);
+    sim_map(&s, 1, &(struct sim_map){.items = 20, .chunk = 1});
+    sim_run(&s, 30);
+    sim_reset(&s, 2);
+    sim_run(&s, 5);
+    sim_partition(&s, 2, 3000);
+    sim_run(&s, 900);
+    CHECK(s.maps == 1);
+    CHECK(said(&s, "map.done client=1 items=20 failed=0"));
+    sim_run(&s, 5000); /* it comes back with results that nobody wants */
+    sim_stop(&s);
+}
+
+TEST(agent_that_reconnects_at_once_goes_on)
+{
+    struct sim s;
+
+    start(&s, 1, 2);
+    sim_map(&s, 1, &(struct sim_map){.items = 200});
+    sim_run(&s, 300);
+    sim_reset(&s, 2);
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=200 failed=0"));
+    CHECK(s.now - s.origin < 1100 * RV_MS);
+    sim_stop(&s);
+}
+
+TEST(restarted_manager_goes_on_with_its_jobs)
+{
+    struct sim s;
+
+    start(&s, 2, 2);
+    sim_map(&s, 1, &(struct sim_map){.items = 400});
+    sim_run(&s, 300);
+    sim_server_crash(&s, false);
+    sim_run(&s, 500);
+    sim_server_restart(&s);
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=400 failed=0"));
+    sim_stop(&s);
+}
+
+TEST(newer_life_of_an_agent_ends_the_older_one)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    sim_map(&s, 1, &(struct sim_map){.items = 50});
+    sim_run(&s, 100);
+    sim_client_kill(&s, 2, SIM_DEATH_SILENT);
+    sim_agent_start(&s, 2, 1);
+    CHECK(said(&s, "session.end session=2 reason=\"expired\""));
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=50 failed=0"));
+    sim_stop(&s);
+}
+
+TEST(drained_agent_hands_back_what_it_has_not_begun)
+{
+    struct sim s;
+
+    start(&s, 2, 1);
+    sim_map(&s, 1, &(struct sim_map){.items = 100, .chunk = 5});
+    sim_run(&s, 100);
+    sim_agent_drain(&s, 2);
+    run_until_over(&s);
+    CHECK(said(&s, "agent.leave agent=2"));
+    CHECK(said(&s, "map.done client=1 items=100 failed=0"));
+    sim_stop(&s);
+}
+
+/* ---- items that fail ---- */
+
+static enum sim_fate third_crashes(struct sim *s, uint64_t index, uint32_t run)
+{
+    (void)s;
+    (void)run;
+    return index == 3 ? SIM_CRASHES : SIM_RUNS;
+}
+
+static enum sim_fate third_crashes_once(struct sim *s, uint64_t index, uint32_t run)
+{
+    (void)s;
+    return index == 3 && run == 1 ? SIM_CRASHES : SIM_RUNS;
+}
+
+static enum sim_fate third_fails(struct sim *s, uint64_t index, uint32_t run)
+{
+    (void)s;
+    return index == 3 && run < 3 ? SIM_FAILS : SIM_RUNS;
+}
+
+static enum sim_fate third_hangs(struct sim *s, uint64_t index, uint32_t run)
+{
+    (void)s;
+    (void)run;
+    return index == 3 ? SIM_HANGS : SIM_RUNS;
+}
+
+/* Three runs, on both hosts; the others go on. */
+TEST(item_that_crashes_is_set_aside_after_three_runs)
+{
+    struct sim s;
+
+    start(&s, 2, 1);
+    s.play.fate = third_crashes;
+    sim_map(&s, 1, &(struct sim_map){.items = 100});
+    run_until_over(&s);
+    CHECK(s.crashes == 3);
+    CHECK(said(&s, "item.again job=3 item=3 agent=1 run=1 why=\"SIGSEGV\""));
+    CHECK(said(&s, "item.again job=3 item=3 agent=2 run=2 why=\"SIGSEGV\""));
+    CHECK(said(&s, "item.failed job=3 item=3 agent=1 runs=3 why=\"SIGSEGV\""));
+    CHECK(said(&s, "status=2 runs=3 text=\"SIGSEGV; it ended its process 3 times, on sim, sim"));
+    CHECK(said(&s, "map.done client=1 items=100 failed=1"));
+    sim_stop(&s);
+}
+
+TEST(item_that_crashes_once_costs_only_itself)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    s.play.fate = third_crashes_once;
+    s.play.tell = true;
+    sim_map(&s, 1, &(struct sim_map){.items = 6, .chunk = 6});
+    run_until_over(&s);
+    CHECK(said(&s, "item.begin agent=2 item=2 run=1"));
+    CHECK(said(&s, "item.begin agent=2 item=3 run=2"));
+    CHECK(!said(&s, "item.begin agent=2 item=2 run=2"));
+    CHECK(!said(&s, "item.begin agent=2 item=4 run=2"));
+    CHECK(said(&s, "map.done client=1 items=6 failed=0"));
+    sim_stop(&s);
+}
+
+TEST(failed_item_is_tried_as_often_as_asked)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    s.play.fate = third_fails;
+    sim_map(&s, 1, &(struct sim_map){.items = 6, .retries = 2});
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=6 failed=0"));
+    sim_stop(&s);
+}
+
+TEST(failed_item_is_not_tried_again_unless_asked)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    s.play.fate = third_fails;
+    sim_map(&s, 1, &(struct sim_map){.items = 6});
+    run_until_over(&s);
+    CHECK(said(&s, "item.result client=1 item=3 status=1 runs=1 text=\"no\""));
+    CHECK(said(&s, "map.done client=1 items=6 failed=1"));
+    sim_stop(&s);
+}
+
+TEST(item_that_hangs_ends_at_its_timeout)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    s.play.fate = third_hangs;
+    sim_map(&s, 1, &(struct sim_map){.items = 6, .timeout_ms = 500});
+    run_until_over(&s);
+    CHECK(said(&s, "item.result client=1 item=3 status=4 runs=1 text=\"it took longer"));
+    CHECK(said(&s, "map.done client=1 items=6 failed=1"));
+    CHECK(s.now - s.origin < 700 * RV_MS);
+    sim_stop(&s);
+}
+
+TEST(runner_killed_by_a_stranger_costs_its_item_one_run)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    sim_map(&s, 1, &(struct sim_map){.items = 30});
+    sim_run(&s, 155);
+    sim_runner_kill(&s, 2, 0);
+    run_until_over(&s);
+    CHECK(said(&s, "why=\"SIGKILL\""));
+    CHECK(said(&s, "map.done client=1 items=30 failed=0"));
+    sim_stop(&s);
+}
+
+/* ---- jobs that cannot be ---- */
+
+TEST(program_that_no_agent_can_run_is_an_error_that_says_why)
+{
+    struct sim s;
+
+    start(&s, 2, 1);
+    s.play.cannot = "libfoo.so.1 is missing";
+    sim_map(&s, 1, &(struct sim_map){.items = 10});
+    run_until_over(&s);
+    CHECK(said(&s, "map.fail client=1 error=ENOAGENT done=0 text=\"agent a"));
+    CHECK(said(&s, "on sim: libfoo.so.1 is missing\""));
+    sim_stop(&s);
+}
+
+TEST(initializer_that_fails_ends_the_job_and_not_the_machine)
+{
+    struct sim s;
+
+    start(&s, 1, 2);
+    s.play.bad_initializer = true;
+    sim_map(&s, 1, &(struct sim_map){.items = 10});
+    run_until_over(&s);
+    CHECK(said(&s, "map.fail client=1 error=ENOAGENT done=0 text=\"agent a2 on sim: the "
+                   "initializer failed: no\""));
+    sim_stop(&s);
+}
+
+TEST(job_goes_to_agents_with_its_labels_only)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    s.clients[3].labels = "gpu big";
+    sim_agent_start(&s, 3, 1);
+    s.play.tell = true;
+    sim_map(&s, 1, &(struct sim_map){.items = 10, .labels = "gpu"});
+    run_until_over(&s);
+    CHECK(said(&s, "item.begin agent=3"));
+    CHECK(!said(&s, "item.begin agent=2"));
+    sim_stop(&s);
+}
+
+TEST(cancelled_map_stops_everywhere)
+{
+    struct sim s;
+
+    start(&s, 2, 2);
+    sim_map(&s, 1, &(struct sim_map){.items = 1000});
+    sim_run(&s, 200);
+    sim_cancel(&s, 1);
+    run_until_over(&s);
+    CHECK(said(&s, "map.fail client=1 error=ECANCELED"));
+    CHECK(said(&s, "text=\"cancelled: enough\""));
+    sim_run(&s, 20);
+    CHECK(sim_busy(&s, 2) == 0 && sim_busy(&s, 3) == 0);
+    sim_stop(&s);
+}
+
+TEST(map_of_a_dead_client_is_over)
+{
+    struct sim s;
+
+    start(&s, 1, 2);
+    sim_map(&s, 1, &(struct sim_map){.items = 1000});
+    sim_run(&s, 200);
+    sim_client_kill(&s, 1, SIM_DEATH_GONE);
+    sim_run(&s, 100);
+    CHECK(said(&s, "job.end job=2"));
+    CHECK(sim_busy(&s, 2) == 0);
+    sim_stop(&s);
+}
+
+/* ---- nobody waits while others have much left ---- */
+
+static rv_ns first_half_is_slow(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    return index < 20 ? 100 * RV_MS : RV_MS;
+}
+
+static rv_ns second_agent_is_slow(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)index;
+    return agent->number == 2 ? 100 * RV_MS : 5 * RV_MS;
+}
+
+TEST(tail_of_a_map_is_shared)
+{
+    struct sim s;
+
+    start(&s, 2, 2);
+    s.play.takes = first_half_is_slow;
+    sim_map(&s, 1, &(struct sim_map){.items = 160});
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=160 failed=0"));
+    /* 2 s of work in four slots; the first chunk alone would take 1 s. */
+    CHECK(s.now - s.origin < 800 * RV_MS);
+    sim_stop(&s);
+}
+
+TEST(slow_agent_does_not_hold_up_the_end)
+{
+    struct sim s;
+
+    start(&s, 2, 2);
+    s.play.takes = second_agent_is_slow;
+    sim_map(&s, 1, &(struct sim_map){.items = 400});
+    run_until_over(&s);
+    CHECK(s.now - s.origin < 1300 * RV_MS);
+    sim_stop(&s);
+}
+
+TEST(pool_of_so_many_processes_uses_no_more)
+{
+    struct sim s;
+
+    start(&s, 2, 4);
+    sim_map(&s, 1, &(struct sim_map){.items = 100, .chunk = 1, .processes = 2});
+    sim_run(&s, 100);
+    CHECK(sim_busy(&s, 2) + sim_busy(&s, 3) <= 2);
+    run_until_over(&s);
+    sim_stop(&s);
+}
