@@ -10,7 +10,7 @@
 
 enum {
     SEGMENT = 32768,       /* small, so that a history has many */
-    SNAPSHOT_GROUPS = 100, /* one in so many is followed by a snapshot, in histories */
+    SNAPSHOT_GROUPS = 400, /* one in so many is followed by a snapshot, in histories */
 };
 
 /* ---- groups ---- */
