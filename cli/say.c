@@ -34,6 +34,12 @@ static const struct {
     [REEVE_ETOOMANY] = {EXIT_CHANGE, NULL},
     [REEVE_ESYS] = {EXIT_CHANGE, NULL},
     [REEVE_ECANCELED] = {EXIT_AGAIN, NULL},
+    [REEVE_OWNER_DIED] = {EXIT_AGAIN, NULL},
+    [REEVE_ENOTOWNER] = {EXIT_CHANGE, NULL},
+    [REEVE_ERELEASED] = {EXIT_CHANGE, NULL},
+    [REEVE_EBROKEN] = {EXIT_AGAIN, NULL},
+    [REEVE_EFENCED] = {EXIT_AGAIN, NULL},
+    [REEVE_EDEADLOCK] = {EXIT_AGAIN, NULL},
     [REEVE_EGONE] = {EXIT_NOTHING, "somebody removed it; try again to make it anew"},
 };
 

@@ -123,11 +123,29 @@ reeve_err reeve_status(reeve_value **out, reeve_context *ctx, uint32_t timeout_m
 
 /* ---- listings: page after page, until an empty one comes ---- */
 
+static const char *kind_of(uint8_t kind)
+{
+    static const char *const kinds[] = {
+        [RV_KIND_QUEUE] = "Queue",
+        [RV_KIND_LOCK] = "Lock",
+        [RV_KIND_RLOCK] = "RLock",
+        [RV_KIND_SEMAPHORE] = "Semaphore",
+        [RV_KIND_BOUNDED_SEMAPHORE] = "BoundedSemaphore",
+        [RV_KIND_CONDITION] = "Condition",
+        [RV_KIND_EVENT] = "Event",
+        [RV_KIND_BARRIER] = "Barrier",
+    };
+
+    return kind < rv_countof(kinds) && kinds[kind] != NULL ? kinds[kind] : "?";
+}
+
 static const char *type_of(const struct rv_object_row *row)
 {
     static const char *const orders[] = {"Queue", "LifoQueue", "PriorityQueue"};
 
-    if (row->kind != RV_KIND_QUEUE || row->order >= rv_countof(orders))
+    if (row->kind != RV_KIND_QUEUE)
+        return kind_of(row->kind);
+    if (row->order >= rv_countof(orders))
         return "?";
     return row->order == RV_ORDER_FIFO && row->joinable ? "JoinableQueue" : orders[row->order];
 }
@@ -256,6 +274,67 @@ reeve_err reeve_list(reeve_value **out, reeve_context *ctx, const char *prefix, 
 reeve_err reeve_sessions(reeve_value **out, reeve_context *ctx, uint32_t timeout_ms)
 {
     return list(out, ctx, false, NULL, timeout_ms);
+}
+
+/* ---- who holds, who waits ---- */
+
+static void put_why(reeve_builder *b, const struct rv_why_row *row)
+{
+    static const char *const roles[] = {[RV_ROLE_HOLDS] = "holds",
+                                        [RV_ROLE_WAITS] = "waits",
+                                        [RV_ROLE_SLEEPS] = "sleeps",
+                                        [RV_ROLE_DIED] = "died"};
+
+    (void)reeve_put_map(b, 14);
+    put_number(b, "object", row->object);
+    put_slice(b, "name", row->name);
+    put_slice(b, "type", rv_slice_str(kind_of(row->kind)));
+    put_slice(b, "role", rv_slice_str(row->role < rv_countof(roles) ? roles[row->role] : "?"));
+    put_number(b, "session", row->session);
+    put_number(b, "thread", row->thread);
+    put_slice(b, "key", row->principal);
+    put_slice(b, "host", row->host_name);
+    put_slice(b, "program", row->program);
+    put_number(b, "pid", row->pid);
+    put_number(b, "since_ms", row->since_ms);
+    put_number(b, "count", row->count);
+    put_number(b, "fence", row->fence);
+    put_number(b, "cycle", row->cycle);
+}
+
+reeve_err reeve_why(reeve_value **out, reeve_context *ctx, const char *name, uint64_t session,
+                    uint32_t timeout_ms)
+{
+    struct rv_buf args = {0};
+    struct rv_buf result;
+    struct rv_object_list_result page;
+    struct rv_reader r;
+    struct rv_slice bytes;
+    reeve_builder *b = NULL;
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    rv_why_args_encode(&args, &(struct rv_why_args){rv_slice_str(name), session, 0});
+    err = ask(ctx, RV_OP_why, &args, timeout_ms, "ask", &result);
+    rv_buf_free(&args);
+    if (err != REEVE_OK)
+        return err;
+    if (!rv_object_list_result_decode(&page, rv_buf_slice(&result))) {
+        rv_buf_free(&result);
+        return malformed();
+    }
+    b = reeve_builder_new();
+    (void)reeve_put_array(b, page.count);
+    for (r = rv_reader(page.rows); rv_row_next(&r, &bytes);) {
+        struct rv_why_row row;
+
+        if (rv_why_row_decode(&row, bytes))
+            put_why(b, &row);
+    }
+    err = to_value(out, b);
+    reeve_builder_free(&b);
+    rv_buf_free(&result);
+    return err;
 }
 
 /* ---- orders ---- */

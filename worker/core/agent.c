@@ -44,6 +44,7 @@ struct chunk_here {
     uint64_t poison;          /* an item that ended its runner before others were answered ... */
     struct agent_told *last;  /* ... and what is to be said of it; NULL: none */
     struct rv_buf last_bytes; /* its text and output */
+    uint32_t last_pid;        /* of the runner that it ended */
     uint32_t stumbles;        /* runners that ended in it without having begun an item */
     struct chunk_here *prev, *next_here;
     UT_hash_handle hh;
@@ -821,7 +822,7 @@ static void say_last(struct agent *a, struct chunk_here *c)
         return;
     c->last = NULL;
     last->index = c->next++;
-    say_item(a, c, 0, last);
+    say_item(a, c, c->last_pid, last);
     free(last);
     rv_buf_clear(&c->last_bytes);
 }
@@ -876,8 +877,10 @@ void agent_on_end(struct agent *a, rv_ns now, uint32_t slot, uint64_t end)
     agent_step(a, now);
 }
 
-static void remember_last(struct chunk_here *c, uint64_t started, const struct agent_told *told)
+static void remember_last(struct chunk_here *c, uint32_t pid, uint64_t started,
+                          const struct agent_told *told)
 {
+    c->last_pid = pid;
     free(c->last);
     c->last = rv_alloc(sizeof *c->last);
     *c->last = *told;
@@ -906,7 +909,7 @@ static void blame(struct agent *a, struct slot *s, uint64_t started, struct agen
     if (started == UINT64_MAX || started < c->next)
         started = c->next;
     if (started < c->end)
-        remember_last(c, started, &told);
+        remember_last(c, s->pid, started, &told);
 }
 
 /* It never became ready. */
