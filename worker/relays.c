@@ -408,7 +408,7 @@ struct relays *relays_new(const struct relays_conf *conf, char *why, size_t why_
     /* The path of a socket is short: a long folder of the user's does not do. */
     if (runtime == NULL || runtime[0] != '/' || strlen(runtime) > 60)
         runtime = "/tmp";
-    snprintf(r->dir, sizeof r->dir, "%s/.reeve-agent-XXXXXX", runtime);
+    snprintf(r->dir, sizeof r->dir, "%s/reeve-agent-XXXXXX", runtime);
     r->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (mkdtemp(r->dir) == NULL) {
         r->dir[0] = '\0';
