@@ -71,6 +71,18 @@ JOBS = [
         Row("P2", "calls of one thread, 64 in flight", "calls_per_s", "calls/s", ">=", None, [
             Peer("managed_call", "calls_per_s", 10)])],
         options="--calls 20000 --flight 64", smoke="--calls 500 --flight 64"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "acquire + release, one processor", "p50_us", "us", "<=", 1.3, [
+            Peer("managed_lock", "p50_us")])],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "hand-over between two clients", "p50_us", "us", "<=", 1.8)],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
+        ours_options="--what 1"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "acquire + release, with a lease", "p50_us", "us", "<=", None)],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
+        ours_options="--what 2"),
     Job("limit_forward", "bench_large", [
         Row("P4", "items of 1 MiB", "mb_per_s", "MB/s", ">=", 0.85, [
             Peer("managed_large", "mb_per_s", 0.8)])],
