@@ -155,10 +155,14 @@ enum { STACK_BYTES = 65536 };
 static int start_other(void *arg)
 {
     struct child *c = arg;
+    pid_t pid = 0;
 
     (void)setsid();
-    if (vfork() == 0)
+    pid = vfork();
+    if (pid == 0)
         become(c);
+    if (pid < 0)
+        *c->error = errno;
     _exit(0);
 }
 

@@ -1,5 +1,6 @@
 #include "server/core/save.h"
 #include "server/core/crc.h"
+#include "server/core/crew.h"
 #include "server/core/object.h"
 #include "server/core/session.h"
 
@@ -42,7 +43,7 @@ struct rv_slice load_bytes(struct rv_reader *r)
     return rv_slice(data, data == NULL ? 0 : len);
 }
 
-static void save_text(struct saver *out, const char *text)
+void save_text(struct saver *out, const char *text)
 {
     save_bytes(out, rv_slice_str(text));
 }
@@ -452,8 +453,6 @@ bool mgr_can_save(const struct mgr *mgr)
 {
     const struct object *o = NULL;
 
-    if (mgr->blobs != NULL || mgr->tickets != NULL)
-        return false;
     for (o = mgr->objects; o != NULL; o = o->by_id.next)
         if (o->ops->save == NULL)
             return false;
@@ -480,9 +479,11 @@ void mgr_save(const struct mgr *mgr, struct saver *out)
     save_number(out, HASH_CNT(by_serial, mgr->sessions), 8);
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next)
         save_session(out, s);
+    work_save_blobs(mgr, out);
     save_number(out, HASH_CNT(by_id, mgr->objects), 8);
     for (o = mgr->objects; o != NULL; o = o->by_id.next)
         save_object(out, o);
+    work_save(mgr, out);
     save_number(out, mgr->heap.order, 8);
     give(out);
     rv_buf_free(&out->buf);
@@ -507,8 +508,10 @@ bool mgr_load(struct mgr *mgr, struct rv_slice state)
     load_principals(mgr, &r);
     for (count = load_count(&r); count > 0 && !r.bad; count--)
         load_one_session(mgr, &r);
+    work_load_blobs(mgr, &r);
     for (count = load_count(&r); count > 0 && !r.bad; count--)
         load_object(mgr, &r);
+    work_load(mgr, &r);
     bind(mgr, &r);
     mgr->heap.order = rv_read_number(&r, 8);
     return !r.bad && r.left == 0;

@@ -49,6 +49,7 @@ struct object;
 
 void save_number(struct saver *out, uint64_t x, size_t width);
 void save_bytes(struct saver *out, struct rv_slice bytes);
+void save_text(struct saver *out, const char *text); /* NULL as "" */
 void save_timer(struct saver *out, const struct rv_timer *t);
 /* A list of parked calls, with what the type adds by save_call. */
 void save_calls(struct saver *out, const struct object *o, const struct call *list);

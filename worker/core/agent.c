@@ -1086,6 +1086,16 @@ void agent_drain(struct agent *a, rv_ns now, bool now_too)
     agent_step(a, now);
 }
 
+uint64_t agent_job_of(const struct agent *a, uint64_t env)
+{
+    const struct job_here *job = NULL;
+
+    for (job = a->jobs; job != NULL; job = job->hh.next)
+        if (job->env->is.id == env)
+            return job->id;
+    return 0;
+}
+
 uint32_t agent_busy(const struct agent *a)
 {
     uint32_t busy = 0;
