@@ -54,6 +54,23 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "--follow, or with --timeout, a queue that is missing is made. An item of a joinable\n"      \
       "queue is done when its line has been written; before that it goes back when this\n"         \
       "command ends, however it ends. Ctrl-C ends it at once and loses nothing.\n")                \
+    X(lock, "NAME -- COMMAND [ARGUMENT]...", 2, CLI_MANY, "run a command while a lock is held",    \
+      "One at a time in the whole cluster. Waits for the lock, up to --timeout; default: for\n"    \
+      "ever. The exit code is that of the command. $REEVE_FENCE is the fence of the lock, and\n"   \
+      "$REEVE_ABANDONED is 1 when its last owner died while it held it, which is told, too.\n"     \
+      "When the session with the manager is lost, the command gets SIGTERM, 10 s later "           \
+      "SIGKILL.\n")                                                                                \
+    X(sem, "NAME N -- COMMAND [ARGUMENT]...", 3, CLI_MANY, "run a command with one of N permits",  \
+      "At most N at a time in the whole cluster; else as reeve lock.\n")                           \
+    X(barrier, "NAME N", 2, 2, "wait until N have come",                                           \
+      "Prints which one this was, from 0 to N - 1. Who gives up, by --timeout or Ctrl-C, breaks\n" \
+      "the barrier for all; --reset makes it as new. Without --timeout it waits for ever.\n")      \
+    X(event, "wait|set|clear NAME", 2, 2, "wait for an event, set it or clear it",                 \
+      "An event that is set lets everybody go on until it is cleared. Without --timeout the\n"     \
+      "wait is for ever.\n")                                                                       \
+    X(why, "NAME|SESSION", 1, 1, "show who holds an object, who waits for it, and cycles of such", \
+      "Of a session, what it holds and what it waits for; reeve status has their numbers.\n"       \
+      "With --json: an array of one map for each.\n")                                              \
     X(rm, "NAME...", 1, CLI_MANY, "remove objects, whoever uses them",                             \
       "Calls that wait there end with an error, and the items are gone.\n")                        \
     X(shutdown, "", 0, 0, "end the manager, or shut down a queue",                                 \
@@ -94,12 +111,16 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
       "items are bytes, put and printed as they are")                                              \
     X(TEXT, queue, "queue", 0, "NAME", CLI_ON(shutdown), "shut down this queue, not the manager")  \
     X(FLAG, immediate, "immediate", 0, NULL, CLI_ON(shutdown), "drop the items of the queue")      \
-    X(FLAG, json, "json", 0, NULL, CLI_ON(status) | CLI_ON(ls) | CLI_ON(put) | CLI_ON(get),        \
+    X(TEXT, on_abandoned, "on-abandoned", 0, "run|fail", CLI_ON(lock),                             \
+      "run (the default) or fail when the last owner died; the next one is told, too")             \
+    X(FLAG, reset, "reset", 0, NULL, CLI_ON(barrier), "send away who waits, and make it as new")   \
+    X(FLAG, json, "json", 0, NULL,                                                                 \
+      CLI_ON(status) | CLI_ON(ls) | CLI_ON(why) | CLI_ON(put) | CLI_ON(get),                       \
       "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                   \
     X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                              \
       "say how many items there were")                                                             \
     X(TIME, timeout, "timeout", 't', "S", CLI_CONNECTED,                                           \
-      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, for put and get as above")   \
+      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, where it waits as above")    \
     X(TEXT, url, "url", 0, "URL", CLI_CONNECTED,                                                   \
       "the manager's endpoints, separated by commas; default: $REEVE_URL, else your own socket")   \
     X(TEXT, key, "key", 0, "FILE", CLI_CONNECTED,                                                  \
@@ -143,6 +164,9 @@ const char *cli_command_name(enum cli_command command);
 
 /* "1.5", "500ms", "10m" to milliseconds. */
 bool cli_parse_time(uint32_t *ms, const char *text);
+
+/* A number above 0. */
+bool cli_parse_count(uint32_t *out, const char *text);
 
 /* ---- say.c: messages, `reeve: cannot VERB OBJECT: reason; what to do` ---- */
 

@@ -117,7 +117,7 @@ bool cli_parse_time(uint32_t *ms, const char *text)
     return false;
 }
 
-static bool parse_count(uint32_t *out, const char *text)
+bool cli_parse_count(uint32_t *out, const char *text)
 {
     char *end = NULL;
     unsigned long x = 0;
@@ -151,7 +151,7 @@ static int set_option(struct cli_args *args, const struct option_row *o, const c
         return EXIT_DONE;
     case KIND_COUNT:
         number->given = true;
-        return parse_count(&number->value, value)
+        return cli_parse_count(&number->value, value)
                    ? EXIT_DONE
                    : cli_fail_usage(args, "cannot take --%s %s: it is not a number above 0",
                                     o->name, value);

@@ -154,7 +154,9 @@ static int name_width(const reeve_value *objects)
 
 static void show_kind(char *out, size_t size, const reeve_value *o)
 {
-    snprintf(out, size, "%s%s%s", text_of(o, "order").text,
+    bool queue = strstr(text_of(o, "type").text, "Queue") != NULL;
+
+    snprintf(out, size, "%s%s%s", queue ? text_of(o, "order").text : "-",
              truth_of(o, "joinable") ? ",joinable" : "", truth_of(o, "shutdown") ? ",shut" : "");
 }
 

@@ -116,10 +116,11 @@ static void connect_now(reeve_context *ctx, rv_ns now)
         .public_key = ctx->public_key,
         .secret_key = ctx->secret_key,
         .handshake_ms = RV_LIMIT_HANDSHAKE_MS,
+        .session = ctx->link.conf.session,
     };
 
     rv_link_connecting(&ctx->link, now);
-    if (c->server_key[0] == '\0')
+    if (c->server_key[0] == '\0' && strncmp(c->endpoint, "ipc://", 6) == 0)
         conf.server_key = beside_socket(c->endpoint, server_key, why);
     if (conf.server_key == NULL || rv_conn_open(&ctx->conn, &conf, why) != REEVE_OK) {
         trouble(ctx, why);
@@ -512,7 +513,8 @@ static reeve_err add_endpoints(reeve_context *ctx, const char *url, const struct
 
     for (const char *at = url; err == REEVE_OK && *at != '\0';) {
         size_t len = strcspn(at, ", ");
-        bool ipc = strncmp(at, "ipc:///", 7) == 0;
+        /* Who may come through an agent is the agent's business. */
+        bool ipc = strncmp(at, "ipc:///", 7) == 0 || strncmp(at, "relay:///", 9) == 0;
 
         if (!ipc && !tcp_endpoint(at, len))
             return rv_fail(REEVE_EINVAL,
@@ -636,8 +638,10 @@ static reeve_err configure(reeve_context *ctx, const reeve_options *o, const str
     char fallback[300];
     struct rv_keyfile keys = {0};
     struct rv_link_conf link = {.pid = (uint32_t)getpid()};
-    const char *url = rv_conf_find(conf, "url", o->url, NULL);
-    const char *key = rv_conf_find(conf, "key", o->key, NULL);
+    /* A task has no key: it goes through its agent. */
+    const char *relay = o->url == NULL && rv_is_runner() ? getenv(RV_ENV_RELAY) : NULL;
+    const char *url = relay != NULL ? relay : rv_conf_find(conf, "url", o->url, NULL);
+    const char *key = relay != NULL ? NULL : rv_conf_find(conf, "key", o->key, NULL);
     const char *program = rv_conf_find(conf, "program", o->program, program_invocation_short_name);
     reeve_err err = REEVE_OK;
 

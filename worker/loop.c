@@ -6,6 +6,7 @@
 #include "worker/capacity.h"
 #include "worker/elf_check.h"
 #include "worker/fetch.h"
+#include "worker/relays.h"
 #include "worker/runners.h"
 
 #include <errno.h>
@@ -47,6 +48,7 @@ struct loop {
     struct agent *agent;
     struct runners *runners;
     struct fetches *fetches;
+    struct relays *relays;
     struct load *loads;
     struct cache cache;
     int epoll_fd, signal_fd;
@@ -346,6 +348,7 @@ static void drive(struct loop *l)
         rv_link_tick(&l->link, l->now);
         fetches_step(l->fetches);
         runners_tick(l->runners, l->now);
+        relays_tick(l->relays, l->now);
         agent_step(l->agent, l->now);
         switch (rv_link_want(&l->link, l->now)) {
         case RV_WANT_CONNECT:
@@ -388,6 +391,7 @@ static void begin_session(struct loop *l)
     l->agent = agent_new(&agent, &l->link, effect, l);
     l->fetches = fetches_new(&l->link, &l->cache, fetched, l);
     runners_serve(l->runners, l->agent);
+    relays_serve(l->relays, &l->link);
     l->opened = false;
 }
 
@@ -395,6 +399,7 @@ static void begin_session(struct loop *l)
 static void end_session(struct loop *l)
 {
     runners_serve(l->runners, NULL);
+    relays_serve(l->relays, NULL);
     fetches_free(&l->fetches);
     while (l->loads != NULL)
         (void)take_load(l, l->loads->env->id);
@@ -520,7 +525,7 @@ static rv_ns next_deadline(const struct loop *l)
     /* What is overdue even now met a full connection: trying at once would only burn time. */
     if (link <= l->now)
         link = l->now + RETRY_MS * RV_MS;
-    next = sooner(next, link);
+    next = sooner(sooner(next, link), relays_deadline(l->relays));
     next = sooner(next, sooner(l->drain_at, l->end_at));
     next = sooner(next, since_ms(l->lost_at, l->conf->lost_exit_ms));
     if (!l->draining)
@@ -554,6 +559,8 @@ static void on_event(struct loop *l, uint64_t data)
 {
     if (data & RUNNERS_EVENT)
         runners_event(l->runners, l->now, data);
+    else if (data & RELAYS_EVENT)
+        relays_event(l->relays, l->now, data);
     else if (data == FD_SIGNAL)
         signals(l);
     else if (data == FD_LIFELINE)
@@ -622,6 +629,15 @@ static bool open_loop(struct loop *l, char *why, size_t len)
     l->incarnation = (uint64_t)rv_clock_wall();
     runners.epoll_fd = l->epoll_fd;
     l->runners = runners_new(&runners);
+    l->relays = relays_new(&(struct relays_conf){.epoll_fd = l->epoll_fd,
+                                                 .targets = l->conf->targets,
+                                                 .key = l->conf->key,
+                                                 .runners = l->runners,
+                                                 .sink = {loop_line, NULL}},
+                           why, len);
+    if (l->relays == NULL)
+        return false;
+    runners_relay(l->runners, relays_url(l->relays));
     return true;
 }
 
@@ -645,6 +661,7 @@ int loop_run(const struct loop_conf *conf)
         l.exit_code = EXIT_CONFIG;
         line(RV_ERROR, "worker.end", why);
     }
+    relays_free(&l.relays);
     runners_free(&l.runners);
     close(l.epoll_fd);
     close(l.signal_fd);

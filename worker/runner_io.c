@@ -198,7 +198,6 @@ static void on_end(struct runners *r, rv_ns now, struct runner_slot *s, struct r
         return;
     }
     s->state = RUNNER_IDLE;
-    s->job = 0;
     agent_on_end(r->agent, now, s->number, end.end);
 }
 

@@ -520,9 +520,13 @@ uint64_t runners_job_of(const struct runners *r, uint32_t pid)
 {
     pid_t group = getpgid((pid_t)pid);
 
-    for (uint32_t i = 0; group > 0 && i < r->conf.slots; i++)
-        if (r->slots[i].state == RUNNER_BUSY && r->slots[i].pid == group)
-            return r->slots[i].job;
+    for (uint32_t i = 0; group > 0 && i < r->conf.slots; i++) {
+        const struct runner_slot *s = &r->slots[i];
+
+        if (s->state != RUNNER_EMPTY && s->pid == group)
+            return s->job != 0 || r->agent == NULL ? s->job
+                                                   : agent_job_of(r->agent, s->zygote->env->id);
+    }
     return 0;
 }
 
@@ -544,6 +548,11 @@ static void find_own(struct runners *r)
     if (slash != NULL && strcmp(real, r->own_path) != 0)
         snprintf(r->own_libs, sizeof r->own_libs, "%.*s", (int)(slash - real), real);
     free(real);
+}
+
+void runners_relay(struct runners *r, const char *url)
+{
+    r->relay = url;
 }
 
 const char *runners_own_libs(const struct runners *r)

@@ -52,7 +52,7 @@ struct runner_slot {
     int pidfd, fd, output;
     struct rv_task_page *page;
 
-    uint64_t job;
+    uint64_t job;       /* of its last chunk */
     uint64_t next, end; /* BUSY: items that are not answered */
     uint64_t limit;     /* ours: what was trimmed */
 
@@ -69,6 +69,7 @@ struct runner_slot {
 struct runners {
     struct runners_conf conf;
     struct agent *agent;
+    const char *relay; /* NULL: none */
     struct runner_slot *slots;
     struct zygote **zygotes; /* NULL: a free place */
     size_t zygotes_len;

@@ -105,7 +105,9 @@ static bool prepare(const struct child *c)
     return place_fds(conf);
 }
 
-static _Noreturn void become(const struct child *c)
+/* Does not return. A function of its own: in the frame of rv_proc_start(), where both live, its
+ * locals may be laid over what the parent still needs. */
+__attribute__((noinline)) static _Noreturn void become(const struct child *c)
 {
     const struct rv_proc_conf *conf = c->conf;
     char *const *envp = conf->envp == NULL ? environ : conf->envp;

@@ -47,6 +47,9 @@ enum rv_ran {
     RV_RAN_NEVER,   /* it could not be begun: no such function, the initializer failed */
 };
 
+/* What an answered call survives: nothing, the end of the manager's process, the loss of power. */
+enum rv_durable { RV_DURABLE_DEFAULT, RV_DURABLE_NONE, RV_DURABLE_OS, RV_DURABLE_SYNC };
+
 typedef uint8_t rv_f_u8;
 typedef uint16_t rv_f_u16;
 typedef uint32_t rv_f_u32;

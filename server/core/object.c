@@ -63,7 +63,7 @@ void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died
 }
 
 /* The types, by number. */
-static const struct object_ops *ops_of(uint8_t kind)
+const struct object_ops *object_ops_of(uint8_t kind)
 {
     switch ((enum rv_kind)kind) {
     case RV_KIND_QUEUE:
@@ -107,7 +107,7 @@ void object_add(struct mgr *mgr, struct object *o, const struct object_ops *ops,
 
 static struct object *create_object(struct mgr *mgr, const struct rv_object_open_args *args)
 {
-    const struct object_ops *ops = ops_of(args->kind);
+    const struct object_ops *ops = object_ops_of(args->kind);
     struct object *o = ops->create(mgr, args);
 
     object_add(mgr, o, ops, args->kind, args->name, args->ttl_ms == 0 ? UINT32_MAX : args->ttl_ms);
@@ -145,9 +145,9 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, REEVE_ELIMIT, "a name has at most 255 bytes");
         return;
     }
-    if (args.create > 2 ||
-        (args.create != 0 && (ops_of(args.kind) == NULL || ops_of(args.kind)->create == NULL ||
-                              args.order > RV_ORDER_PRIORITY))) {
+    if (args.create > 2 || (args.create != 0 && (object_ops_of(args.kind) == NULL ||
+                                                 object_ops_of(args.kind)->create == NULL ||
+                                                 args.order > RV_ORDER_PRIORITY))) {
         mgr_reply_text(mgr, s, number, REEVE_EINVAL, "no such type of object");
         return;
     }
@@ -174,9 +174,9 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, o->kind == args.kind ? REEVE_EEXIST : REEVE_ETYPE, NULL);
         return;
     }
-    if (o == NULL && ops_of(args.kind)->refuse != NULL &&
-        ops_of(args.kind)->refuse(&args) != NULL) {
-        mgr_reply_text(mgr, s, number, REEVE_EINVAL, ops_of(args.kind)->refuse(&args));
+    if (o == NULL && object_ops_of(args.kind)->refuse != NULL &&
+        object_ops_of(args.kind)->refuse(&args) != NULL) {
+        mgr_reply_text(mgr, s, number, REEVE_EINVAL, object_ops_of(args.kind)->refuse(&args));
         return;
     }
     if (o == NULL) {

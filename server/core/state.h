@@ -11,6 +11,7 @@
 
 #include "server/core/mgr.h"
 #include "server/core/rights.h"
+#include "server/core/save.h"
 #include "common/base/heap.h"
 #include "common/base/mutant.h"
 
@@ -68,6 +69,16 @@ struct object_ops {
     /* For listings: what is not of every object. */
     void (*row)(const struct object *o, struct rv_object_row *row);
     void (*check)(const struct object *o);
+
+    /* What must survive and is not of every object, into a snapshot and back (save.h). The
+     * sessions with their holds and parked calls are loaded before. create_empty makes one of
+     * zeros, whose struct object the caller fills. */
+    struct object *(*create_empty)(void);
+    void (*save)(const struct object *o, struct saver *out);
+    void (*load)(struct mgr *mgr, struct object *o, struct rv_reader *in);
+    /* The same for what a parked call has of this type. */
+    void (*save_call)(const struct call *call, struct saver *out);
+    void (*load_call)(struct mgr *mgr, struct call *call, struct rv_reader *in);
 };
 
 struct object {
@@ -75,6 +86,7 @@ struct object {
     uint64_t id; /* never zero, never reused */
     uint8_t kind;
     bool removed;    /* no name any more; calls on it end with EGONE */
+    uint8_t durable; /* enum rv_durable: what its calls survive when they are answered */
     char *name;      /* NULL: anonymous, lives by its references */
     uint32_t refs;   /* rows of sessions that hold it */
     uint32_t ttl_ms; /* named: how long it outlives its last reference; UINT32_MAX for ever */
@@ -165,6 +177,7 @@ struct mgr {
     struct object *objects;         /* by id */
     struct object *names;           /* by name */
     bool names_sorted;
+    bool full;                     /* the log's disk: what makes the state grow is refused */
     struct principal **principals; /* by id */
     size_t principals_len;
     struct rv_heap heap;
@@ -230,6 +243,7 @@ void mgr_skip_items(struct session *s, const struct incoming *in);
 /* Take a call out of all lists and free it. The caller answers it. */
 void mgr_unpark(struct mgr *mgr, struct call *call);
 
+void principal_free(struct principal **p);
 const struct principal *mgr_principal(const struct mgr *mgr, uint32_t id);
 const char *mgr_principal_name(const struct mgr *mgr, uint32_t id); /* "?" when unknown */
 

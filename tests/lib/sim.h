@@ -471,6 +471,7 @@ struct sim {
     uint64_t frames;
     void *script; /* the history's */
     struct sim_play play;
+    uint64_t snapshots;             /* that were loaded */
     uint64_t maps, mapped, crashes; /* done, items of them, runs that ended their runner */
 };
 

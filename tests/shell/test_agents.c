@@ -10,7 +10,27 @@
 
 /* ---- what runs ---- */
 
-enum order { SQUARE_UP_TO = 100, CRASH, EXIT, FAIL, PRINT, LARGE, SLEEP, NAP, PARENT };
+enum order { SQUARE_UP_TO = 100, CRASH, EXIT, FAIL, PRINT, LARGE, SLEEP, NAP, PARENT, TELL };
+
+/* A context of a task goes through its agent, without a key. */
+static reeve_err tell(reeve_task *task, reeve_builder *out)
+{
+    reeve_context *ctx = NULL;
+    reeve_queue *q = NULL;
+    reeve_err err = reeve_open(&ctx, NULL);
+
+    if (err == REEVE_OK)
+        err = reeve_queue_open(&q, ctx, "told", NULL);
+    if (err == REEVE_OK)
+        err = lab_put_int(q, (int64_t)reeve_task_index(task), 5000);
+    if (err != REEVE_OK)
+        (void)reeve_task_fail(task, "%s", reeve_errmsg());
+    (void)reeve_put_str(out, ctx == NULL ? "" : reeve_endpoint(ctx));
+    reeve_queue_close(&q);
+    if (reeve_close(&ctx) != REEVE_OK && err == REEVE_OK)
+        err = reeve_task_fail(task, "%s", reeve_errmsg());
+    return err;
+}
 
 static reeve_err agents_do(reeve_task *task, const reeve_value *in, reeve_builder *out)
 {
@@ -37,6 +57,8 @@ static reeve_err agents_do(reeve_task *task, const reeve_value *in, reeve_builde
     case NAP:
         usleep(200000);
         return reeve_put_int(out, getpid());
+    case TELL:
+        return tell(task, out);
     case PARENT:
         return reeve_put_int(out, getpid());
     default:
@@ -330,6 +352,36 @@ TEST(agent_ends_with_its_lifeline_and_takes_its_tasks_along)
     CHECK(lab_exit_code(s.w.pid) == 0);
     CHECK(kill(pid, 0) != 0 && errno == ESRCH);
     worker_start(&s.w, &s.lab, s.m.url, "1", NULL);
+    reeve_results_free(&results);
+    reeve_pool_close(&pool);
+    stage_end(&s);
+}
+
+TEST(task_uses_a_queue_through_its_agent)
+{
+    const int64_t xs[] = {TELL, TELL, TELL};
+    struct stage s;
+    reeve_pool *pool = NULL;
+    reeve_results *results = NULL;
+    reeve_queue *q = NULL;
+    int64_t sum = 0;
+    const char *text = NULL;
+    size_t len = 0;
+
+    stage_begin(&s, "2");
+    pool = open_pool(&s, &(reeve_pool_options){.chunksize = 1});
+    results = map(pool, REEVE_FN(agents_do), xs, 3, REEVE_OK);
+    CHECK(reeve_get_str(reeve_results_value(results, 0), &text, &len));
+    CHECK(strncmp(text, "relay:///", 9) == 0);
+    q = lab_queue(s.ctx, "told", NULL);
+    for (int i = 0; i < 3; i++) {
+        int64_t x = 0;
+
+        OK(lab_get_int(&x, q, 5000));
+        sum += x;
+    }
+    CHECK(sum == 3);
+    reeve_queue_close(&q);
     reeve_results_free(&results);
     reeve_pool_close(&pool);
     stage_end(&s);

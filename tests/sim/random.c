@@ -58,6 +58,7 @@ struct history {
     uint64_t outstanding[QUEUES]; /* put and not yet had, roughly */
     struct sim_event fault, brief, server;
     bool memory;
+    bool sync; /* with locks and their kin */
     bool leaving;
 };
 
@@ -282,7 +283,7 @@ static void idle(struct sim *s, struct sim_client *c)
             next = t->next_at;
     }
     if (s->now < AT(117)) {
-        rv_ns sync = random_sync_turn(s, c);
+        rv_ns sync = h->sync ? random_sync_turn(s, c) : RV_NEVER;
 
         next = sync < next ? sync : next;
     }
@@ -589,6 +590,7 @@ static void begin_history(struct sim *s, struct history *h, uint64_t seed)
     h->agents_len = 2 + (int)sim_below(s, 2);
     h->all_len = h->clients_len + h->agents_len + 1;
     s->play = (struct sim_play){.takes = takes, .fate = fate};
+    h->sync = !one_in(s, 3);
     random_sync_begin();
     h->memory = one_in(s, 6);
     s->server.memory = h->memory;
@@ -664,7 +666,8 @@ static void end_history(struct sim *s, struct history *h)
 
 struct report {
     uint64_t counts[SIM_FAULTS_LEN];
-    uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes;
+    uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes,
+        snapshots;
     uint64_t acquired, deaths;
 };
 
@@ -685,7 +688,8 @@ static void run(uint64_t seed, bool quiet, struct report *out)
                            .frames = world.frames,
                            .maps = world.maps,
                            .mapped = world.mapped,
-                           .crashes = world.crashes};
+                           .crashes = world.crashes,
+                           .snapshots = world.snapshots};
     memcpy(out->counts, world.counts, sizeof out->counts);
     sim_sync_counts(&world, &out->acquired, &out->deaths);
     sim_stop(&world);
@@ -774,6 +778,7 @@ static uint64_t run_some(uint64_t from, uint64_t to, bool silent, struct report 
         sum->maps += report.maps;
         sum->mapped += report.mapped;
         sum->crashes += report.crashes;
+        sum->snapshots += report.snapshots;
         sum->acquired += report.acquired;
         sum->deaths += report.deaths;
     }
@@ -817,9 +822,9 @@ static int show(const struct report *sum, uint64_t seeds, double real)
         (unsigned long long)sum->redelivered, (unsigned long long)sum->done,
         (unsigned long long)sum->joins, (unsigned long long)sum->steps,
         (unsigned long long)sum->frames);
-    printf("  %llu maps done, %llu items of them, %llu crashes of runners\n",
+    printf("  %llu maps done, %llu items of them, %llu crashes of runners, %llu snapshots loaded\n",
            (unsigned long long)sum->maps, (unsigned long long)sum->mapped,
-           (unsigned long long)sum->crashes);
+           (unsigned long long)sum->crashes, (unsigned long long)sum->snapshots);
     printf("  %llu locks and permits acquired, %llu of them from the dead\n",
            (unsigned long long)sum->acquired, (unsigned long long)sum->deaths);
     printf("  %llu histories of 150 s in %.1f s: %.0f times faster than the clock\n",
