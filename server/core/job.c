@@ -924,8 +924,7 @@ static void on_take(struct mgr *mgr, struct job *job, struct ref *ref, const str
     }
     /* It counts in its own way what came: more than was sent opens the window, and no more. */
     if (args.bytes > ref->reader->taken)
-        ref->reader->taken =
-            args.bytes < ref->reader->sent ? args.bytes : ref->reader->sent;
+        ref->reader->taken = args.bytes < ref->reader->sent ? args.bytes : ref->reader->sent;
     send_results(mgr, ref->reader);
     serve_putters(mgr, job);
     job_refresh(mgr, job);
