@@ -26,8 +26,7 @@ struct barrier {
     bool breaks;                /* RELEASING: one of those gave up; the next round begins broken */
     bool ours;                  /* a call leaves its list by our doing, not by its session's end */
     const struct ref *releaser; /* RELEASING: who runs the action */
-    uint64_t releaser_session;
-    uint64_t releaser_call;
+    uint64_t releaser_session, releaser_call;
     char who[WHO_TEXT];
     char why[WHO_TEXT + 60]; /* who broke it, and how */
 };
@@ -362,6 +361,8 @@ static void check(const struct object *o)
     rv_assert(b->phase != BARRIER_RELEASING || arrived == b->parties - 1);
 }
 
+/* ---- in a snapshot ---- */
+
 static struct object *create_empty(void)
 {
     struct barrier *b = rv_alloc(sizeof *b);
@@ -369,7 +370,6 @@ static struct object *create_empty(void)
     return &b->object;
 }
 
-/* `stood` of a hold and `ours` are set and used within one step. */
 static void save(const struct object *o, struct saver *out)
 {
     const struct barrier *b = (const struct barrier *)o;
@@ -378,13 +378,21 @@ static void save(const struct object *o, struct saver *out)
     save_number(out, b->phase, 1);
     save_number(out, b->round, 8);
     save_number(out, b->breaks, 1);
-    save_number(out, b->releaser_call, 8);
-    save_text(out, b->who);
-    save_text(out, b->why);
     save_number(out, b->releaser_session, 8);
-    save_number(out, b->releaser != NULL, 1);
+    save_number(out, b->releaser_call, 8);
+    save_bytes(out, rv_slice_str(b->who));
+    save_bytes(out, rv_slice_str(b->why));
     save_calls(out, o, b->arrived);
     save_calls(out, o, b->early);
+}
+
+static void load_fixed(struct rv_reader *in, char *out, size_t size)
+{
+    struct rv_slice text = load_bytes(in);
+    size_t len = text.len < size ? text.len : size - 1;
+
+    if (len > 0)
+        memcpy(out, text.data, len);
 }
 
 static void load(struct mgr *mgr, struct object *o, struct rv_reader *in)
@@ -392,29 +400,22 @@ static void load(struct mgr *mgr, struct object *o, struct rv_reader *in)
     struct barrier *b = (struct barrier *)o;
     const struct session *s = NULL;
     const struct call *call = NULL;
-    struct rv_slice who;
-    struct rv_slice why;
-    bool releasing = false;
 
     b->parties = (uint32_t)rv_read_number(in, 4);
     b->phase = (enum barrier_phase)rv_read_number(in, 1);
     b->round = rv_read_number(in, 8);
     b->breaks = rv_read_number(in, 1) != 0;
-    b->releaser_call = rv_read_number(in, 8);
-    who = load_bytes(in);
-    why = load_bytes(in);
-    snprintf(b->who, sizeof b->who, "%.*s", (int)who.len,
-             who.len == 0 ? "" : (const char *)who.data);
-    snprintf(b->why, sizeof b->why, "%.*s", (int)why.len,
-             why.len == 0 ? "" : (const char *)why.data);
     b->releaser_session = rv_read_number(in, 8);
-    releasing = rv_read_number(in, 1) != 0;
-    s = releasing ? mgr_session(mgr, b->releaser_session) : NULL;
-    b->releaser = s == NULL ? NULL : session_ref(s, o->id);
-    in->bad = in->bad || releasing != (b->releaser != NULL);
+    b->releaser_call = rv_read_number(in, 8);
+    load_fixed(in, b->who, sizeof b->who);
+    load_fixed(in, b->why, sizeof b->why);
     load_calls(mgr, in, o, &b->arrived);
     load_calls(mgr, in, o, &b->early);
     DL_COUNT(b->arrived, call, b->arrived_len);
+    s = mgr_session(mgr, b->releaser_session);
+    b->releaser = b->phase == BARRIER_RELEASING && s != NULL ? session_ref(s, b->object.id) : NULL;
+    if (b->phase > BARRIER_BROKEN || (b->phase == BARRIER_RELEASING) != (b->releaser != NULL))
+        in->bad = true;
 }
 
 const struct object_ops barrier_ops = {

@@ -130,6 +130,8 @@ static void check(const struct object *o)
     rv_assert(!e->set || e->waiters == NULL); /* nobody waits for what has happened */
 }
 
+/* ---- in a snapshot ---- */
+
 static struct object *create_empty(void)
 {
     struct event *e = rv_alloc(sizeof *e);

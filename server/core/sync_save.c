@@ -1,7 +1,10 @@
-/* sync_save.c -- locks and conditions in a snapshot, and what waits for them or for their kin. */
+/* sync_save.c -- locks, semaphores and conditions in a snapshot; the calls that wait for any of
+ * their kin. */
 
 #include "server/core/session.h"
 #include "server/core/sync.h"
+
+/* ---- calls ---- */
 
 void sync_save_call(const struct call *call, struct saver *out)
 {
@@ -26,7 +29,9 @@ void sync_load_call(struct mgr *mgr, struct call *call, struct rv_reader *in)
     call->impatient = rv_read_number(in, 1) != 0;
 }
 
-static void save_hold(struct saver *out, const struct hold *h)
+/* ---- holds ---- */
+
+static void save_hold(const struct hold *h, struct saver *out)
 {
     save_number(out, h->session->serial, 8);
     save_number(out, h->thread, 8);
@@ -40,7 +45,6 @@ static void save_hold(struct saver *out, const struct hold *h)
     save_number(out, (uint64_t)h->since, 8);
 }
 
-/* The oldest first, in the lock and for each session: one order serves both lists. */
 static void load_hold(struct mgr *mgr, struct lock *l, struct rv_reader *in)
 {
     struct session *s = load_session(mgr, in);
@@ -67,6 +71,22 @@ static void load_hold(struct mgr *mgr, struct lock *l, struct rv_reader *in)
     DL_APPEND2(ref->holds, h, ref_prev, ref_next);
 }
 
+/* ---- locks ---- */
+
+static void save_who(struct saver *out, const char *who)
+{
+    save_number(out, who != NULL, 1);
+    save_bytes(out, rv_slice_str(who));
+}
+
+static char *load_who(struct rv_reader *in)
+{
+    bool there = rv_read_number(in, 1) != 0;
+    struct rv_slice text = load_bytes(in);
+
+    return there ? mgr_text(text) : NULL;
+}
+
 struct object *lock_create_empty(void)
 {
     struct lock *l = rv_alloc(sizeof *l);
@@ -78,20 +98,17 @@ void lock_save(const struct object *o, struct saver *out)
 {
     const struct lock *l = (const struct lock *)o;
     const struct hold *h = NULL;
-    uint64_t count = 0;
+    uint64_t holds = 0;
 
-    save_number(out, l->recursive, 1);
-    save_number(out, l->counted, 1);
     save_number(out, l->initial, 4);
     save_number(out, l->value, 4);
     save_number(out, l->total, 8);
     save_number(out, l->abandoned, 1);
-    save_number(out, l->dead != NULL, 1);
-    save_text(out, l->dead);
-    DL_COUNT(l->holds, h, count);
-    save_number(out, count, 8);
+    save_who(out, l->dead);
+    DL_COUNT(l->holds, h, holds);
+    save_number(out, holds, 8);
     DL_FOREACH (l->holds, h) {
-        save_hold(out, h);
+        save_hold(h, out);
     }
     save_calls(out, o, l->waiters);
     save_calls(out, o, l->releasers);
@@ -100,26 +117,20 @@ void lock_save(const struct object *o, struct saver *out)
 void lock_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
 {
     struct lock *l = (struct lock *)o;
-    uint64_t count = 0;
-    bool dead = false;
+    uint64_t holds = 0;
 
-    l->recursive = rv_read_number(in, 1) != 0;
-    l->counted = rv_read_number(in, 1) != 0;
-    l->initial = (uint32_t)rv_read_number(in, 4);
+    lock_init(l, o->kind, (uint32_t)rv_read_number(in, 4));
     l->value = (uint32_t)rv_read_number(in, 4);
     l->total = rv_read_number(in, 8);
     l->abandoned = rv_read_number(in, 1) != 0;
-    dead = rv_read_number(in, 1) != 0;
-    l->dead = load_text(in);
-    if (!dead) {
-        free(l->dead);
-        l->dead = NULL;
-    }
-    for (count = rv_read_number(in, 8); count > 0 && !in->bad; count--)
+    l->dead = load_who(in);
+    for (holds = rv_read_number(in, 8); holds > 0 && !in->bad; holds--)
         load_hold(mgr, l, in);
     load_calls(mgr, in, o, &l->waiters);
     load_calls(mgr, in, o, &l->releasers);
 }
+
+/* ---- conditions ---- */
 
 struct object *condition_create_empty(void)
 {
@@ -134,8 +145,7 @@ void condition_save(const struct object *o, struct saver *out)
 
     lock_save(o, out);
     save_number(out, c->lock_id, 8);
-    save_number(out, c->dead != NULL, 1);
-    save_text(out, c->dead);
+    save_who(out, c->dead);
     save_number(out, (uint64_t)c->died_at, 8);
     save_calls(out, o, c->sleepers);
 }
@@ -143,16 +153,10 @@ void condition_save(const struct object *o, struct saver *out)
 void condition_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
 {
     struct condition *c = (struct condition *)o;
-    bool dead = false;
 
     lock_load(mgr, o, in);
     c->lock_id = rv_read_number(in, 8);
-    dead = rv_read_number(in, 1) != 0;
-    c->dead = load_text(in);
-    if (!dead) {
-        free(c->dead);
-        c->dead = NULL;
-    }
+    c->dead = load_who(in);
     c->died_at = (rv_ns)rv_read_number(in, 8);
     load_calls(mgr, in, o, &c->sleepers);
 }
