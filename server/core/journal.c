@@ -544,6 +544,23 @@ static bool read_all(struct journal *j, uint64_t before, const struct journal_re
     return ok;
 }
 
+/* A spare segment of an earlier life, or the beginning of one. Nothing but zeros was ever written
+ * to it, and at most a header, which the next one replaces. */
+static void adopt_spare(struct journal *j)
+{
+    struct disk *d = j->conf.disk;
+    int64_t size = 0;
+
+    j->spare = d->open(d, spare_name, DISK_WRITE);
+    if (j->spare < 0) {
+        j->spare = -1;
+        return;
+    }
+    size = d->size(d, j->spare);
+    j->spare_at = size < 0 ? 0 : (uint64_t)size;
+    j->spare_ready = j->spare_at >= j->conf.segment_bytes;
+}
+
 bool journal_replay(struct journal *j, const struct journal_replay *to, char *why)
 {
     struct disk *d = j->conf.disk;
@@ -552,8 +569,8 @@ bool journal_replay(struct journal *j, const struct journal_replay *to, char *wh
         return false;
     j->stat.epoch++;
     if (!j->conf.read_only) {
-        (void)d->unlink(d, spare_name); /* nobody knows how much of it is there */
         (void)d->unlink(d, temporary_name);
+        adopt_spare(j);
     }
     return true;
 }

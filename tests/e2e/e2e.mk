@@ -1,8 +1,12 @@
-# The programs of the end-to-end tests: map_job; the same linked with a library that no agent has;
+# The programs of the end-to-end tests: durable_load; map_job; the same linked with a library that no agent has;
 # and such a module.
-E2E := $(addprefix $(BUILD)/tests/e2e/,map_job map_linked map_module.so)
+E2E := $(addprefix $(BUILD)/tests/e2e/,durable_load map_job map_linked map_module.so)
 
 all: $(E2E)
+
+$(BUILD)/tests/e2e/durable_load: tests/e2e/durable_load.c $(BUILD)/libreeve.so
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../..' -o $@ $< $(BUILD)/libreeve.so -lpthread
 
 $(BUILD)/tests/e2e/map_job: tests/e2e/map_job.c $(BUILD)/libreeve.so
 	@mkdir -p $(@D)

@@ -1,0 +1,88 @@
+#!/bin/sh
+# A manager with a log is killed a hundred times under load, ended in order, found damaged; what it
+# acknowledged is there each time, once, and who waited goes on waiting.
+. tests/e2e/lib.sh
+
+kills=${KILLS:-100}
+data=$tmp/data
+new_key alice --role admin
+start_manager --data "$data"
+REEVE_KEY=$tmp/keys/alice.key
+export REEVE_KEY
+logs=$tmp/logs
+
+# start_again: at the same address, in the same folder.
+start_again() {
+    cat "$tmp/manager.log" >>"$logs"
+    rm -f "$tmp/ready"
+    mkfifo "$tmp/ready"
+    "$BUILD/reeve-server" --bind "$REEVE_URL" --keys "$tmp/manager" --ready-fd 3 --data "$data" \
+        3>"$tmp/ready" 4>&- 5<&- >"$tmp/manager.out" 2>"$tmp/manager.log" &
+    manager=$!
+    running="$running $manager"
+    read -r line <"$tmp/ready"
+}
+pause() { python3 -c 'import random, time; time.sleep(random.random() * float("'"$1"'"))'; }
+
+# ---- killed, again and again ----
+
+mkfifo "$tmp/ask" "$tmp/told"
+"$BUILD/tests/e2e/durable_load" <"$tmp/ask" >"$tmp/told" 2>"$tmp/trouble" &
+load=$!
+running="$running $load"
+exec 4>"$tmp/ask" 5<"$tmp/told"
+read -r line <&5
+round=0
+while [ $round -lt "$kills" ]; do
+    printf x >&4
+    read -r line <&5 # it goes on
+    pause 0.1
+    stop "$manager" KILL
+    start_again
+    round=$((round + 1))
+done
+exec 4>&-
+read -r result <&5
+wait "$load"
+equal 'nothing was lost, doubled or refused' $? 0
+echo "    $result"
+sed 's/^/    /' "$tmp/trouble" | head -n 20
+cat "$tmp/manager.log" >>"$logs"
+sed -n 's/.*log.open .* ms=\([0-9]*\) .*/\1/p' "$logs" | sort -n |
+    awk '{ t[NR] = $1 } END { printf "    %d starts: recovery in %d ms, at most %d ms\n", NR, t[int((NR + 1) / 2)], t[NR] }'
+
+# ---- ended in order: no client hears an end, a wait goes on ----
+
+"$BUILD/reeve" get late --timeout 60 >"$tmp/late" 2>"$tmp/err" &
+waiter=$!
+running="$running $waiter"
+waits() { reeve ls late 2>/dev/null | grep -q late; }
+reeve put late first >/dev/null 2>&1
+wait_until sh -c "grep -q first '$tmp/late'"
+wait "$waiter"
+reeve put --joinable kept one two three
+stop "$manager" TERM
+equal 'a manager that is told to end does' "$code" 0
+start_again
+check 'it says that it was ended in order' grep -q 'log.open .*end=ordered' "$tmp/manager.log"
+equal 'what it held is there' "$(reeve get kept | tr '\n' ' ')" 'one two three '
+stop "$manager" TERM
+
+# ---- two managers of one folder ----
+
+start_again
+run "$BUILD/reeve-server" --bind tcp://127.0.0.1:0 --keys "$tmp/manager" --data "$data"
+equal 'a second one is refused' "$code" 100
+check 'and says why' grep -q 'another reeve-server has it' "$tmp/err"
+reeve put kept four five
+stop "$manager" TERM
+
+# ---- damage ----
+
+segment=$(ls "$data"/log.* | tail -n 1)
+printf '\377' | dd of="$segment" bs=1 seek=200 conv=notrunc 2>/dev/null
+run "$BUILD/reeve-server" --bind tcp://127.0.0.1:0 --keys "$tmp/manager" --data "$data"
+equal 'a damaged log is refused' "$code" 100
+check 'by file and offset' grep -q "$(basename "$segment") is damaged at offset" "$tmp/err"
+
+finish
