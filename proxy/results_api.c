@@ -57,7 +57,7 @@ reeve_results *rv_results_new(struct rv_errand *e)
     return r;
 }
 
-reeve_results *rv_results_keep(reeve_results *r)
+reeve_results *reeve_results_keep(reeve_results *r)
 {
     atomic_fetch_add(&r->refs, 1);
     return r;

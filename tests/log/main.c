@@ -7,7 +7,12 @@
 
 #include "tests/lib/check.h"
 
+#include <malloc.h>
+
 int main(int argc, char **argv)
 {
+    /* Large pieces come and go all the time: to map each anew takes longer than the tests. */
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
     return check_run(argc > 1 ? argv[1] : 0) != 0;
 }

@@ -1105,6 +1105,14 @@ uint32_t agent_busy(const struct agent *a)
     return busy;
 }
 
+uint32_t agent_ahead(const struct agent *a)
+{
+    uint32_t here = HASH_COUNT(a->by_id);
+    uint32_t busy = agent_busy(a);
+
+    return here > busy ? here - busy : 0;
+}
+
 /* ---- life ---- */
 
 struct agent *agent_new(const struct agent_conf *conf, struct rv_link *link,

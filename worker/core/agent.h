@@ -132,4 +132,7 @@ uint64_t agent_job_of(const struct agent *a, uint64_t env);
 
 uint32_t agent_busy(const struct agent *a);
 
+/* Chunks that wait for a slot. */
+uint32_t agent_ahead(const struct agent *a);
+
 #endif
