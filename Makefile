@@ -37,7 +37,8 @@ AGENT   := $(call objects,worker/core/*.c)
 LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE)
 CORES   := $(SERVER) $(AGENT) $(CLIENT)
 UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
-    $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c)
+    $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c) \
+    $(call objects,$(addprefix worker/,cache.c capacity.c elf_check.c))
 SIM     := $(call objects,tests/lib/*.c tests/sim/*.c)
 LIBS     = -lzmq -lsodium -lpthread
 
@@ -66,13 +67,13 @@ $(BUILD)/$(SONAME): $(LIBRARY)
 $(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(WIRE) $(BASE)
+$(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(PROC) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/reeve-worker: $(call objects,worker/*.c) $(AGENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE) $(BUILD)/libreeve.so
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $^ $(LIBS)
 
-$(BUILD)/reeve: $(call objects,cli/*.c) $(NET) $(BASE) $(BUILD)/libreeve.so
+$(BUILD)/reeve: $(call objects,cli/*.c) $(NET) $(PROC) $(BASE) $(BUILD)/libreeve.so
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -o $@ $^ $(LIBS)
 
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libreeve.so
@@ -120,5 +121,6 @@ clean:
 	rm -rf build build-*
 
 .PHONY: all programs tests examples check install clean
--include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/shell/shell.mk bench/bench.mk
+-include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/conform/conform.mk
+-include tests/shell/shell.mk tests/e2e/e2e.mk bench/bench.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -20,7 +20,7 @@ bench-long: bench-programs
 bench-peers: bench-programs
 	$(BENCH_RUN) --peers
 
-bench-programs: bench-limits $(BENCH_OWN) $(BUILD)/reeve-server $(BUILD)/reeve
+bench-programs: bench-limits $(BENCH_OWN) $(BUILD)/reeve-server $(BUILD)/reeve-worker $(BUILD)/reeve
 bench-limits: $(BENCH_LIMITS)
 
 $(BENCH_LIMITS): $(BUILD)/bench/%: $(BUILD)/bench/limits/%.o $(BUILD)/bench/measure.o \

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_MS = 10000, END_MS = 3000 };
+enum { READY_MS = 10000, END_MS = 3000, AGENTS_MAX = 8 };
 
 static struct {
     char programs[PATH_MAX / 4]; /* where reeve and reeve-server are */
@@ -24,6 +24,9 @@ static struct {
     char url[64];
     char key[PATH_MAX];
     pid_t server, owner;
+    pid_t agents[AGENTS_MAX];
+    uint32_t slots;
+    size_t agents_len;
 } harness;
 
 static void pause_ms(long ms)
@@ -129,8 +132,10 @@ static void make_keys(void)
     snprintf(line, sizeof line,
              "set -e; r=%s/reeve\n"
              "$r keygen --dir manager manager\n"
-             "$r keygen --dir alice --trust manager/manager.pub alice\n"
-             "mkdir -p manager/authorized.d; cp alice/alice.pub manager/authorized.d/",
+             "$r keygen --dir alice --trust manager/manager.pub --rights all,run alice\n"
+             "$r keygen --dir agent --trust manager/manager.pub --role worker agent\n"
+             "mkdir -p manager/authorized.d\n"
+             "cp alice/alice.pub agent/agent.pub manager/authorized.d/",
              harness.programs);
     if (waitpid(start(line), &status, 0) < 0 || status != 0) {
         show_log();
@@ -177,10 +182,44 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
+static void start_agent(size_t i)
+{
+    char line[PATH_MAX];
+
+    snprintf(line, sizeof line,
+             "exec %s/reeve-worker --key agent/agent.key --manager %s --name a%zu "
+             "--cache %s/cache --slots %u",
+             harness.programs, harness.url, i, harness.dir, harness.slots);
+    harness.agents[i] = start(line);
+}
+
+static void end_agent(size_t i)
+{
+    kill(harness.agents[i], SIGKILL); /* its tasks die with it */
+    waitpid(harness.agents[i], NULL, 0);
+}
+
+void harness_agent(uint32_t slots)
+{
+    if (harness.agents_len == AGENTS_MAX)
+        bench_die("at most %d agents", AGENTS_MAX);
+    harness.slots = slots;
+    start_agent(harness.agents_len++);
+}
+
+void harness_agent_restart(size_t i)
+{
+    i %= harness.agents_len;
+    end_agent(i);
+    start_agent(i);
+}
+
 void harness_stop(void)
 {
     if (harness.owner != getpid())
         return;
+    while (harness.agents_len > 0)
+        end_agent(--harness.agents_len);
     if (harness.server > 0) {
         const int64_t until = bench_now() + END_MS * INT64_C(1000000);
         kill(harness.server, SIGTERM);

@@ -17,7 +17,12 @@ enum { HARNESS_WAIT_MS = 60000 }; /* no call of a run that goes well takes longe
 /* Make keys and start the manager, with the affinity of this process. Ends with the program. */
 void harness_start(void);
 
-/* End the manager and remove the folder. Safe twice. */
+/* Start an agent of the manager, which ends with it; or kill agent number i, and start it again at
+ * once. It need not be there yet: work waits for it. */
+void harness_agent(uint32_t slots);
+void harness_agent_restart(size_t i);
+
+/* End the manager, the agents and remove the folder. Safe twice. */
 void harness_stop(void);
 
 pid_t harness_server(void);

@@ -50,6 +50,8 @@ class Job:
     smoke: str = ""
     long: str = ""
     ours_options: str = ""
+    ours_smoke: str = ""  # instead of these
+    limit_options: str = ""
 
 
 JOBS = [
@@ -71,6 +73,26 @@ JOBS = [
         Row("P2", "calls of one thread, 64 in flight", "calls_per_s", "calls/s", ">=", None, [
             Peer("managed_call", "calls_per_s", 10)])],
         options="--calls 20000 --flight 64", smoke="--calls 500 --flight 64"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "acquire + release, one processor", "p50_us", "us", "<=", 1.3, [
+            Peer("managed_lock", "p50_us")])],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "hand-over between two clients", "p50_us", "us", "<=", 1.8)],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
+        ours_options="--what 1"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "acquire + release, with a lease", "p50_us", "us", "<=", None)],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
+        ours_options="--what 2"),
+    Job("limit_pool", "bench_map", [
+        Row("P3", "map of a no-op, one by one", "items_per_s", "items/s", ">=", 0.8, [
+            Peer("pool_each", "items_per_s", 1)])],
+        options="--items 300000 --chunk 1", smoke="--items 3000 --chunk 1"),
+    Job("limit_pool", "bench_map", [
+        Row("P3b", "map of a no-op, chunks as it likes", "items_per_s", "items/s", ">=", 0.7, [
+            Peer("pool_chunks", "items_per_s", 0.6)])],
+        options="--items 4000000", smoke="--items 50000", limit_options="--chunk 1024"),
     Job("limit_forward", "bench_large", [
         Row("P4", "items of 1 MiB", "mb_per_s", "MB/s", ">=", 0.85, [
             Peer("managed_large", "mb_per_s", 0.8)])],
@@ -82,6 +104,16 @@ JOBS = [
         runs=3, options="--connections 2000 --calls 10000",
         smoke="--connections 40 --calls 300", long="--connections 10000 --calls 10000",
         ours_options="--items 0"),
+    # The limit is the same map undisturbed.
+    Job("bench_map", "bench_map", [
+        Row("P10", "map while agents are killed", "items_per_s", "items/s", ">=", 0.87)],
+        runs=3, options="--items 400000 --spin 50000 --agents 2 --slots 1",
+        smoke="--items 6000 --spin 50000 --agents 2 --slots 1",
+        long="--items 1000000 --spin 50000 --agents 2 --slots 1", ours_options="--kill 1000",
+        ours_smoke="--kill 100"),
+    Job("limit_spawn", "bench_map", [
+        Row("P12", "the command true, two at a time", "items_per_s", "items/s", ">=", 0.6)],
+        options="--items 2000", smoke="--items 100", ours_options="--commands 1"),
     # libzmq keeps two pipes for the key check as long as a connection lives.
     Job("limit_conns", "bench_memory", [
         Row("P13", "the same, keys checked by both", "connection_bytes", "bytes", "<=", 1.2)],
@@ -193,9 +225,10 @@ class Bench:
         limits, ours = [], []
         options = self.options(job)
         for i in range(self.runs(job)):
-            limits.append(self.attempt([self.programs / job.limit, *options]))
-            ours.append(self.attempt([self.programs / job.ours, *options,
-                                      *job.ours_options.split()]))
+            limits.append(self.attempt([self.programs / job.limit, *options,
+                                        *job.limit_options.split()]))
+            only_ours = job.ours_smoke if self.args.smoke and job.ours_smoke else job.ours_options
+            ours.append(self.attempt([self.programs / job.ours, *options, *only_ours.split()]))
             if self.args.peers:
                 self.run_peers(job)
             if limits[-1] is None and ours[-1] is None:

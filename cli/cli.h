@@ -20,6 +20,7 @@
     X(DONE, 0, "done")                                                                             \
     X(NOTHING, 1, "nothing there: the queue is empty, the name is unknown")                        \
     X(USAGE, 2, "the command line is wrong")                                                       \
+    X(FAILED, 3, "some commands of a map failed; what was not told is in its output")              \
     X(CHANGE, 100, "something must be changed first: a key, rights, options, the url, the item")   \
     X(AGAIN, 111, "trying again may help: not reachable, no answer in time, queue full")           \
     X(SIGNAL, 128, "plus the number of the signal that ended it: 130 is Ctrl-C")
@@ -40,7 +41,7 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "The program is looked for in $REEVE_BINDIR, beside this tool, and in $PATH.\n"              \
       "See reeve-server --help.\n")                                                                \
     X(status, "", 0, 0, "show how the manager is, and who is connected",                           \
-      "With --json: {\"manager\": {...}, \"sessions\": [...]}.\n")                                 \
+      "With --json: {\"manager\": {...}, \"sessions\": [...], \"agents\": [...]}.\n")              \
     X(ls, "[PREFIX]", 0, 1, "list the objects whose names begin with PREFIX",                      \
       "With --json: an array of one map for each object.\n")                                       \
     X(put, "QUEUE [ITEM]...", 1, CLI_MANY, "put items into a queue",                               \
@@ -48,12 +49,52 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "--bytes is given. A queue that is missing is made; without --maxsize and --joinable an\n"   \
       "existing one is used whatever its options are. --timeout is how long to wait for room\n"    \
       "in a full queue; default: for ever. Ctrl-C ends the reading: what was read is put.\n")      \
+    X(map, "[COMMAND [WORD]...] [::: LINE...]", 0, CLI_MANY,                                       \
+      "run a command for each line, on all agents",                                                \
+      "Lines come from standard input, or stand behind :::. In the words of the command {} is\n"   \
+      "the line, {.} the line without its extension, {/} its last part, {//} its folder and {#}\n" \
+      "its number; without any of them the line becomes the last word. The words are run as\n"     \
+      "they are; a command of one word with a blank or shell character in it is given to sh -c,\n" \
+      "with lines quoted. Without a command each line is one, for sh -c. Options of the command\n" \
+      "stand behind --. What a command prints comes whole, when it has ended. A command runs\n"    \
+      "in this folder (--folder), as the agent's user. One that ends its agent's process or\n"     \
+      "loses its host runs again; one that fails does so with --retries. Ctrl-C ends all of "      \
+      "it.\n")                                                                                     \
+    X(run, "COMMAND [WORD]...", 1, CLI_MANY, "run one command on some host, or on --host NAME",    \
+      "What it prints comes when it has ended, and its exit code is this one's. Options of the\n"  \
+      "command stand behind --. Its standard input is empty.\n")                                   \
+    X(worker, "[ARGUMENT]...", 0, CLI_MANY, "run an agent: reeve-worker with these arguments",     \
+      "The program is looked for in $REEVE_BINDIR, beside this tool, and in $PATH.\n"              \
+      "See reeve-worker --help.\n")                                                                \
+    X(jobs, "", 0, 0, "list the jobs of the manager",                                              \
+      "Done of total (or of those that came so far), failed, tried again, agents.\n")              \
+    X(cancel, "JOB...", 1, CLI_MANY, "end jobs, on all hosts",                                     \
+      "JOB is a number that reeve jobs shows, or a name.\n")                                       \
+    X(logs, "JOB", 1, 1, "show what items of a job printed, and how they failed",                  \
+      "The last ones that the manager has kept.\n")                                                \
     X(get, "QUEUE", 1, 1, "take items from a queue and print them",                                \
       "One item a line: texts as they are, other values as JSON. Without --follow it takes what\n" \
       "is there, and waits up to --timeout for the first item; default: does not wait. With\n"     \
       "--follow, or with --timeout, a queue that is missing is made. An item of a joinable\n"      \
       "queue is done when its line has been written; before that it goes back when this\n"         \
       "command ends, however it ends. Ctrl-C ends it at once and loses nothing.\n")                \
+    X(lock, "NAME -- COMMAND [ARGUMENT]...", 2, CLI_MANY, "run a command while a lock is held",    \
+      "One at a time in the whole cluster. Waits for the lock, up to --timeout; default: for\n"    \
+      "ever. The exit code is that of the command. $REEVE_FENCE is the fence of the lock, and\n"   \
+      "$REEVE_ABANDONED is 1 when its last owner died while it held it, which is told, too.\n"     \
+      "When the session with the manager is lost, the command gets SIGTERM, 10 s later "           \
+      "SIGKILL.\n")                                                                                \
+    X(sem, "NAME N -- COMMAND [ARGUMENT]...", 3, CLI_MANY, "run a command with one of N permits",  \
+      "At most N at a time in the whole cluster; else as reeve lock.\n")                           \
+    X(barrier, "NAME N", 2, 2, "wait until N have come",                                           \
+      "Prints which one this was, from 0 to N - 1. Who gives up, by --timeout or Ctrl-C, breaks\n" \
+      "the barrier for all; --reset makes it as new. Without --timeout it waits for ever.\n")      \
+    X(event, "wait|set|clear NAME", 2, 2, "wait for an event, set it or clear it",                 \
+      "An event that is set lets everybody go on until it is cleared. Without --timeout the\n"     \
+      "wait is for ever.\n")                                                                       \
+    X(why, "NAME|SESSION", 1, 1, "show who holds an object, who waits for it, and cycles of such", \
+      "Of a session, what it holds and what it waits for; reeve status has their numbers.\n"       \
+      "With --json: an array of one map for each.\n")                                              \
     X(rm, "NAME...", 1, CLI_MANY, "remove objects, whoever uses them",                             \
       "Calls that wait there end with an error, and the items are gone.\n")                        \
     X(shutdown, "", 0, 0, "end the manager, or shut down a queue",                                 \
@@ -68,7 +109,7 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
 
 #define CLI_ON(command) (1u << CLI_##command)
 #define CLI_EVERYWHERE  ((1u << CLI_COMMANDS_LEN) - 1)
-#define CLI_CONNECTED   (CLI_EVERYWHERE & ~(CLI_ON(keygen) | CLI_ON(serve)))
+#define CLI_CONNECTED   (CLI_EVERYWHERE & ~(CLI_ON(keygen) | CLI_ON(serve) | CLI_ON(worker)))
 
 /*
  * ---- options: OPTION(KIND, field, name, letter, value, commands, help) ----
@@ -92,14 +133,30 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get), "go on until the queue is shut down")        \
     X(FLAG, bytes, "bytes", 0, NULL, CLI_ON(put) | CLI_ON(get),                                    \
       "items are bytes, put and printed as they are")                                              \
+    X(FLAG, keep_order, "keep-order", 'k', NULL, CLI_ON(map), "print in the order of the lines")   \
+    X(COUNT, jobs, "jobs", 'j', "N", CLI_ON(map), "at most N commands at a time, on all hosts")    \
+    X(COUNT, retries, "retries", 0, "N", CLI_ON(map), "try a command that fails N times more")     \
+    X(TEXT, joblog, "joblog", 0, "FILE", CLI_ON(map), "write a line for each command there")       \
+    X(FLAG, resume, "resume", 0, NULL, CLI_ON(map), "only what has not gone well by the joblog")   \
+    X(FLAG, tag, "tag", 0, NULL, CLI_ON(map), "print each line of output behind its input")        \
+    X(FLAG, bar, "bar", 0, NULL, CLI_ON(map), "show progress, on a terminal")                      \
+    X(TEXT, label, "label", 0, "WORDS", CLI_ON(map), "only on agents with these labels")           \
+    X(TEXT, folder, "folder", 0, "DIR", CLI_ON(map) | CLI_ON(run), "where to run; default: here")  \
+    X(TEXT, host, "host", 0, "NAME", CLI_ON(run), "the agent of this name, or with this label")    \
     X(TEXT, queue, "queue", 0, "NAME", CLI_ON(shutdown), "shut down this queue, not the manager")  \
     X(FLAG, immediate, "immediate", 0, NULL, CLI_ON(shutdown), "drop the items of the queue")      \
-    X(FLAG, json, "json", 0, NULL, CLI_ON(status) | CLI_ON(ls) | CLI_ON(put) | CLI_ON(get),        \
+    X(TEXT, on_abandoned, "on-abandoned", 0, "run|fail", CLI_ON(lock),                             \
+      "run (the default) or fail when the last owner died; the next one is told, too")             \
+    X(FLAG, reset, "reset", 0, NULL, CLI_ON(barrier), "send away who waits, and make it as new")   \
+    X(FLAG, json, "json", 0, NULL,                                                                 \
+      CLI_ON(status) | CLI_ON(ls) | CLI_ON(why) | CLI_ON(put) | CLI_ON(get) | CLI_ON(jobs) |       \
+          CLI_ON(logs),                                                                            \
       "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                   \
     X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                              \
       "say how many items there were")                                                             \
     X(TIME, timeout, "timeout", 't', "S", CLI_CONNECTED,                                           \
-      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, for put and get as above")   \
+      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, where it waits as above; "   \
+      "of map: how long a command may take; default: as it likes")                                 \
     X(TEXT, url, "url", 0, "URL", CLI_CONNECTED,                                                   \
       "the manager's endpoints, separated by commas; default: $REEVE_URL, else your own socket")   \
     X(TEXT, key, "key", 0, "FILE", CLI_CONNECTED,                                                  \
@@ -143,6 +200,9 @@ const char *cli_command_name(enum cli_command command);
 
 /* "1.5", "500ms", "10m" to milliseconds. */
 bool cli_parse_time(uint32_t *ms, const char *text);
+
+/* A number above 0. */
+bool cli_parse_count(uint32_t *out, const char *text);
 
 /* ---- say.c: messages, `reeve: cannot VERB OBJECT: reason; what to do` ---- */
 

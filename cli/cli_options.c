@@ -117,7 +117,7 @@ bool cli_parse_time(uint32_t *ms, const char *text)
     return false;
 }
 
-static bool parse_count(uint32_t *out, const char *text)
+bool cli_parse_count(uint32_t *out, const char *text)
 {
     char *end = NULL;
     unsigned long x = 0;
@@ -151,7 +151,7 @@ static int set_option(struct cli_args *args, const struct option_row *o, const c
         return EXIT_DONE;
     case KIND_COUNT:
         number->given = true;
-        return parse_count(&number->value, value)
+        return cli_parse_count(&number->value, value)
                    ? EXIT_DONE
                    : cli_fail_usage(args, "cannot take --%s %s: it is not a number above 0",
                                     o->name, value);
@@ -288,8 +288,9 @@ int cli_parse(struct cli_args *out, int argc, char **argv)
         else if (out->command == CLI_COMMANDS_LEN)
             code = read_command(&p, text);
         else
-            argv[out->words_len++] = text;                    /* a place that has been read */
-        words_only = words_only || out->command == CLI_serve; /* reeve-server reads the rest */
+            argv[out->words_len++] = text; /* a place that has been read */
+        words_only = words_only || out->command == CLI_serve ||
+                     out->command == CLI_worker; /* they read the rest */
     }
     argv[out->words_len] = NULL;
     if (code == EXIT_DONE && out->command < CLI_COMMANDS_LEN && !out->help && !out->version) {

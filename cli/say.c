@@ -34,6 +34,15 @@ static const struct {
     [REEVE_ETOOMANY] = {EXIT_CHANGE, NULL},
     [REEVE_ESYS] = {EXIT_CHANGE, NULL},
     [REEVE_ECANCELED] = {EXIT_AGAIN, NULL},
+    [REEVE_OWNER_DIED] = {EXIT_AGAIN, NULL},
+    [REEVE_ENOTOWNER] = {EXIT_CHANGE, NULL},
+    [REEVE_ERELEASED] = {EXIT_CHANGE, NULL},
+    [REEVE_EBROKEN] = {EXIT_AGAIN, NULL},
+    [REEVE_EFENCED] = {EXIT_AGAIN, NULL},
+    [REEVE_EDEADLOCK] = {EXIT_AGAIN, NULL},
+    [REEVE_EITEM] = {EXIT_FAILED, NULL},
+    [REEVE_ENOAGENT] = {EXIT_AGAIN, "reeve status shows the agents; start one: reeve worker"},
+    [REEVE_ENOTRUNNING] = {EXIT_CHANGE, NULL},
     [REEVE_EGONE] = {EXIT_NOTHING, "somebody removed it; try again to make it anew"},
 };
 

@@ -3,10 +3,15 @@
 
 /* reeve.h -- all of reeve: Python's multiprocessing for C programs, carried across a network. */
 
+#include <reeve/barrier.h>
+#include <reeve/condition.h>
 #include <reeve/context.h>
 #include <reeve/error.h>
+#include <reeve/event.h>
+#include <reeve/lock.h>
 #include <reeve/pool.h>
 #include <reeve/queue.h>
+#include <reeve/semaphore.h>
 #include <reeve/task.h>
 #include <reeve/types.h>
 #include <reeve/value.h>

@@ -3,6 +3,7 @@
 #include "proxy/context.h"
 
 #include "common/net/conf.h"
+#include "proxy/private.h"
 #include "proxy/runner.h"
 #include "proxy/ship.h"
 
@@ -14,6 +15,8 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -64,7 +67,7 @@ static void map_fork_page(void)
         munmap(page, size);
 }
 
-static uint32_t current_generation(void)
+uint32_t rv_generation(void)
 {
     unsigned none = 0;
 
@@ -113,10 +116,11 @@ static void connect_now(reeve_context *ctx, rv_ns now)
         .public_key = ctx->public_key,
         .secret_key = ctx->secret_key,
         .handshake_ms = RV_LIMIT_HANDSHAKE_MS,
+        .session = ctx->link.conf.session,
     };
 
     rv_link_connecting(&ctx->link, now);
-    if (c->server_key[0] == '\0')
+    if (c->server_key[0] == '\0' && strncmp(c->endpoint, "ipc://", 6) == 0)
         conf.server_key = beside_socket(c->endpoint, server_key, why);
     if (conf.server_key == NULL || rv_conn_open(&ctx->conn, &conf, why) != REEVE_OK) {
         trouble(ctx, why);
@@ -509,7 +513,8 @@ static reeve_err add_endpoints(reeve_context *ctx, const char *url, const struct
 
     for (const char *at = url; err == REEVE_OK && *at != '\0';) {
         size_t len = strcspn(at, ", ");
-        bool ipc = strncmp(at, "ipc:///", 7) == 0;
+        /* Who may come through an agent is the agent's business. */
+        bool ipc = strncmp(at, "ipc:///", 7) == 0 || strncmp(at, "relay:///", 9) == 0;
 
         if (!ipc && !tcp_endpoint(at, len))
             return rv_fail(REEVE_EINVAL,
@@ -580,14 +585,63 @@ static void read_host(struct rv_id *host)
         rv_random_bytes(host, sizeof *host);
 }
 
+/* Does a manager listen on this user's own socket? A file that nobody serves is left by one that
+ * was killed. */
+static bool is_served(const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = -1;
+    bool served = false;
+
+    if (strlen(path) >= sizeof at.sun_path)
+        return false;
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    served = fd >= 0 && (connect(fd, (const struct sockaddr *)&at, sizeof at) == 0 ||
+                         errno == EAGAIN || errno == EINPROGRESS);
+    if (fd >= 0)
+        close(fd);
+    return served;
+}
+
+/* Nobody said where: this user's own manager, else one of our own. *url is borrowed from the
+ * context or from fallback. */
+static reeve_err choose_url(reeve_context *ctx, const reeve_options *o, uint32_t connect_ms,
+                            char *fallback, size_t fallback_len, const char **url)
+{
+    bool wanted = *url != NULL && strcmp(*url, RV_PRIVATE_URL) == 0;
+    reeve_err err = REEVE_OK;
+
+    if (*url != NULL && !wanted)
+        return REEVE_OK;
+    rv_conf_user_endpoint(fallback, fallback_len);
+    *url = fallback;
+    if (!wanted && is_served(fallback + 6))
+        return REEVE_OK;
+    if (o->no_private || rv_is_runner()) {
+        if (!wanted && access(fallback + 6, F_OK) == 0)
+            return REEVE_OK; /* it may be about to come */
+        return rv_fail(REEVE_EINVAL,
+                       "cannot open a session: no manager is named and none serves %s; set "
+                       "REEVE_URL, or run: reeve serve",
+                       fallback);
+    }
+    err = rv_private_start(&ctx->own, connect_ms);
+    if (err == REEVE_OK)
+        *url = rv_private_url(ctx->own);
+    return err;
+}
+
 static reeve_err configure(reeve_context *ctx, const reeve_options *o, const struct rv_conf *conf,
                            uint32_t *connect_ms)
 {
     char fallback[300];
     struct rv_keyfile keys = {0};
     struct rv_link_conf link = {.pid = (uint32_t)getpid()};
-    const char *url = rv_conf_find(conf, "url", o->url, NULL);
-    const char *key = rv_conf_find(conf, "key", o->key, NULL);
+    /* A task has no key: it goes through its agent. */
+    const char *relay = o->url == NULL && rv_is_runner() ? getenv(RV_ENV_RELAY) : NULL;
+    const char *url = relay != NULL ? relay : rv_conf_find(conf, "url", o->url, NULL);
+    const char *key = relay != NULL ? NULL : rv_conf_find(conf, "key", o->key, NULL);
     const char *program = rv_conf_find(conf, "program", o->program, program_invocation_short_name);
     reeve_err err = REEVE_OK;
 
@@ -602,15 +656,11 @@ static reeve_err configure(reeve_context *ctx, const reeve_options *o, const str
         return rv_fail(REEVE_EINVAL,
                        "cannot open a session: a time is not a number of milliseconds "
                        "(resume_ms at most a day)");
-    if (url == NULL) {
-        rv_conf_user_endpoint(fallback, sizeof fallback);
-        if (access(fallback + 6, F_OK) != 0)
-            return rv_fail(REEVE_EINVAL,
-                           "cannot open a session: no manager is named and none serves %s; set "
-                           "REEVE_URL, or run: reeve serve",
-                           fallback);
-        url = fallback;
-    }
+    err = choose_url(ctx, o, *connect_ms, fallback, sizeof fallback, &url);
+    if (err != REEVE_OK)
+        return err;
+    if (ctx->own != NULL)
+        key = NULL; /* it is for others */
     ctx->program = strndup(program, RV_LIMIT_NAME_BYTES);
     if (ctx->program == NULL)
         return rv_fail(REEVE_ENOMEM, "cannot open a session: out of memory");
@@ -666,6 +716,7 @@ static void end_context(reeve_context *ctx)
     rv_conn_close(&ctx->conn);
     if (ctx->link.conf.endpoints_len > 0)
         rv_link_fini(&ctx->link);
+    rv_private_end(&ctx->own);
     pthread_mutex_destroy(&ctx->mutex);
     free_context(ctx);
 }
@@ -753,7 +804,7 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
     ctx->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ctx->background_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ctx->background_until = RV_NEVER;
-    ctx->generation = current_generation();
+    ctx->generation = rv_generation();
     if (ctx->wake_fd < 0 || ctx->background_fd < 0)
         err = rv_fail(REEVE_ESYS, "cannot open a session: %s", strerror(errno));
     if (err == REEVE_OK)
@@ -815,6 +866,7 @@ reeve_err reeve_close(reeve_context **context)
         /* The parent's thread, sockets and mutex are not ours to touch, and what was open there
          * is never flushed here. */
         rv_conn_abandon(&ctx->conn);
+        rv_private_forget(&ctx->own);
         free_context(ctx);
         return REEVE_OK;
     }

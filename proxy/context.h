@@ -65,6 +65,7 @@ struct reeve_context {
     struct rv_candidate candidates[ENDPOINTS_MAX];
     char last_trouble[300];     /* why the last attempt to connect failed */
     struct rv_shipped *shipped; /* programs that the manager was sent */
+    struct rv_private *own;     /* a manager of our own; or NULL */
 };
 
 /* ---- errors ---- */
@@ -105,6 +106,9 @@ bool rv_wait(reeve_context *ctx, bool (*ready)(void *arg), void *arg, rv_ns dead
  * caller frees them. The request is spent. */
 reeve_err rv_finish(reeve_context *ctx, struct rv_request *call, uint32_t timeout_ms,
                     const char *verb, const char *object, struct rv_buf *result);
+
+/* Of this process: a fork begins another one. 0: it can't be told. */
+uint32_t rv_generation(void);
 
 /* A number for this thread that no other thread of the process ever has. */
 uint64_t rv_thread_serial(void);

@@ -38,6 +38,9 @@ reeve_err rv_fail_request(const struct rv_request *call, const char *verb, const
 {
     const char *words = reeve_strerror(call->error);
 
+    if (call->error == REEVE_OWNER_DIED)
+        return rv_fail(call->error, "%s is held now, but %.*s", object, (int)call->text.len,
+                       call->text.len == 0 ? "" : (const char *)call->text.data);
     if (call->text.len == 0)
         return rv_fail(call->error, "cannot %s %s: %s", verb, object, words);
     return rv_fail(call->error, "cannot %s %s: %.*s", verb, object, (int)call->text.len,

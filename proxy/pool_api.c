@@ -3,6 +3,7 @@
 #include "proxy/pool.h"
 
 #include "common/value/value.h"
+#include "proxy/private.h"
 #include "proxy/ship.h"
 
 #include <reeve/value.h>
@@ -13,7 +14,8 @@
 
 enum {
     OPEN_MS = 30000,
-    PATIENCE_MS = 30000,
+    PATIENCE_MS = 30000,     /* with a manager that others may come to, */
+    OWN_PATIENCE_MS = 10000, /* and with one of our own */
     PROCESSES_MAX = 1 << 20,
 };
 
@@ -139,7 +141,9 @@ static reeve_err copy_options(reeve_pool *pool, const reeve_pool_options *o)
         err = keep_arguments(&pool->arguments, o->arguments);
     if (err == REEVE_OK)
         err = keep_environment(&pool->environment, o->environment);
-    pool->patience_ms = o->start_timeout_ms == 0 ? PATIENCE_MS : o->start_timeout_ms;
+    pool->patience_ms = o->start_timeout_ms != 0 ? o->start_timeout_ms
+                        : pool->ctx->own != NULL ? OWN_PATIENCE_MS
+                                                 : PATIENCE_MS;
     pool->open = (struct rv_job_open_args){
         .create = 2,
         .kind = o->commands         ? RV_CODE_COMMAND
@@ -358,6 +362,12 @@ reeve_err reeve_pool_open(reeve_pool **out, reeve_context *ctx, const reeve_pool
         return no_memory();
     pool->ctx = ctx;
     err = copy_options(pool, o);
+    if (err == REEVE_OK)
+        err = rv_enter(ctx, "open", "a pool");
+    if (err == REEVE_OK)
+        rv_leave(ctx);
+    if (err == REEVE_OK && ctx->own != NULL)
+        err = rv_private_agent(ctx->own, &pool->open.processes);
     if (err == REEVE_OK)
         err = begin_pool(pool, false);
     if (err == REEVE_ENOENT)

@@ -1,8 +1,9 @@
 /* queue_api.c -- the public face of a queue. */
 
 #include "common/value/value.h"
-#include "proxy/context.h"
+#include "proxy/sync_api.h"
 
+#include <reeve/lock.h>
 #include <reeve/queue.h>
 
 #include <stdio.h>
@@ -347,6 +348,31 @@ reeve_err reeve_queue_put_priority(reeve_queue *q, const reeve_builder *item, in
         return rv_fail(err, "cannot put to %s: the item is not one whole value (%s)", q->label,
                        reeve_strerror(err));
     return put_one(q, bytes, priority, timeout_ms);
+}
+
+reeve_err reeve_queue_put_fenced(reeve_queue *q, const reeve_builder *item, const reeve_lock *lock,
+                                 uint64_t fence, uint32_t timeout_ms)
+{
+    struct rv_slice bytes;
+    size_t accepted = 0;
+    reeve_err err = rv_builder_bytes(item, &bytes);
+
+    if (err != REEVE_OK)
+        return rv_fail(err, "cannot put to %s: the item is not one whole value (%s)", q->label,
+                       reeve_strerror(err));
+    if (rv_lock_sync(lock)->ctx != q->ctx)
+        return rv_fail(REEVE_EINVAL, "cannot put to %s: the lock is of another context", q->label);
+    err = rv_enter(q->ctx, "put to", q->label);
+    if (err != REEVE_OK)
+        return err;
+    if (bytes.len > RV_LIMIT_ITEM_BYTES)
+        err = put_error(q, REEVE_ETOOBIG);
+    else if (!rv_claims_guard(rv_sync_claims(rv_lock_sync(lock)), fence))
+        err = link_error(q, "put to", REEVE_ENOMEM);
+    else
+        err = put_waiting(q, &bytes, 1, 0, timeout_ms, &accepted);
+    rv_leave(q->ctx);
+    return err;
 }
 
 reeve_err reeve_queue_put(reeve_queue *q, const reeve_builder *item, uint32_t timeout_ms)

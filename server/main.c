@@ -3,6 +3,7 @@
 #include "server/options.h"
 #include "server/shell.h"
 
+#include <dirent.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -105,6 +106,20 @@ static void tell_ready(const struct rv_net *net, const struct options *o, const 
     }
 }
 
+/* A folder that was made for this manager alone, with files and no folders in it. */
+static void remove_folder(const char *path)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry = NULL;
+
+    if (dir == NULL)
+        return;
+    while ((entry = readdir(dir)) != NULL)
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    closedir(dir);
+    (void)rmdir(path);
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -120,6 +135,10 @@ int main(int argc, char **argv)
 
     options_parse(&o, argc, argv);
     shell_log_level(level_of(o.log_level));
+    conf.data = o.data;
+    conf.repair = o.repair != NULL;
+    if (conf.repair && strcmp(o.repair, "truncate") != 0)
+        fatal(EXIT_OPERATOR, "--repair can only be truncate");
     if (o.lifeline_fd != NULL)
         conf.lifeline_fd = (int)number(o.lifeline_fd, 1 << 20, "lifeline-fd");
     raise_limits();
@@ -134,6 +153,10 @@ int main(int argc, char **argv)
     own_key(&key, &o);
     if (principals_read(&principals, o.keys, why) != REEVE_OK)
         fatal(EXIT_OPERATOR, why);
+    shell = shell_new(&conf, why);
+    if (shell == NULL)
+        fatal(EXIT_OPERATOR, why);
+    shell_recognise(shell, &principals);
     keys = principals_keys(&principals);
     err = rv_net_open(&net,
                       &(struct rv_net_conf){
@@ -154,18 +177,21 @@ int main(int argc, char **argv)
     if (rv_net_selftest(net, why) != REEVE_OK)
         fatal(EXIT_OPERATOR, why);
 
-    conf.net = net;
-    shell = shell_new(&conf);
+    shell_serve(shell, net);
     shell_admit(shell, &principals);
     tell_ready(net, &o, key.public_key);
     rv_keys_wipe(&key);
-    shell_line(NULL, RV_INFO,
-               "server.durable level=none why=\"no data directory: what it holds ends with it\"");
+    if (o.data == NULL)
+        shell_line(
+            NULL, RV_INFO,
+            "server.durable level=none why=\"no data directory: what it holds ends with it\"");
     shell_run(shell);
 
     shell_line(NULL, RV_INFO, "server.stop");
     shell_free(&shell);
     rv_net_close(&net);
+    if (o.temporary != NULL)
+        remove_folder(o.temporary);
     principals_free(&principals);
     rv_conf_free(&o.conf);
     return 0;

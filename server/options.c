@@ -18,10 +18,11 @@ static void help(void)
         "  --help, --version\n"
         "\n"
         "An option may also stand in the environment (REEVE_IO_THREADS) or in the config file\n"
-        "(io-threads = 2); a flag wins over both. What it holds is in memory only and ends with\n"
-        "the process.\n"
+        "(io-threads = 2); a flag wins over both. Without --data, what it holds is in memory only\n"
+        "and ends with the process.\n"
         "\n"
-        "exit: 0 ended as asked, 100 something must be changed first, 111 try again\n");
+        "exit: 0 ended as asked, 100 something must be changed first, 111 try again, 112 the\n"
+        "log's disk failed\n");
 }
 
 static _Noreturn void mistake(const char *text, const char *what)

@@ -13,10 +13,16 @@
     OPTION(keys, "keys", "DIR", NULL,                                                              \
            "folder with manager.key and authorized.d/; default: /etc/reeve for\n"                  \
            "                       root, else ~/.config/reeve; not needed for ipc alone")          \
+    OPTION(data, "data", "DIR", NULL,                                                              \
+           "folder of the log: what was acknowledged is there after any end of\n"                  \
+           "                       the process; default: none, it is in memory only")              \
+    OPTION(repair, "repair", "truncate", NULL,                                                     \
+           "cut a damaged log at the damage; what is behind it is lost")                           \
     OPTION(io_threads, "io-threads", "N", "1", "threads for encryption and sockets; default 1")    \
     OPTION(log_level, "log-level", "LEVEL", "info", "error, warn, info or debug; default info")    \
     OPTION(ready_fd, "ready-fd", "N", NULL, "write each bound endpoint to this descriptor")        \
     OPTION(lifeline_fd, "lifeline-fd", "N", NULL, "end when this descriptor reads its end")        \
+    OPTION(temporary, "temporary", "DIR", NULL, "remove this folder at the end")                   \
     OPTION(config, "config", "FILE", NULL,                                                         \
            "config file; default: ~/.config/reeve/reeve.conf, else\n"                              \
            "                       /etc/reeve/reeve.conf")

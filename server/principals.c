@@ -68,9 +68,12 @@ reeve_err principals_read(struct principals *out, const char *keys, char *why)
     }
     if (len > 0)
         out->files = rv_alloc((size_t)len * sizeof *out->files);
+    if (len > 0)
+        out->ids = rv_alloc((size_t)len * sizeof *out->ids);
     for (int i = 0; i < len; i++) {
         if (err == REEVE_OK)
             err = read_one(out, folder, entries[i]->d_name, why);
+        out->ids[i] = PRINCIPAL_FIRST + (uint32_t)i;
         free(entries[i]);
     }
     free(entries);
@@ -82,6 +85,7 @@ reeve_err principals_read(struct principals *out, const char *keys, char *why)
 void principals_free(struct principals *p)
 {
     free(p->files);
+    free(p->ids);
     *p = (struct principals){0};
 }
 
@@ -90,7 +94,7 @@ struct rv_net_key *principals_keys(const struct principals *p)
     struct rv_net_key *keys = rv_alloc((p->len + 1) * sizeof *keys);
 
     for (size_t i = 0; i < p->len; i++) {
-        keys[i].principal = PRINCIPAL_FIRST + (uint32_t)i;
+        keys[i].principal = p->ids[i];
         rv_assert(rv_keys_decode(keys[i].key, p->files[i].public_key));
     }
     return keys;

@@ -16,6 +16,7 @@ enum {
 
 struct principals {
     struct rv_keyfile *files;
+    uint32_t *ids; /* of the files, from PRINCIPAL_FIRST on, until the shell knows better */
     size_t len;
 };
 
@@ -24,8 +25,7 @@ struct principals {
 reeve_err principals_read(struct principals *out, const char *keys, char *why);
 void principals_free(struct principals *p);
 
-/* Their keys as the net wants them: p->len, the caller frees. File i is principal
- * PRINCIPAL_FIRST + i. */
+/* Their keys as the net wants them: p->len, the caller frees. */
 struct rv_net_key *principals_keys(const struct principals *p);
 
 #endif

@@ -4,6 +4,8 @@
 #include "server/shell.h"
 #include "server/core/gate.h"
 #include "server/core/log.h"
+#include "server/disk_dir.h"
+#include "server/log_file.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,6 +24,7 @@ enum {
     LATE_ROUNDS = 64,  /* full rounds of messages after a pause that go before any judgement */
     PAUSE_MS = 2000,   /* awake so much too late: the process was stopped */
     FAREWELL_MS = 200, /* the last replies may leave before the sockets close */
+    EXIT_DISK = 112,   /* the log cannot be written: nothing more may be said */
 };
 
 /* A process of this host behind an ipc connection: when it is gone, so is its session. */
@@ -36,6 +39,8 @@ struct shell {
     struct gate *gate; /* volatile: peers, windows, batches */
     struct mgr *mgr;   /* durable: steps on committed commands only */
     struct rv_log *log;
+    struct disk *disk; /* of the log; NULL: in memory only */
+    rv_ns ahead;       /* the log's time, which goes on over restarts, before the clock's */
     struct rv_net *net;
     struct outbox out;
     struct watch *watches; /* by peer */
@@ -83,6 +88,38 @@ static void on_commit(void *arg, const struct command *cmd)
     for (size_t i = 0; i < sh->out.len; i++)
         sh->stop = sh->stop || sh->out.effects[i].type == EFFECT_STOP;
     outbox_clear(&sh->out);
+}
+
+static void on_space(void *arg, bool full)
+{
+    struct shell *sh = arg;
+
+    shell_line(NULL, full ? RV_WARN : RV_INFO,
+               full ? "log.full why=\"the disk has too little room: what needs more is refused\""
+                    : "log.room");
+    rv_log_add(sh->log, &(struct command){
+                            .type = COMMAND_SPACE, .logged = true, .at = sh->now, .first = full});
+}
+
+/* What was not flushed was not answered; to go on would be to guess what is on the disk. */
+static void on_failed(void *arg, const char *why)
+{
+    (void)arg;
+    fprintf(stderr, "reeve-server: fatal: %s\n", why);
+    _exit(EXIT_DISK);
+}
+
+/* ---- time: nanoseconds since 1970, about, that never go back ---- */
+
+static rv_ns time_now(const struct shell *sh)
+{
+    return rv_clock_now() + sh->ahead;
+}
+
+static unsigned wait_until(struct shell *sh, const int *fds, size_t fds_len, rv_ns deadline)
+{
+    return rv_net_wait(sh->net, fds, fds_len,
+                       deadline == RV_NEVER ? RV_NEVER : deadline - sh->ahead);
 }
 
 /* ---- processes of this host ---- */
@@ -271,11 +308,27 @@ static void round_of(struct shell *sh, bool watched)
     transmit(sh);
 }
 
+/* With a log, everybody resumes when the manager is back: they need no word. In memory only,
+ * nobody can resume anything, and nobody shall wait for it. */
+static void farewell(struct shell *sh)
+{
+    rv_ns until = sh->now + FAREWELL_MS * RV_MS;
+
+    if (sh->disk != NULL)
+        return;
+    gate_close(sh->gate, sh->now, REEVE_ESTALE, "the manager was ended");
+    transmit(sh);
+    while (gate_deadline(sh->gate) != RV_NEVER && sh->now < until) {
+        wait_until(sh, NULL, 0, sh->now + 20 * RV_MS);
+        sh->now = time_now(sh);
+        round_of(sh, true);
+    }
+}
+
 void shell_run(struct shell *sh)
 {
     int fds[4] = {sh->signal_fd, sh->watch_fd}; /* the first two bits of readable */
     size_t fds_len = 2;
-    rv_ns until = 0;
 
     if (rv_log_pollfd(sh->log) >= 0)
         fds[fds_len++] = rv_log_pollfd(sh->log);
@@ -283,11 +336,11 @@ void shell_run(struct shell *sh)
         fds[fds_len++] = sh->lifeline_fd;
     while (!sh->stop) {
         rv_ns deadline = next_deadline(sh);
-        rv_ns before = rv_clock_now();
+        rv_ns before = time_now(sh);
         rv_ns meant = deadline < before ? before : deadline;
-        unsigned readable = rv_net_wait(sh->net, fds, fds_len, deadline);
+        unsigned readable = wait_until(sh, fds, fds_len, deadline);
 
-        sh->now = rv_clock_now(); /* read once: a round happens at one time */
+        sh->now = time_now(sh); /* read once: a round happens at one time */
         if (meant != RV_NEVER && sh->now - meant > PAUSE_MS * RV_MS) {
             gate_forgive(sh->gate, sh->now - meant);
             sh->late = LATE_ROUNDS;
@@ -298,15 +351,7 @@ void shell_run(struct shell *sh)
         if (readable >> 2 != 0)
             lifeline(sh);
     }
-    /* Memory only: nobody can resume anything, and nobody shall wait for it. */
-    gate_close(sh->gate, sh->now, REEVE_ESTALE, "the manager was ended");
-    transmit(sh);
-    until = rv_clock_now() + FAREWELL_MS * RV_MS;
-    while (gate_deadline(sh->gate) != RV_NEVER && sh->now < until) {
-        rv_net_wait(sh->net, NULL, 0, sh->now + 20 * RV_MS);
-        sh->now = rv_clock_now();
-        round_of(sh, true);
-    }
+    farewell(sh);
 }
 
 /* ---- life ---- */
@@ -327,10 +372,47 @@ static void add_principal(struct shell *sh, uint32_t id, const char *name, const
     rv_buf_free(&row);
 }
 
+static bool is_one_of(const struct principals *principals, size_t len, uint32_t id)
+{
+    for (size_t i = 0; i < len; i++)
+        if (principals->ids[i] == id)
+            return true;
+    return false;
+}
+
+void shell_recognise(const struct shell *sh, struct principals *principals)
+{
+    uint32_t end = mgr_principals_end(sh->mgr);
+
+    if (end < PRINCIPAL_FIRST)
+        end = PRINCIPAL_FIRST;
+    for (size_t i = 0; i < principals->len; i++) {
+        uint32_t from = PRINCIPAL_FIRST;
+        uint32_t id = 0;
+
+        /* Two keys of one name are two principals, in the order of their files. */
+        do {
+            id = mgr_principal_named(sh->mgr, principals->files[i].name, from);
+            from = id + 1;
+        } while (id != 0 && is_one_of(principals, i, id));
+        principals->ids[i] = id != 0 ? id : end++;
+    }
+}
+
+static void remove_others(struct shell *sh, const struct principals *principals)
+{
+    uint32_t end = mgr_principals_end(sh->mgr);
+
+    for (uint32_t id = PRINCIPAL_FIRST; id < end; id++)
+        if (mgr_knows(sh->mgr, id) && !is_one_of(principals, principals->len, id))
+            add_principal(sh, id, "", "", "");
+}
+
 void shell_admit(struct shell *sh, const struct principals *principals)
 {
     struct rv_net_key *keys = principals_keys(principals);
 
+    remove_others(sh, principals);
     add_principal(sh, PRINCIPAL_LOCAL, "local", "admin", "");
     for (size_t i = 0; i < principals->len; i++) {
         const struct rv_keyfile *file = &principals->files[i];
@@ -348,24 +430,78 @@ void shell_admit(struct shell *sh, const struct principals *principals)
     rv_log_process(sh->log);
 }
 
-struct shell *shell_new(const struct shell_conf *conf)
+static uint64_t wall_seconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec;
+}
+
+static void open_memory(struct shell *sh, struct mgr_conf *mgr,
+                        const struct rv_log_callbacks *callbacks)
+{
+    sh->now = time_now(sh);
+    mgr->started_at = sh->now;
+    rv_random_bytes(&mgr->store, sizeof mgr->store);
+    mgr->fence = wall_seconds() << 32; /* above those of any store before */
+    sh->mgr = mgr_new(mgr);
+    sh->log = rv_log_mem_open(callbacks);
+}
+
+static bool open_folder(struct shell *sh, const struct shell_conf *conf, const struct mgr_conf *mgr,
+                        const struct rv_log_callbacks *callbacks, char *why)
+{
+    char what[JOURNAL_WHY];
+    int err = disk_dir_open(&sh->disk, conf->data, true, true);
+
+    if (err != 0) {
+        snprintf(why, SHELL_WHY, "cannot use the folder %.400s: %s", conf->data,
+                 err == -EWOULDBLOCK ? "another reeve-server has it" : strerror(-err));
+        return false;
+    }
+    if (rv_log_file_open(&sh->log, &sh->mgr,
+                         &(struct rv_log_file_conf){.folder = conf->data,
+                                                    .disk = sh->disk,
+                                                    .segment_bytes = RV_LIMIT_SEGMENT_BYTES,
+                                                    .floor_bytes = RV_LIMIT_FLOOR_BYTES,
+                                                    .repair = conf->repair,
+                                                    .now = rv_clock_wall(),
+                                                    .sink = mgr->sink},
+                         mgr, callbacks, what)) {
+        sh->now = mgr_now(sh->mgr);
+        sh->ahead = sh->now - rv_clock_now();
+        return true;
+    }
+    snprintf(why, SHELL_WHY, "in the folder %.400s: %s", conf->data, what);
+    return false;
+}
+
+void shell_serve(struct shell *sh, struct rv_net *net)
+{
+    sh->net = net;
+}
+
+struct shell *shell_new(const struct shell_conf *conf, char *why)
 {
     struct shell *sh = rv_alloc(sizeof *sh);
-    struct rv_log_callbacks callbacks = {.committed = on_commit, .arg = sh};
+    struct rv_log_callbacks callbacks = {
+        .committed = on_commit, .arg = sh, .space = on_space, .failed = on_failed};
     struct mgr_conf mgr = {.term = 1,
                            .server = "reeve-server " REEVE_VERSION,
-                           .durable = "none",
+                           .durable = conf->data == NULL ? "none" : "sync",
                            .sink = {shell_line, sh}};
     sigset_t set;
 
-    sh->net = conf->net;
     sh->lifeline_fd = conf->lifeline_fd;
-    sh->now = rv_clock_now();
-    mgr.started_at = sh->now;
-    rv_random_bytes(&mgr.store, sizeof mgr.store);
-    sh->mgr = mgr_new(&mgr);
+    if (conf->data == NULL) {
+        open_memory(sh, &mgr, &callbacks);
+    } else if (!open_folder(sh, conf, &mgr, &callbacks, why)) {
+        disk_dir_close(&sh->disk);
+        free(sh);
+        return NULL;
+    }
     sh->gate = gate_new(sh->mgr, &mgr.sink);
-    sh->log = rv_log_mem_open(&callbacks);
     sh->watch_fd = epoll_create1(EPOLL_CLOEXEC);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -387,6 +523,7 @@ void shell_free(struct shell **shell)
     gate_free(&sh->gate);
     mgr_free(&sh->mgr);
     outbox_free(&sh->out);
+    disk_dir_close(&sh->disk);
     close(sh->watch_fd);
     close(sh->signal_fd);
     free(sh);

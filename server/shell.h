@@ -11,12 +11,21 @@
 struct shell;
 
 struct shell_conf {
-    struct rv_net *net; /* borrowed */
-    int lifeline_fd;    /* -1: none */
+    const char *data; /* folder of the log; NULL: in memory only */
+    bool repair;      /* cut the log at damage */
+    int lifeline_fd;  /* -1: none */
 };
 
-struct shell *shell_new(const struct shell_conf *conf);
+/* Read the log, if there is one. NULL: why (of SHELL_WHY bytes) has a sentence. */
+enum { SHELL_WHY = 1024 };
+struct shell *shell_new(const struct shell_conf *conf, char *why);
 void shell_free(struct shell **shell);
+
+/* Give those whom the log knows the ids that they have there: sessions belong to ids. */
+void shell_recognise(const struct shell *shell, struct principals *principals);
+
+/* Serve over this net, which is borrowed. */
+void shell_serve(struct shell *shell, struct rv_net *net);
 
 /* Whom to admit from now on, with which rights. */
 void shell_admit(struct shell *shell, const struct principals *principals);

@@ -6,6 +6,7 @@
 #include "worker/capacity.h"
 #include "worker/elf_check.h"
 #include "worker/fetch.h"
+#include "worker/relays.h"
 #include "worker/runners.h"
 
 #include <errno.h>
@@ -24,11 +25,12 @@
 
 enum {
     EVENTS = 64,
-    RETRY_MS = 10,      /* what was due and could not be sent is tried again then */
-    AGAIN_MS = 1000,    /* between sessions */
-    RESUME_MS = 120000, /* the manager keeps a session that lost its connection so long */
-    GOODBYE_MS = 1000,  /* the last words may take so long */
-    OVERDUE_MS = 5000,  /* work that was stopped is not waited for any longer */
+    RETRY_MS = 10,       /* what was due and could not be sent is tried again then */
+    RESUME_MS = 120000,  /* the manager keeps a session that lost its connection so long */
+    GOODBYE_MS = 1000,   /* the last words may take so long */
+    OVERDUE_MS = 5000,   /* work that was stopped is not waited for any longer */
+    PATIENT_CHUNKS = 16, /* a slot that has so many waiting can wait itself */
+    PATIENT_MS = 2,      /* ... for so long */
 };
 
 /* Descriptors that are not the runners' have these as data. */
@@ -47,6 +49,7 @@ struct loop {
     struct agent *agent;
     struct runners *runners;
     struct fetches *fetches;
+    struct relays *relays;
     struct load *loads;
     struct cache cache;
     int epoll_fd, signal_fd;
@@ -61,6 +64,7 @@ struct loop {
     rv_ns idle_at;   /* since when nothing runs */
     rv_ns drain_at;  /* RV_NEVER; running items are stopped then */
     rv_ns end_at;    /* RV_NEVER; whatever is still there, we end */
+    rv_ns send_at;   /* RV_NEVER; what is to be said waits for company until then */
     bool opened;     /* the manager has taken us, in this session */
     bool told_ready; /* once */
     bool draining, leave, stop;
@@ -335,6 +339,23 @@ static bool send_out(struct loop *l)
     return any;
 }
 
+/* With much work waiting here, nobody waits for the results of a few tiny items: they leave
+ * together, which saves both sides most of their wake-ups. */
+static bool say_later(struct loop *l)
+{
+    if (agent_ahead(l->agent) < l->conf->slots * PATIENT_CHUNKS || l->draining ||
+        l->link.state != RV_LINK_READY) {
+        l->send_at = RV_NEVER;
+        return false;
+    }
+    if (l->send_at == RV_NEVER)
+        l->send_at = rv_after_ms(l->now, PATIENT_MS);
+    if (l->now < l->send_at)
+        return true;
+    l->send_at = RV_NEVER;
+    return false;
+}
+
 /* Everything that can be heard or said now. */
 static void drive(struct loop *l)
 {
@@ -346,6 +367,7 @@ static void drive(struct loop *l)
         rv_link_tick(&l->link, l->now);
         fetches_step(l->fetches);
         runners_tick(l->runners, l->now);
+        relays_tick(l->relays, l->now);
         agent_step(l->agent, l->now);
         switch (rv_link_want(&l->link, l->now)) {
         case RV_WANT_CONNECT:
@@ -357,7 +379,7 @@ static void drive(struct loop *l)
             more = l->link.state != RV_LINK_DEAD;
             break;
         case RV_WANT_NOTHING:
-            more = send_out(l); /* a send may have taken in what it found */
+            more = !say_later(l) && send_out(l); /* a send may have taken in what it found */
             break;
         }
     }
@@ -388,6 +410,7 @@ static void begin_session(struct loop *l)
     l->agent = agent_new(&agent, &l->link, effect, l);
     l->fetches = fetches_new(&l->link, &l->cache, fetched, l);
     runners_serve(l->runners, l->agent);
+    relays_serve(l->relays, &l->link);
     l->opened = false;
 }
 
@@ -395,6 +418,7 @@ static void begin_session(struct loop *l)
 static void end_session(struct loop *l)
 {
     runners_serve(l->runners, NULL);
+    relays_serve(l->relays, NULL);
     fetches_free(&l->fetches);
     while (l->loads != NULL)
         (void)take_load(l, l->loads->env->id);
@@ -485,7 +509,7 @@ static void judge(struct loop *l)
         l->opened = true;
         tell_ready(l);
     }
-    if (agent_busy(l->agent) > 0)
+    if (agent_busy(l->agent) > 0 || l->loads != NULL || runners_at_work(l->runners))
         l->idle_at = l->now;
     if (l->link.state == RV_LINK_DEAD)
         session_over(l);
@@ -520,7 +544,7 @@ static rv_ns next_deadline(const struct loop *l)
     /* What is overdue even now met a full connection: trying at once would only burn time. */
     if (link <= l->now)
         link = l->now + RETRY_MS * RV_MS;
-    next = sooner(next, link);
+    next = sooner(sooner(next, link), relays_deadline(l->relays));
     next = sooner(next, sooner(l->drain_at, l->end_at));
     next = sooner(next, since_ms(l->lost_at, l->conf->lost_exit_ms));
     if (!l->draining)
@@ -554,6 +578,8 @@ static void on_event(struct loop *l, uint64_t data)
 {
     if (data & RUNNERS_EVENT)
         runners_event(l->runners, l->now, data);
+    else if (data & RELAYS_EVENT)
+        relays_event(l->relays, l->now, data);
     else if (data == FD_SIGNAL)
         signals(l);
     else if (data == FD_LIFELINE)
@@ -622,6 +648,15 @@ static bool open_loop(struct loop *l, char *why, size_t len)
     l->incarnation = (uint64_t)rv_clock_wall();
     runners.epoll_fd = l->epoll_fd;
     l->runners = runners_new(&runners);
+    l->relays = relays_new(&(struct relays_conf){.epoll_fd = l->epoll_fd,
+                                                 .targets = l->conf->targets,
+                                                 .key = l->conf->key,
+                                                 .runners = l->runners,
+                                                 .sink = {loop_line, NULL}},
+                           why, len);
+    if (l->relays == NULL)
+        return false;
+    runners_relay(l->runners, relays_url(l->relays));
     return true;
 }
 
@@ -631,7 +666,7 @@ int loop_run(const struct loop_conf *conf)
     char why[600];
 
     l.now = l.lost_at = l.idle_at = rv_clock_now();
-    l.drain_at = l.end_at = RV_NEVER;
+    l.drain_at = l.end_at = l.send_at = RV_NEVER;
     if (open_loop(&l, why, sizeof why)) {
         begin_session(&l);
         drive(&l);
@@ -645,6 +680,7 @@ int loop_run(const struct loop_conf *conf)
         l.exit_code = EXIT_CONFIG;
         line(RV_ERROR, "worker.end", why);
     }
+    relays_free(&l.relays);
     runners_free(&l.runners);
     close(l.epoll_fd);
     close(l.signal_fd);

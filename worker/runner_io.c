@@ -168,6 +168,7 @@ static void on_item(struct runners *r, rv_ns now, struct runner_slot *s, struct 
         broken(s);
         return;
     }
+    /* Else what lies in the pipe was printed by a later item. */
     if (item.waits)
         slot_drain(s);
     told = (struct agent_told){
@@ -176,15 +177,16 @@ static void on_item(struct runners *r, rv_ns now, struct runner_slot *s, struct 
         .ns = item.ns,
         .code = item.code,
         .text = item.text,
-        .output = slot_output(s),
+        .output = item.waits ? slot_output(s) : rv_slice(NULL, 0),
         .items = item.items,
         .body = body,
     };
     s->next++;
     agent_on_item(r->agent, now, s->number, &told);
-    slot_forget_output(s);
-    if (item.waits)
+    if (item.waits) {
+        slot_forget_output(s);
         let_go_on(s);
+    }
 }
 
 static void on_end(struct runners *r, rv_ns now, struct runner_slot *s, struct rv_slice fields)
@@ -196,7 +198,6 @@ static void on_end(struct runners *r, rv_ns now, struct runner_slot *s, struct r
         return;
     }
     s->state = RUNNER_IDLE;
-    s->job = 0;
     agent_on_end(r->agent, now, s->number, end.end);
 }
 
@@ -366,6 +367,7 @@ static ssize_t receive(struct runner_slot *s)
 bool slot_hear(struct runners *r, rv_ns now, struct runner_slot *s, size_t budget)
 {
     uint64_t serial = s->serial;
+    bool all = budget == SIZE_MAX;
 
     while (!s->broken && s->serial == serial && s->fd >= 0 && budget > 0) {
         ssize_t len = receive(s);
@@ -376,11 +378,12 @@ bool slot_hear(struct runners *r, rv_ns now, struct runner_slot *s, size_t budge
             return true;
         if (len <= 0)
             return false;
-        budget -= (size_t)len < budget ? (size_t)len : budget;
+        if (!all)
+            budget -= (size_t)len < budget ? (size_t)len : budget;
         if (s->body != NULL && s->in.len == 0)
             body_whole(r, now, s);
         use_input(r, now, s);
-        if (len < READ_BYTES)
+        if (len < READ_BYTES && !all)
             return true; /* the descriptor tells of more */
     }
     return true;

@@ -119,8 +119,8 @@ static void crash_text(const struct runner_slot *s, int signal, char *out, size_
 
     rv_signal_name(signal, name, sizeof name);
     used = (size_t)snprintf(out, len, "%s", name);
-    if (page->signal != (uint32_t)signal || used >= len)
-        return;
+    if (page->signal != (uint32_t)signal || signal == SIGABRT || used >= len)
+        return; /* abort() is called by what has told why */
     memcpy(path, page->path, sizeof path);
     path[sizeof path - 1] = '\0';
     if (path[0] != '\0' && elf_symbol(path, page->offset, function, sizeof function, &plus))
@@ -132,7 +132,7 @@ static void crash_text(const struct runner_slot *s, int signal, char *out, size_
     else
         used +=
             (size_t)snprintf(out + used, len - used, " at 0x%llx", (unsigned long long)page->pc);
-    if (used < len && signal != SIGABRT)
+    if (used < len)
         (void)snprintf(out + used, len - used, " (address 0x%llx)",
                        (unsigned long long)page->address);
 }
@@ -163,9 +163,7 @@ void slot_ended(struct runners *r, rv_ns now, struct runner_slot *s, int status)
     uint64_t started = RV_TASK_NONE;
     bool was_broken = false;
 
-    while (s->fd >= 0 && !s->broken && slot_hear(r, now, s, BUDGET) && s->in.len > 0 &&
-           s->body != NULL) {
-    }
+    (void)slot_hear(r, now, s, SIZE_MAX);
     was_broken = s->broken;
     slot_recover(r, now, s);
     slot_drain(s);
@@ -516,13 +514,28 @@ rv_ns runners_deadline(const struct runners *r)
     return next;
 }
 
+bool runners_at_work(const struct runners *r)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < r->conf.slots; i++)
+        any = any || (r->slots[i].state != RUNNER_EMPTY && r->slots[i].state != RUNNER_IDLE);
+    for (size_t i = 0; i < r->zygotes_len; i++)
+        any = any || (r->zygotes[i] != NULL && r->zygotes[i]->state == ZYGOTE_STARTING);
+    return any;
+}
+
 uint64_t runners_job_of(const struct runners *r, uint32_t pid)
 {
     pid_t group = getpgid((pid_t)pid);
 
-    for (uint32_t i = 0; group > 0 && i < r->conf.slots; i++)
-        if (r->slots[i].state == RUNNER_BUSY && r->slots[i].pid == group)
-            return r->slots[i].job;
+    for (uint32_t i = 0; group > 0 && i < r->conf.slots; i++) {
+        const struct runner_slot *s = &r->slots[i];
+
+        if (s->state != RUNNER_EMPTY && s->pid == group)
+            return s->job != 0 || r->agent == NULL ? s->job
+                                                   : agent_job_of(r->agent, s->zygote->env->id);
+    }
     return 0;
 }
 
@@ -544,6 +557,11 @@ static void find_own(struct runners *r)
     if (slash != NULL && strcmp(real, r->own_path) != 0)
         snprintf(r->own_libs, sizeof r->own_libs, "%.*s", (int)(slash - real), real);
     free(real);
+}
+
+void runners_relay(struct runners *r, const char *url)
+{
+    r->relay = url;
 }
 
 const char *runners_own_libs(const struct runners *r)
@@ -570,6 +588,8 @@ void runners_serve(struct runners *r, struct agent *agent)
     r->agent = agent;
     if (agent != NULL)
         return;
+    for (uint32_t i = 0; i < r->conf.slots; i++)
+        r->slots[i].stopping = true;
     for (size_t i = 0; i < r->zygotes_len; i++)
         if (r->zygotes[i] != NULL)
             drop_zygote(r, rv_clock_now(), r->zygotes[i]);

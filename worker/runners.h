@@ -23,11 +23,13 @@ struct runners_conf {
     int epoll_fd;      /* where descriptors are put, with runners_event's number as data */
     const char *agent; /* name, for tasks; borrowed, as the others */
     const char *url;   /* of the manager, for what tasks start */
-    const char *relay; /* NULL: tasks have no session through us */
     struct rv_sink sink;
 };
 
 struct runners *runners_new(const struct runners_conf *conf);
+
+/* Where tasks reach us for sessions; borrowed. Without it they have none. */
+void runners_relay(struct runners *r, const char *url);
 
 /* Kills all and waits until they are gone. */
 void runners_free(struct runners **runners);
@@ -64,7 +66,11 @@ rv_ns runners_deadline(const struct runners *r);
 /* The folder where our own libreeve is; NULL when it is in our program. */
 const char *runners_own_libs(const struct runners *r);
 
-/* Which job the task runs that has this pid's group; 0: none of ours. */
+/* Something runs, or is being started. */
+bool runners_at_work(const struct runners *r);
+
+/* The job of the runner that the process belongs to; before its first item, one that it was
+ * started for. 0: it is none of ours. */
 uint64_t runners_job_of(const struct runners *r, uint32_t pid);
 
 #endif

@@ -152,8 +152,8 @@ static bool make_environment(const struct runners *r, const struct zygote *z, st
     set_named(out, "REEVE_URL", r->conf.url);
     set_named(out, RV_ENV_AGENT, r->conf.agent);
     set_named(out, RV_ENV_ZYGOTE, "3");
-    if (r->conf.relay != NULL)
-        set_named(out, RV_ENV_RELAY, r->conf.relay);
+    if (r->relay != NULL)
+        set_named(out, RV_ENV_RELAY, r->relay);
     if (z->module != NULL)
         set_named(out, RV_ENV_MODULE, z->module);
     return true;

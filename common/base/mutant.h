@@ -24,6 +24,23 @@
     X(TIMEOUT_IGNORED, "the manager forgets the deadline of a parked call")                        \
     X(ORPHAN_KEPT, "a connection that was given up keeps its session attached")                    \
     X(WINDOW_SHUT, "an acknowledgement does not open the window")                                  \
+    X(ACK_BEFORE_SYNC, "the log says committed before the disk has it")                            \
+    X(TORN_TAIL_KEPT, "bytes of a torn write stay in the log")                                     \
+    X(TIMER_UNSAVED, "a snapshot forgets the deadline of a parked call")                           \
+    X(FENCE_STANDS, "a new owner has the fence of the last one")                                   \
+    X(FENCE_UNCHECKED, "a call with a void fence counts")                                          \
+    X(LEASE_STAYS, "a lease is not recalled when another asks")                                    \
+    X(LEASE_KEPT, "a client uses a lease that was recalled")                                       \
+    X(LOST_HANDOVER, "a release does not wake who waits")                                          \
+    X(UNFAIR, "the last who came is served first")                                                 \
+    X(DEATH_UNTOLD, "the next owner does not hear that the last one died")                         \
+    X(PERMITS_LOST, "permits of a dead holder do not come back")                                   \
+    X(NOTIFY_ALL, "a notify of one wakes everybody")                                               \
+    X(SLEEP_HOLDS, "a wait does not take its lock again")                                          \
+    X(EVENT_ONE, "set wakes the first who waits only")                                             \
+    X(BARRIER_EARLY, "a barrier opens for one party too few")                                      \
+    X(BARRIER_DEAF, "a barrier goes on waiting for the dead")                                      \
+    X(CYCLE_UNSEEN, "a cycle of owners is not seen")                                               \
     X(RESULT_TWICE, "a result that comes a second time is given out again")                        \
     X(LEASE_FORGOTTEN, "what a dead agent had is not dealt again")                                 \
     X(BLAME_FORGOTTEN, "an item that kills its runner is tried for ever")

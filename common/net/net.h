@@ -121,6 +121,7 @@ struct rv_conn_conf {
     const char *public_key; /* our own, Z85 */
     const char *secret_key;
     uint32_t handshake_ms; /* for connecting and the handshake together; 0 is 3000 */
+    struct rv_id session;  /* for relay:///PATH, through an agent: keys are not needed then */
 };
 
 struct rv_conn;
@@ -131,7 +132,7 @@ reeve_err rv_conn_open(struct rv_conn **out, const struct rv_conn_conf *conf, ch
 /* What is queued still leaves, in the background and for 300 ms at most, if the process lives. */
 void rv_conn_close(struct rv_conn **conn);
 
-/* What to poll for reading, at most 2. Edge-triggered: call rv_conn_receive until it says NONE,
+/* What to poll for reading, 1 or 2. Edge-triggered: call rv_conn_receive until it says NONE,
  * after every wait and after every send, before sleeping again. */
 size_t rv_conn_fds(const struct rv_conn *conn, int fds[2]);
 

@@ -1,6 +1,7 @@
 #include "common/net/net_util.h"
 
 #include "common/net/keys.h"
+#include "common/net/relay.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -28,6 +29,7 @@ enum { SPARE_MS = 1000 };
 enum state { CONNECTING, READY, ENDED };
 
 struct rv_conn {
+    struct rv_relay *relay; /* NULL, or what stands for all that follows */
     enum state state;
     enum rv_conn_event end; /* how it ended */
     bool look;              /* the monitor may have something */
@@ -98,7 +100,23 @@ static bool start_timer(struct rv_conn *conn)
     return timerfd_settime(conn->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) == 0;
 }
 
-reeve_err rv_conn_open(struct rv_conn **out, const struct rv_conn_conf *conf, char *why)
+static reeve_err open_relay(struct rv_conn **out, const struct rv_conn_conf *conf, char *why)
+{
+    struct rv_conn *conn = calloc(1, sizeof *conn);
+    reeve_err err = REEVE_ENOMEM;
+
+    *out = NULL;
+    if (conn == NULL)
+        return rv_why(why, RV_NET_WHY, err, "unable to connect: out of memory");
+    err = rv_relay_open(&conn->relay, conf, why);
+    if (err == REEVE_OK)
+        *out = conn;
+    else
+        free(conn);
+    return err;
+}
+
+static reeve_err open_zmq(struct rv_conn **out, const struct rv_conn_conf *conf, char *why)
 {
     int handshake_ms = rv_handshake_ms(conf->handshake_ms);
     struct rv_conn *conn = malloc(sizeof *conn);
@@ -146,6 +164,13 @@ fail:
     return err;
 }
 
+reeve_err rv_conn_open(struct rv_conn **out, const struct rv_conn_conf *conf, char *why)
+{
+    bool relay = strncmp(conf->endpoint, RV_RELAY_SCHEME, strlen(RV_RELAY_SCHEME)) == 0;
+
+    return relay ? open_relay(out, conf, why) : open_zmq(out, conf, why);
+}
+
 static void close_fds(struct rv_conn *conn)
 {
     if (conn->timer_fd >= 0)
@@ -160,6 +185,12 @@ void rv_conn_close(struct rv_conn **conn)
 
     if (c == NULL)
         return;
+    if (c->relay != NULL) {
+        rv_relay_close(&c->relay);
+        free(c);
+        *conn = NULL;
+        return;
+    }
     rv_frames_free(&c->frames);
     rv_monitor_close(&c->monitor, c->dealer);
     if (c->state == READY)
@@ -176,7 +207,10 @@ void rv_conn_abandon(struct rv_conn **conn)
      * was doing. They are left as they are. */
     if (*conn == NULL)
         return;
-    close_fds(*conn);
+    if ((*conn)->relay != NULL)
+        rv_relay_close(&(*conn)->relay); /* our copies of the descriptors; the parent has its own */
+    else
+        close_fds(*conn);
     free(*conn);
     *conn = NULL;
 }
@@ -185,6 +219,10 @@ void rv_conn_abandon(struct rv_conn **conn)
 
 size_t rv_conn_fds(const struct rv_conn *conn, int fds[2])
 {
+    if (conn->relay != NULL) {
+        fds[0] = rv_relay_fd(conn->relay);
+        return 1;
+    }
     fds[0] = conn->dealer_fd;
     fds[1] = conn->events_fd;
     return 2;
@@ -288,6 +326,8 @@ static bool receive(struct rv_conn *conn, struct rv_net_message *out)
 /* What came before the end is heard before the end. */
 enum rv_conn_event rv_conn_receive(struct rv_conn *conn, struct rv_net_message *out)
 {
+    if (conn->relay != NULL)
+        return rv_relay_receive(conn->relay, out);
     for (;;) {
         enum state before = conn->state;
 
@@ -312,6 +352,8 @@ enum rv_conn_event rv_conn_receive(struct rv_conn *conn, struct rv_net_message *
 enum rv_net_result rv_conn_send(struct rv_conn *conn, struct rv_slice control,
                                 const struct rv_slice *bodies, size_t bodies_len)
 {
+    if (conn->relay != NULL)
+        return rv_relay_send(conn->relay, control, bodies, bodies_len);
     if (conn->state == CONNECTING)
         return RV_NET_BUSY;
     if (conn->state == ENDED)

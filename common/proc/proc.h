@@ -39,6 +39,10 @@ struct rv_proc_conf {
  * Blocks until the exec. Not for threads that may be cancelled. */
 pid_t rv_proc_start(const struct rv_proc_conf *conf);
 
+/* The same for a process that shall be nobody's child: neither wait() nor SIGCHLD tells of it, here or
+ * in whatever program we are part of. It is in a session of its own. False with errno. */
+bool rv_proc_daemon(const struct rv_proc_conf *conf);
+
 /* Our own copy of what a child needs to begin: signals as at a program's start, umask 022, no core
  * files, no new privileges, SIGKILL when the parent ends. False with errno, also when the parent
  * (whose pid is given) has ended already. */

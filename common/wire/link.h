@@ -71,7 +71,8 @@ struct rv_request {
     struct rv_buf request; /* a read: its message, to be sent again */
     rv_request_hook *hook; /* reads the outcome in place; NULL: it is copied to what follows */
     void *arg;
-    uint32_t count; /* the hook's: items of a put; what a get asked for */
+    uint32_t count;  /* the hook's: items of a put; what a get asked for */
+    uint64_t thread; /* the hook's: who asks for a lock */
     reeve_err error;
     struct rv_buf text;
     struct rv_buf result;

@@ -16,7 +16,21 @@
 
 enum { RV_WIRE_MAJOR = 1, RV_WIRE_MINOR = 0 };
 
-enum rv_kind { RV_KIND_QUEUE = 1, RV_KIND_JOB = 9, RV_KIND_AGENT = 10 };
+enum rv_kind {
+    RV_KIND_QUEUE = 1,
+    RV_KIND_LOCK = 2,
+    RV_KIND_RLOCK = 3,
+    RV_KIND_SEMAPHORE = 4,
+    RV_KIND_BOUNDED_SEMAPHORE = 5,
+    RV_KIND_CONDITION = 6,
+    RV_KIND_EVENT = 7,
+    RV_KIND_BARRIER = 8,
+    RV_KIND_JOB = 9,
+    RV_KIND_AGENT = 10,
+};
+/* How a lock is acquired: with a lease if nobody waits; to fail when that closes a cycle. */
+enum rv_lock_flags { RV_LOCK_LEASE = 1, RV_LOCK_NO_CYCLE = 2 };
+enum rv_role { RV_ROLE_HOLDS, RV_ROLE_WAITS, RV_ROLE_SLEEPS, RV_ROLE_DIED };
 enum rv_order { RV_ORDER_FIFO, RV_ORDER_LIFO, RV_ORDER_PRIORITY };
 
 /* What a job runs. */
@@ -32,6 +46,9 @@ enum rv_ran {
     RV_RAN_TOOBIG,  /* its value is larger than an item may be */
     RV_RAN_NEVER,   /* it could not be begun: no such function, the initializer failed */
 };
+
+/* What an answered call survives: nothing, the end of the manager's process, the loss of power. */
+enum rv_durable { RV_DURABLE_DEFAULT, RV_DURABLE_NONE, RV_DURABLE_OS, RV_DURABLE_SYNC };
 
 typedef uint8_t rv_f_u8;
 typedef uint16_t rv_f_u16;

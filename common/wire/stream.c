@@ -207,6 +207,22 @@ size_t rv_stream_bytes_from(const struct rv_stream *s, uint64_t from)
     return bytes;
 }
 
+struct rv_slice rv_stream_message(const struct rv_stream *s, uint64_t number,
+                                  struct rv_slice bodies[static RV_LIMIT_BODIES],
+                                  size_t *bodies_len)
+{
+    struct rv_stream_entry start = start_of(s, number);
+    struct rv_stream_entry end = start_of(s, number + 1);
+
+    *bodies_len = (size_t)(end.bodies_end - start.bodies_end);
+    for (size_t i = 0; i < *bodies_len; i++) {
+        const struct rv_stream_part *part = &s->bodies[start.bodies_end - s->bodies_base + i];
+
+        bodies[i] = rv_slice(part->body->data + part->at, part->len);
+    }
+    return rv_slice(s->bytes.data + (start.end - s->base), (size_t)(end.end - start.end));
+}
+
 uint64_t rv_stream_frame(const struct rv_stream *s, uint64_t from, uint64_t ack,
                          struct rv_slice extra, struct rv_buf *out, struct rv_slice *bodies,
                          size_t *bodies_len)
@@ -254,12 +270,19 @@ uint64_t rv_stream_frame(const struct rv_stream *s, uint64_t from, uint64_t ack,
 
 /* ---- assembly ---- */
 
-struct rv_assembly_part {
-    struct rv_assembly_part *next;
-    uint64_t number;
-    size_t got;
-    struct rv_body *body;
-};
+struct rv_assembly_part *rv_assembly_part_new(uint64_t number, size_t len, struct rv_slice got)
+{
+    struct rv_assembly_part *part = rv_alloc(sizeof *part);
+
+    rv_assert(got.len <= len);
+    part->body = rv_body_new(len);
+    rv_assert(part->body != NULL);
+    part->number = number;
+    part->got = got.len;
+    if (got.len > 0)
+        memcpy(part->body->data, got.data, got.len);
+    return part;
+}
 
 void rv_assembly_fini(struct rv_assembly *a)
 {

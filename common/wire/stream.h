@@ -66,6 +66,12 @@ size_t rv_stream_bytes(const struct rv_stream *s);
 /* Bytes of messages from .. next - 1. */
 size_t rv_stream_bytes_from(const struct rv_stream *s, uint64_t from);
 
+/* The encoded message of that number, which is kept, and its bodies. Borrowed until the stream
+ * changes. */
+struct rv_slice rv_stream_message(const struct rv_stream *s, uint64_t number,
+                                  struct rv_slice bodies[static RV_LIMIT_BODIES],
+                                  size_t *bodies_len);
+
 /* Append a frame to out that begins with message `from` and holds as many as fit: a batch of
  * at most RV_LIMIT_BATCH_BYTES (or one message), RV_LIMIT_BODIES bodies. Unnumbered messages
  * already encoded in extra go first. bodies is filled with what must follow the control
@@ -76,10 +82,20 @@ uint64_t rv_stream_frame(const struct rv_stream *s, uint64_t from, uint64_t ack,
 
 /* ---- the other end: fragments become bodies again ---- */
 
+struct rv_assembly_part {
+    struct rv_assembly_part *next;
+    uint64_t number;
+    size_t got;
+    struct rv_body *body;
+};
+
 struct rv_assembly {
     struct rv_assembly_part *parts;
     size_t bytes; /* reserved by parts, at most RV_LIMIT_ASSEMBLY_BYTES */
 };
+
+/* A body of len bytes of which the first ones are there; belongs to the caller. Our memory. */
+struct rv_assembly_part *rv_assembly_part_new(uint64_t number, size_t len, struct rv_slice got);
 
 void rv_assembly_fini(struct rv_assembly *a);
 

@@ -31,20 +31,26 @@ extern "C" {
  * or ~/.config/reeve/reeve.conf or /etc/reeve/reeve.conf (lines of `word = value`). */
 typedef struct reeve_options {
     const char *url;             /* $REEVE_URL: endpoints, separated by commas; default: the socket
-                                  * of this user, if a manager serves it */
+                                  * of this user, if a manager serves it, else a private manager.
+                                  * "private:" is a private one in any case */
     const char *key;             /* $REEVE_KEY: key file; not needed on the user's own socket */
     const char *program;         /* $REEVE_PROGRAM: name in listings; default: the program's */
     uint32_t connect_timeout_ms; /* $REEVE_CONNECT_TIMEOUT_MS: default 5000 */
     uint32_t resume_ms;          /* $REEVE_RESUME_MS: how long the manager keeps a session that lost
                                   * its connection; default 5000, at most a day */
     uint32_t linger_ms;   /* $REEVE_LINGER_MS: reeve_close waits so long to flush; default 5000 */
+    bool no_private;      /* without a url and a manager of this user: EINVAL */
     uint64_t reserved[4]; /* must be zero */
 } reeve_options;
 
 /*
  * Connect and open a session. On REEVE_OK the caller owns *out and ends it with
- * reeve_close(). On error *out is NULL. Blocks for at most connect_timeout_ms.
- * Errors: EINVAL (url, options), ESYS (key file), ETIME (nobody answers), EAUTH (our key is
+ * reeve_close(). On error *out is NULL. Blocks for at most connect_timeout_ms; a private manager
+ * has as long to start. It runs reeve-server, from $REEVE_BINDIR, from beside the library, from
+ * where it was installed or from PATH, and listens on a socket in a folder of its own. It ends
+ * with reeve_close(), and with this process and those that it forked, however they end.
+ * Errors: EINVAL (url, options), ESYS (key file; reeve-server is not there, or does not start),
+ * ETIME (nobody answers), EAUTH (our key is
  * not admitted, or the server's is not the one we trust), EVERSION, ELIMIT, ENOMEM.
  * Answers row M04, and M08 by its url.
  */
@@ -82,6 +88,41 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_list(reeve_value **out, reeve_context 
  * calls. Else as reeve_status. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_sessions(reeve_value **out, reeve_context *ctx,
                                                    uint32_t timeout_ms);
+
+/* Who holds the object of that name and who waits for it, or what the session of that number (NULL
+ * or "": no name) holds and waits for, as an array of maps: object, name, type, role ("holds",
+ * "waits", "sleeps", "died"), session, thread, key, host, program, pid, since_ms, count, fence,
+ * cycle. The holders come first, then who waits, in its order. Rows with a cycle of 1, 2, ... are a
+ * cycle of owners: each waits for what the next one holds, and the last for the first. Errors:
+ * ENOENT, EPERM, and else as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_why(reeve_value **out, reeve_context *ctx,
+                                              const char *name, uint64_t session,
+                                              uint32_t timeout_ms);
+
+/* The jobs of maps that this key may see, as an array of maps: job, name, function, key, ended,
+ * total (nil: not known), given, done, failed, running, retried, again (results that came twice),
+ * agents and slots that can run it, age_ms, bytes, text. Else as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_jobs(reeve_value **out, reeve_context *ctx,
+                                               uint32_t timeout_ms);
+
+/* The agents as an array of maps: agent, name, host, labels, pid, slots, busy, chunks, done, crashed,
+ * attached, draining. Else as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_agents(reeve_value **out, reeve_context *ctx,
+                                                 uint32_t timeout_ms);
+
+/* What items of a job printed, or how they failed, as far as it is kept: an array of maps: item,
+ * status, runs, agent, pid, code, text, output. The job by its name, or with NULL by its number.
+ * Errors: ENOENT, and as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_job_logs(reeve_value **out, reeve_context *ctx,
+                                                   uint64_t job, const char *name,
+                                                   uint32_t timeout_ms);
+
+/* End a job on all hosts: its items that are not done fail with ECANCELED and why (may be NULL).
+ * Only for its own key, and for the role admin. Blocks for at most timeout_ms. Errors: ENOENT,
+ * EPERM, and as reeve_ping. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_job_cancel(reeve_context *ctx, uint64_t job,
+                                                     const char *name, const char *why,
+                                                     uint32_t timeout_ms);
 
 /* Remove a named object, whoever uses it: their calls end with EGONE. Blocks for at most
  * timeout_ms. Errors: ENOENT, EPERM, and as reeve_ping. */

@@ -4,7 +4,7 @@
 /*
  * error.h -- the codes that every call returns, and their words.
  *
- * 0 is success. reeve_strerror() has a constant sentence for a code; reeve_errmsg() has this
+ * 0 is success, and OWNER_DIED is one with news: what was asked for is held. reeve_strerror() has a constant sentence for a code; reeve_errmsg() has this
  * thread's last failure with the who and the why, as in
  *
  *     cannot get from queue jobs: manager tcp://m:7300 has not answered for 9.1 s
@@ -46,6 +46,12 @@ extern "C" {
     X(ESYS, 22, "the operating system refused")                                                    \
     X(ECANCELED, 23, "the call was cancelled")                                                     \
     X(EGONE, 24, "the object was removed")                                                         \
+    X(OWNER_DIED, 25, "acquired; the last owner died while it held it")                            \
+    X(ENOTOWNER, 26, "not held by this thread")                                                    \
+    X(ERELEASED, 27, "released too many times")                                                    \
+    X(EBROKEN, 28, "the barrier is broken")                                                        \
+    X(EFENCED, 29, "the lock has been lost; its fence is void")                                    \
+    X(EDEADLOCK, 30, "a cycle of owners that wait for each other")                                 \
     X(EITEM, 35, "some items failed")                                                              \
     X(ENOAGENT, 36, "no agent can run it")                                                         \
     X(ENOTRUNNING, 37, "the pool is not running")

@@ -30,12 +30,6 @@ extern "C" {
 
 typedef enum { REEVE_FIFO, REEVE_LIFO, REEVE_PRIORITY } reeve_order;
 
-typedef enum {
-    REEVE_CREATE_OR_GET, /* the default: other options than the existing queue's are EEXIST */
-    REEVE_CREATE,        /* EEXIST when it is there */
-    REEVE_GET_ONLY       /* ENOENT when it is not; takes whatever options it has */
-} reeve_create;
-
 /* Zero means "the default" in every field. */
 typedef struct reeve_queue_options {
     uint32_t maxsize; /* items; 0: unbounded */

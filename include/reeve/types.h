@@ -11,19 +11,31 @@
 extern "C" {
 #endif
 
-typedef struct reeve_context reeve_context; /* a session with a manager: context.h */
-typedef struct reeve_queue reeve_queue;     /* a proxy of a managed queue: queue.h */
-typedef struct reeve_value reeve_value;     /* a value that was received: value.h */
-typedef struct reeve_builder reeve_builder; /* a value being made: value.h */
-typedef struct reeve_task reeve_task;       /* the run of a function on an item: task.h */
-typedef struct reeve_pool reeve_pool;       /* runs functions over items: pool.h */
-typedef struct reeve_items reeve_items;     /* what they run over: pool.h */
-typedef struct reeve_results reeve_results; /* what came of it: pool.h */
-typedef struct reeve_async reeve_async;     /* what will come of it: pool.h */
-typedef struct reeve_iter reeve_iter;       /* results one after the other: pool.h */
+typedef struct reeve_context reeve_context;     /* a session with a manager: context.h */
+typedef struct reeve_queue reeve_queue;         /* a proxy of a managed queue: queue.h */
+typedef struct reeve_lock reeve_lock;           /* a Lock or an RLock: lock.h */
+typedef struct reeve_semaphore reeve_semaphore; /* semaphore.h */
+typedef struct reeve_condition reeve_condition; /* condition.h */
+typedef struct reeve_event reeve_event;         /* event.h */
+typedef struct reeve_barrier reeve_barrier;     /* barrier.h */
+typedef struct reeve_value reeve_value;         /* a value that was received: value.h */
+typedef struct reeve_builder reeve_builder;     /* a value being made: value.h */
+typedef struct reeve_task reeve_task;           /* the run of a function on an item: task.h */
+typedef struct reeve_pool reeve_pool;           /* runs functions over items: pool.h */
+typedef struct reeve_items reeve_items;         /* what they run over: pool.h */
+typedef struct reeve_results reeve_results;     /* what came of it: pool.h */
+typedef struct reeve_async reeve_async;         /* what will come of it: pool.h */
+typedef struct reeve_iter reeve_iter;           /* results one after the other: pool.h */
 
 /* Timeouts are milliseconds. 0 does not wait; REEVE_FOREVER waits without limit. */
 #define REEVE_FOREVER UINT32_MAX
+
+/* How an object is opened by its name. */
+typedef enum {
+    REEVE_CREATE_OR_GET, /* the default: other options than the existing object's are EEXIST */
+    REEVE_CREATE,        /* EEXIST when it is there */
+    REEVE_GET_ONLY       /* ENOENT when it is not; takes whatever options it has */
+} reeve_create;
 
 #ifdef __cplusplus
 }

@@ -69,6 +69,11 @@ uint32_t bits_clear_run(const struct bits *b, uint64_t first, uint32_t count)
     return run;
 }
 
+uint64_t bits_word(const struct bits *b, uint64_t index)
+{
+    return *word_of(b, index);
+}
+
 uint64_t bits_first_clear(const struct bits *b)
 {
     uint64_t at = b->base;

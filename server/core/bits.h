@@ -27,6 +27,9 @@ bool bits_set(struct bits *b, uint64_t index);
 /* How many from first on, at most count, are not marked; 0 when first is. */
 uint32_t bits_clear_run(const struct bits *b, uint64_t first, uint32_t count);
 
+/* The marks of the 64 indexes from index on, a multiple of 64 from base to end. */
+uint64_t bits_word(const struct bits *b, uint64_t index);
+
 /* The first that is not marked. */
 uint64_t bits_first_clear(const struct bits *b);
 

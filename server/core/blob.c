@@ -164,6 +164,35 @@ void blob_drop(struct mgr *mgr, struct blob *b)
         b->jobs--;
 }
 
+bool blob_load(struct mgr *mgr, struct rv_slice digest, uint64_t size, uint64_t used,
+               struct rv_slice data)
+{
+    struct rv_blob_open_args args = {.digest = digest, .size = size};
+    struct blob *b = NULL;
+
+    if (digest.len != RV_LIMIT_DIGEST_BYTES || size == 0 || size > RV_LIMIT_BLOB_BYTES ||
+        data.len > size || find(mgr, digest) != NULL)
+        return false;
+    b = new_blob(mgr, &args);
+    b->used = used;
+    if (data.len > 0)
+        memcpy(b->data, data.data, data.len);
+    b->have = data.len;
+    b->whole = b->have == size;
+    rv_digest_add(&b->sum, data);
+    return true;
+}
+
+struct blob *blob_held(struct mgr *mgr, struct rv_slice digest)
+{
+    struct blob *b = find(mgr, digest);
+
+    if (b == NULL || !b->whole)
+        return NULL;
+    b->jobs++;
+    return b;
+}
+
 void blobs_free(struct mgr *mgr)
 {
     while (mgr->blobs != NULL)

@@ -31,6 +31,12 @@ void blob_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
 struct blob *blob_keep(struct mgr *mgr, struct rv_slice digest);
 void blob_drop(struct mgr *mgr, struct blob *blob);
 
+/* From a snapshot: what had come of it. False: this is none. */
+bool blob_load(struct mgr *mgr, struct rv_slice digest, uint64_t size, uint64_t used,
+               struct rv_slice data);
+/* Of a job from a snapshot: the whole program, kept once more; NULL. */
+struct blob *blob_held(struct mgr *mgr, struct rv_slice digest);
+
 void blobs_free(struct mgr *mgr);
 
 #endif

@@ -22,11 +22,13 @@ enum command_type {
     COMMAND_PRINCIPAL, /* a principal is added, changed or (no role) removed */
     COMMAND_RESTART,   /* the log was opened again; first is the new term */
     COMMAND_PAUSE,     /* the manager slept for `first` nanoseconds: who is away has that more */
+    COMMAND_SPACE,     /* the log's disk is full (first is 1), or has room again (0) */
 };
 
 struct command {
     enum command_type type;
     bool logged;        /* false: changes nothing that must survive */
+    uint8_t durable;    /* enum rv_durable, asked for by its objects; DEFAULT is the most */
     rv_ns at;           /* when it happened */
     uint64_t session;   /* serial; not in OPEN and PRINCIPAL */
     uint64_t peer;      /* OPEN: whom the gate must answer */

@@ -203,6 +203,21 @@ static void push_chunk(struct mgr *mgr, const struct chunk *c)
              frame != NULL);
 }
 
+void crew_bind_chunk(struct chunk *c)
+{
+    struct member *m = c->member;
+    struct job *job = c->job;
+
+    HASH_ADD(hh, m->by_id, id, sizeof c->id, c);
+    DL_APPEND2(m->chunks, c, prev, next_of_member);
+    DL_APPEND2(job->chunks, c, older, newer);
+    m->chunks_len++;
+    m->load += c->cost;
+    job->chunks_len++;
+    job->running += c->slice.first + c->slice.count - c->next;
+    job->bytes_in += c->slice.len;
+}
+
 static bool deal_one(struct mgr *mgr, struct job *job, struct member *m)
 {
     struct chunk *c = NULL;
@@ -223,14 +238,7 @@ static bool deal_one(struct mgr *mgr, struct job *job, struct member *m)
     c->next = slice.first;
     c->cost = slice.count * (job->item_ns == 0 ? UNKNOWN_NS : job->item_ns);
     c->dealt_at = mgr->now;
-    HASH_ADD(hh, m->by_id, id, sizeof c->id, c);
-    DL_APPEND2(m->chunks, c, prev, next_of_member);
-    DL_APPEND2(job->chunks, c, older, newer);
-    m->chunks_len++;
-    m->load += c->cost;
-    job->chunks_len++;
-    job->running += slice.count;
-    job->bytes_in += slice.len;
+    crew_bind_chunk(c);
     push_chunk(mgr, c);
     job_refresh(mgr, job);
     crew_refresh(mgr, m);
@@ -894,4 +902,7 @@ const struct object_ops member_ops = {
     .free = on_free,
     .row = row,
     .check = check,
+    .create_empty = member_create_empty,
+    .save = member_save,
+    .load = member_load,
 };

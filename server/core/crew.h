@@ -73,6 +73,18 @@ uint32_t crew_able(const struct mgr *mgr, const struct job *job, uint32_t *slots
 bool crew_use_ticket(struct mgr *mgr, const struct rv_id *session, uint32_t carrier,
                      uint32_t *principal);
 
+/* A chunk stands in the lists of its job and its agent, and counts there. */
+void crew_bind_chunk(struct chunk *c);
+
+/* work_save.c: in a snapshot; programs before the objects, what ties jobs and agents behind. */
+struct object *member_create_empty(void);
+void member_save(const struct object *o, struct saver *out);
+void member_load(struct mgr *mgr, struct object *o, struct rv_reader *in);
+void work_save_blobs(const struct mgr *mgr, struct saver *out);
+void work_load_blobs(struct mgr *mgr, struct rv_reader *in);
+void work_save(const struct mgr *mgr, struct saver *out);
+void work_load(struct mgr *mgr, struct rv_reader *in);
+
 void crew_read_list(struct mgr *mgr, struct session *s, const struct rv_read *msg);
 void crew_check(const struct mgr *mgr);
 

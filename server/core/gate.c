@@ -330,7 +330,9 @@ static bool on_messages(struct gate *g, rv_ns now, struct peer *p, const struct 
         return false;
     *cmd = (struct command){
         .type = COMMAND_MESSAGES,
-        .logged = c->numbered > 0,
+        /* An acknowledgement frees what the session keeps: a replay must do so, too. */
+        .logged = c->numbered > 0 || frame->ack >= session_out(s)->first,
+        .durable = c->numbered > 0 ? RV_DURABLE_DEFAULT : RV_DURABLE_NONE,
         .at = now,
         .session = p->session,
         .first = frame->first,

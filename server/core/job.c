@@ -204,7 +204,7 @@ void told_free(struct told *told)
     free(told);
 }
 
-static size_t told_bytes(const struct told *told)
+size_t job_told_bytes(const struct told *told)
 {
     return told == NULL
                ? 0
@@ -240,15 +240,15 @@ static struct rv_body *body_of(struct rv_slice bytes)
 
 /* ---- results on their way ---- */
 
-static size_t result_bytes(const struct result *r)
+size_t job_result_bytes(const struct result *r)
 {
-    return RESULT_COST + (r->values == NULL ? 0 : r->values->len) + told_bytes(r->told);
+    return RESULT_COST + (r->values == NULL ? 0 : r->values->len) + job_told_bytes(r->told);
 }
 
 static void free_result(struct job *job, struct result *r)
 {
     DL_DELETE(job->results, r);
-    job->bytes_out -= result_bytes(r);
+    job->bytes_out -= job_result_bytes(r);
     rv_body_drop(r->values);
     told_free(r->told);
     free(r);
@@ -349,7 +349,7 @@ static void send_results(struct mgr *mgr, struct reader *reader)
         struct result *r = reader->next_result;
 
         push_result(mgr, reader, r);
-        reader->sent += result_bytes(r);
+        reader->sent += job_result_bytes(r);
         reader->next_result = r->next;
         if (!job->detached)
             free_result(job, r);
@@ -362,7 +362,7 @@ static void keep_result(struct mgr *mgr, struct job *job, struct result *r)
     struct reader *reader = NULL;
 
     DL_APPEND(job->results, r);
-    job->bytes_out += result_bytes(r);
+    job->bytes_out += job_result_bytes(r);
     DL_FOREACH (job->readers, reader) {
         if (reader->next_result == NULL)
             reader->next_result = r;
@@ -630,12 +630,12 @@ static void log_it(struct job *job, uint64_t index, const struct told *told)
     *log = (struct job_log){.number = ++job->logs_last, .index = index, .told = told_copy(told)};
     DL_APPEND(job->logs, log);
     job->logs_len++;
-    job->logs_bytes += told_bytes(told);
+    job->logs_bytes += job_told_bytes(told);
     while (job->logs_len > LOGS_MAX || job->logs_bytes > LOGS_BYTES) {
         log = job->logs;
         DL_DELETE(job->logs, log);
         job->logs_len--;
-        job->logs_bytes -= told_bytes(log->told);
+        job->logs_bytes -= job_told_bytes(log->told);
         told_free(log->told);
         free(log);
     }
@@ -743,20 +743,36 @@ static const char *intern(struct job *job, struct rv_slice name)
     return job->functions[job->functions_len++];
 }
 
-/* Small puts that follow each other share bytes, so that chunks can be larger than puts. */
+/* Bytes for more records behind those of s, which may share theirs or have no room left. */
+static void make_room(struct slice *s, size_t more)
+{
+    struct rv_body *body = s->body;
+    size_t room = 2 * (s->len + more);
+
+    if (s->at + s->len == body->len && body->cap - body->len >= more)
+        return;
+    body = rv_body_new(room);
+    rv_assert(body != NULL);
+    memcpy(body->data, s->body->data + s->at, s->len);
+    body->len = s->len;
+    rv_body_drop(s->body);
+    s->body = body;
+    s->at = 0;
+}
+
+/* Small puts that follow each other become one span, so that chunks can be larger than puts. */
 static bool append(struct job *job, uint64_t first, uint32_t count, const char *function,
                    struct rv_slice records)
 {
     struct span *tail = job->pending == NULL ? NULL : job->pending->prev;
     struct slice *s = tail == NULL ? NULL : &tail->slice;
-    struct rv_body *body = s == NULL ? NULL : s->body;
 
     if (s == NULL || s->large || s->run != 1 || s->function != function ||
-        s->first + s->count != first || s->at + s->len != body->len ||
-        body->cap - body->len < records.len)
+        s->first + s->count != first || s->len + records.len > ARENA_BYTES)
         return false;
-    memcpy(body->data + body->len, records.data, records.len);
-    body->len += records.len;
+    make_room(s, records.len);
+    memcpy(s->body->data + s->body->len, records.data, records.len);
+    s->body->len += records.len;
     s->len += records.len;
     s->count += count;
     job->waiting += count;
@@ -902,11 +918,13 @@ static void on_take(struct mgr *mgr, struct job *job, struct ref *ref, const str
     struct rv_job_take_args args;
 
     rv_assert(rv_job_take_args_decode(&args, in->msg->args));
-    if (ref->reader == NULL || args.bytes > ref->reader->sent || args.bytes < ref->reader->taken) {
+    if (ref->reader == NULL) {
         mgr->refused++;
         return;
     }
-    ref->reader->taken = args.bytes;
+    /* It counts in its own way what came: more than was sent opens the window, and no more. */
+    if (args.bytes > ref->reader->taken)
+        ref->reader->taken = args.bytes < ref->reader->sent ? args.bytes : ref->reader->sent;
     send_results(mgr, ref->reader);
     serve_putters(mgr, job);
     job_refresh(mgr, job);
@@ -1374,7 +1392,7 @@ static void check(const struct object *o)
         rv_assert(c->next >= c->slice.first && c->next < c->slice.first + c->slice.count);
     }
     DL_FOREACH (job->results, r) {
-        out += result_bytes(r);
+        out += job_result_bytes(r);
     }
     rv_assert(waiting == job->waiting && running == job->running);
     rv_assert(bytes == job->bytes_in && out == job->bytes_out);
@@ -1408,4 +1426,7 @@ const struct object_ops job_ops = {
     .free = on_free,
     .row = row,
     .check = check,
+    .create_empty = job_create_empty,
+    .save = job_save,
+    .load = job_load,
 };

@@ -166,6 +166,15 @@ void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at);
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
                     struct slice *out);
 bool job_has_items(const struct job *job);
+/* What they count against the windows of a job. */
+size_t job_result_bytes(const struct result *r);
+size_t job_told_bytes(const struct told *told);
+
+/* work_save.c: in a snapshot. */
+struct object *job_create_empty(void);
+void job_save(const struct object *o, struct saver *out);
+void job_load(struct mgr *mgr, struct object *o, struct rv_reader *in);
+
 void slice_drop(struct slice *s);
 size_t slice_skip(const struct slice *s, uint32_t items); /* where item `items` begins in body */
 

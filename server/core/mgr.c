@@ -2,6 +2,7 @@
 #include "server/core/object.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
+#include "server/core/sync.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,6 +111,7 @@ struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *
     call = rv_alloc(sizeof *call);
     call->session = s;
     call->number = number;
+    call->since = mgr->now;
     call->op = msg->op;
     call->object = object;
     call->list = list;
@@ -164,14 +166,28 @@ bool mgr_knows(const struct mgr *mgr, uint32_t principal)
     return mgr_principal(mgr, principal) != NULL;
 }
 
-static void free_principal(struct principal *p)
+uint32_t mgr_principal_named(const struct mgr *mgr, const char *name, uint32_t from)
 {
-    if (p == NULL)
+    for (uint32_t id = from; id < mgr->principals_len; id++)
+        if (mgr->principals[id] != NULL && strcmp(mgr->principals[id]->name, name) == 0)
+            return id;
+    return 0;
+}
+
+uint32_t mgr_principals_end(const struct mgr *mgr)
+{
+    return (uint32_t)mgr->principals_len;
+}
+
+void principal_free(struct principal **p)
+{
+    if (*p == NULL)
         return;
-    free(p->name);
-    free(p->role);
-    free(p->rights);
-    free(p);
+    free((*p)->name);
+    free((*p)->role);
+    free((*p)->rights);
+    free(*p);
+    *p = NULL;
 }
 
 static void on_principal(struct mgr *mgr, const struct command *cmd)
@@ -187,8 +203,7 @@ static void on_principal(struct mgr *mgr, const struct command *cmd)
         while (mgr->principals_len < len)
             mgr->principals[mgr->principals_len++] = NULL;
     }
-    free_principal(mgr->principals[row.id]);
-    mgr->principals[row.id] = NULL;
+    principal_free(&mgr->principals[row.id]);
     if (row.role.len == 0)
         return;
     p = rv_alloc(sizeof *p);
@@ -314,6 +329,8 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     }
     ref = session_ref(s, in->msg->object);
     err = may(ref, op);
+    if (!lock_guarded(mgr, s, op) && err == REEVE_OK)
+        err = REEVE_EFENCED;
     if (err == REEVE_OK) {
         ref->object->ops->call(mgr, ref->object, ref, in);
         return;
@@ -463,6 +480,9 @@ void mgr_step(struct mgr *mgr, const struct command *cmd, struct outbox *out)
     case COMMAND_PAUSE:
         session_on_pause(mgr, (rv_ns)cmd->first);
         break;
+    case COMMAND_SPACE:
+        mgr->full = cmd->first != 0;
+        break;
     }
     for (size_t i = first; i < out->len; i++)
         if (out->effects[i].type == EFFECT_OUTPUT) {
@@ -479,14 +499,24 @@ rv_ns mgr_deadline(const struct mgr *mgr)
     return rv_heap_next(&mgr->heap);
 }
 
+void mgr_set_sink(struct mgr *mgr, const struct rv_sink *sink)
+{
+    mgr->conf.sink = *sink;
+}
+
+rv_ns mgr_now(const struct mgr *mgr)
+{
+    return mgr->now;
+}
+
 /* ---- life, and what must be true ---- */
 
 struct mgr *mgr_new(const struct mgr_conf *conf)
 {
     struct mgr *mgr = rv_alloc(sizeof *mgr);
 
-    mgr->conf = *conf;
-    mgr->now = conf->started_at;
+    mgr->conf = *conf; /* now is zero: the first command tells, or a replay of old ones does */
+    mgr->last_fence = conf->fence;
     return mgr;
 }
 
@@ -506,7 +536,7 @@ void mgr_free(struct mgr **m)
     blobs_free(mgr);
     outbox_free(&out);
     for (size_t i = 0; i < mgr->principals_len; i++)
-        free_principal(mgr->principals[i]);
+        principal_free(&mgr->principals[i]);
     free(mgr->principals);
     rv_heap_free(&mgr->heap);
     rv_buf_free(&mgr->scratch);

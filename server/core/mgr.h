@@ -23,11 +23,15 @@ struct mgr_conf {
     const char *server;  /* name and version, for people; borrowed for ever */
     const char *durable; /* what its log survives, for people; borrowed for ever */
     rv_ns started_at;
+    uint64_t fence;      /* of the store: wall-clock seconds << 32 when it was made */
     struct rv_sink sink; /* the story, a line an event */
 };
 
 struct mgr *mgr_new(const struct mgr_conf *conf);
 void mgr_free(struct mgr **mgr);
+
+/* Where its story goes from now on; a replay tells none. */
+void mgr_set_sink(struct mgr *mgr, const struct rv_sink *sink);
 
 /* Step on a committed command; add what follows to out. */
 void mgr_step(struct mgr *mgr, const struct command *cmd, struct outbox *out);
@@ -38,7 +42,15 @@ rv_ns mgr_deadline(const struct mgr *mgr);
 /* Assert what is true of the whole state between two steps. */
 void mgr_check(const struct mgr *mgr);
 
+/* The time of the last command. */
+rv_ns mgr_now(const struct mgr *mgr);
+
 /* ---- what the gate needs ---- */
+
+/* The first principal from that id on with this name; 0 when there is none. */
+uint32_t mgr_principal_named(const struct mgr *mgr, const char *name, uint32_t from);
+/* Ids from here on were never used. */
+uint32_t mgr_principals_end(const struct mgr *mgr);
 
 /* Is there such a principal at the moment? */
 bool mgr_knows(const struct mgr *mgr, uint32_t principal);

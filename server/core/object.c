@@ -2,6 +2,7 @@
 #include "server/core/crew.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
+#include "server/core/sync.h"
 
 #include <stdio.h>
 
@@ -62,11 +63,22 @@ void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died
 }
 
 /* The types, by number. */
-static const struct object_ops *ops_of(uint8_t kind)
+const struct object_ops *object_ops_of(uint8_t kind)
 {
     switch ((enum rv_kind)kind) {
     case RV_KIND_QUEUE:
         return &queue_ops;
+    case RV_KIND_LOCK:
+    case RV_KIND_RLOCK:
+    case RV_KIND_SEMAPHORE:
+    case RV_KIND_BOUNDED_SEMAPHORE:
+        return &lock_ops;
+    case RV_KIND_CONDITION:
+        return &condition_ops;
+    case RV_KIND_EVENT:
+        return &event_ops;
+    case RV_KIND_BARRIER:
+        return &barrier_ops;
     case RV_KIND_JOB:
         return &job_ops;
     case RV_KIND_AGENT:
@@ -95,7 +107,7 @@ void object_add(struct mgr *mgr, struct object *o, const struct object_ops *ops,
 
 static struct object *create_object(struct mgr *mgr, const struct rv_object_open_args *args)
 {
-    const struct object_ops *ops = ops_of(args->kind);
+    const struct object_ops *ops = object_ops_of(args->kind);
     struct object *o = ops->create(mgr, args);
 
     object_add(mgr, o, ops, args->kind, args->name, args->ttl_ms == 0 ? UINT32_MAX : args->ttl_ms);
@@ -133,9 +145,9 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, REEVE_ELIMIT, "a name has at most 255 bytes");
         return;
     }
-    if (args.create > 2 ||
-        (args.create != 0 && (ops_of(args.kind) == NULL || ops_of(args.kind)->create == NULL ||
-                              args.order > RV_ORDER_PRIORITY))) {
+    if (args.create > 2 || (args.create != 0 && (object_ops_of(args.kind) == NULL ||
+                                                 object_ops_of(args.kind)->create == NULL ||
+                                                 args.order > RV_ORDER_PRIORITY))) {
         mgr_reply_text(mgr, s, number, REEVE_EINVAL, "no such type of object");
         return;
     }
@@ -162,6 +174,11 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, o->kind == args.kind ? REEVE_EEXIST : REEVE_ETYPE, NULL);
         return;
     }
+    if (o == NULL && object_ops_of(args.kind)->refuse != NULL &&
+        object_ops_of(args.kind)->refuse(&args) != NULL) {
+        mgr_reply_text(mgr, s, number, REEVE_EINVAL, object_ops_of(args.kind)->refuse(&args));
+        return;
+    }
     if (o == NULL) {
         if (HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS) {
             mgr_reply_text(mgr, s, number, REEVE_ELIMIT,
@@ -176,7 +193,9 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
     }
     ref = object_hold(mgr, s, o);
     ref->creator = ref->creator || created;
-    ref->rights = rights | (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) : 0);
+    ref->rights = rights | (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) |
+                                               RIGHT_BIT(RV_RIGHT_LOCK)
+                                         : 0);
     o->ops->row(o, &row);
     rv_buf_clear(&mgr->scratch);
     rv_object_open_result_encode(&mgr->scratch,

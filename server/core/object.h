@@ -31,6 +31,9 @@ struct ref *object_hold(struct mgr *mgr, struct session *s, struct object *o);
 /* The session lets go. died: what it was given counts as delivered once more. */
 void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died);
 
+/* The type of that number; NULL when there is none. */
+const struct object_ops *object_ops_of(uint8_t kind);
+
 /* Nobody holds it. */
 void object_free(struct mgr *mgr, struct object *o);
 

@@ -932,6 +932,64 @@ static void on_call(struct mgr *mgr, struct object *o, struct ref *ref, const st
     }
 }
 
+/* ---- what comes back from a snapshot ---- */
+
+static struct rv_body *body_of(struct rv_slice bytes)
+{
+    struct rv_body *body = rv_body_new(bytes.len);
+
+    rv_assert(body != NULL);
+    if (bytes.len > 0)
+        memcpy(body->data, bytes.data, bytes.len);
+    return body;
+}
+
+struct rv_slice queue_record(const struct block *block, uint32_t *at)
+{
+    struct rv_body *body = NULL;
+    uint32_t len = 0;
+
+    memcpy(&len, block->data + *at, 4);
+    *at += 4;
+    if (len & RECORD_BODY) {
+        memcpy(&body, block->data + *at, sizeof body);
+        *at += (uint32_t)sizeof body;
+        return rv_slice(body->data, body->len);
+    }
+    *at += len;
+    return rv_slice(block->data + *at - len, len);
+}
+
+void queue_add_ready(struct queue *q, struct rv_slice bytes)
+{
+    q->ready++;
+    q->bytes += bytes.len;
+    if (bytes.len <= RECORD_MAX)
+        arena_add(q, bytes);
+    else
+        arena_add_body(q, body_of(bytes));
+}
+
+struct item *queue_item(struct mgr *mgr, struct rv_slice bytes)
+{
+    struct item *item = item_new(mgr);
+
+    item->body = body_of(bytes);
+    item->data = item->body->data;
+    item->len = (uint32_t)item->body->len;
+    return item;
+}
+
+struct consumer *queue_consumer(struct session *s, struct queue *q, struct ref *ref)
+{
+    return consumer_of(s, q, ref);
+}
+
+void queue_add_heap(struct queue *q, struct item *item)
+{
+    heap_push(q, item);
+}
+
 /* ---- life ---- */
 
 static struct object *create(struct mgr *mgr, const struct rv_object_open_args *args)
@@ -1070,4 +1128,9 @@ const struct object_ops queue_ops = {
     .free = on_free,
     .row = row,
     .check = check,
+    .create_empty = queue_create_empty,
+    .save = queue_save,
+    .load = queue_load,
+    .save_call = queue_save_call,
+    .load_call = queue_load_call,
 };

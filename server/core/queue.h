@@ -88,6 +88,27 @@ struct queue {
 
 extern const struct object_ops queue_ops;
 
+/* ---- queue.c, for queue_save.c ---- */
+
+/* The bytes of the record at *at, which moves behind it. */
+struct rv_slice queue_record(const struct block *block, uint32_t *at);
+/* An item at the tail of the arena. */
+void queue_add_ready(struct queue *q, struct rv_slice bytes);
+/* An item that is in no list yet, with these bytes. */
+struct item *queue_item(struct mgr *mgr, struct rv_slice bytes);
+/* The hold becomes a consumer, or is one. */
+struct consumer *queue_consumer(struct session *s, struct queue *q, struct ref *ref);
+/* In heap order. */
+void queue_add_heap(struct queue *q, struct item *item);
+
+/* ---- queue_save.c ---- */
+
+struct object *queue_create_empty(void);
+void queue_save(const struct object *o, struct saver *out);
+void queue_load(struct mgr *mgr, struct object *o, struct rv_reader *in);
+void queue_save_call(const struct call *call, struct saver *out);
+void queue_load_call(struct mgr *mgr, struct call *call, struct rv_reader *in);
+
 void queue_size(const struct queue *q, struct rv_queue_size_result *out);
 
 #endif

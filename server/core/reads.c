@@ -3,6 +3,7 @@
 #include "server/core/crew.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
+#include "server/core/sync.h"
 
 static void add_row(struct rv_buf *rows, size_t start)
 {
@@ -71,6 +72,8 @@ static uint32_t held_by(const struct session *s)
     for (ref = s->refs; ref != NULL; ref = ref->hh.next)
         if (ref->consumer != NULL)
             held += ref->consumer->unfinished_len + ref->consumer->ahead;
+        else
+            held += lock_held(ref);
     return held;
 }
 
@@ -186,6 +189,12 @@ void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
         break;
     case RV_OP_queue_size:
         read_size(mgr, s, msg);
+        break;
+    case RV_OP_sync_state:
+        sync_on_state(mgr, s, msg);
+        break;
+    case RV_OP_why:
+        why_on_read(mgr, s, msg);
         break;
     case RV_OP_blob_read:
         if (rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) &

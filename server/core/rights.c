@@ -11,7 +11,7 @@ static uint32_t verb_bits(const char *verb, size_t len)
 {
     if (len == 3 && memcmp(verb, "all", 3) == 0)
         return RIGHT_BIT(RV_RIGHT_OPEN) | RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) |
-               RIGHT_BIT(RV_RIGHT_RM) | RIGHT_BIT(RV_RIGHT_LIST);
+               RIGHT_BIT(RV_RIGHT_RM) | RIGHT_BIT(RV_RIGHT_LIST) | RIGHT_BIT(RV_RIGHT_LOCK);
     for (size_t i = 1; i < rv_countof(words); i++)
         if (strlen(words[i]) == len && memcmp(words[i], verb, len) == 0)
             return RIGHT_BIT(i);

@@ -192,6 +192,10 @@ void session_on_restart(struct mgr *mgr, const struct command *cmd)
     struct session *s = NULL;
 
     mgr->conf.term = cmd->first;
+    mgr->conf.started_at = cmd->at;
+    /* A store begins above the fences of all before it; the time of a durable one is the wall's. */
+    if (mgr->last_fence == 0)
+        mgr->last_fence = (uint64_t)(cmd->at / RV_SEC) << 32;
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
         if (s->member != NULL && s->attached)
             crew_on_detach(mgr, s->member);

@@ -11,6 +11,7 @@
 
 #include "server/core/mgr.h"
 #include "server/core/rights.h"
+#include "server/core/save.h"
 #include "common/base/heap.h"
 #include "common/base/mutant.h"
 
@@ -28,6 +29,7 @@ enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT, TIMER_MEMBER };
 struct object;
 struct call;
 struct ref;
+struct hold;
 
 /* A call on an object, as it came. */
 struct incoming {
@@ -45,6 +47,8 @@ struct object_ops {
 
     /* The options of an open fit this object / are possible at all, else a sentence. */
     bool (*fits)(const struct object *o, const struct rv_object_open_args *args);
+    /* Why no object can be made with these options; NULL when one can. May be NULL. */
+    const char *(*refuse)(const struct rv_object_open_args *args);
     struct object *(*create)(struct mgr *mgr, const struct rv_object_open_args *args);
 
     void (*call)(struct mgr *mgr, struct object *o, struct ref *ref, const struct incoming *in);
@@ -65,6 +69,16 @@ struct object_ops {
     /* For listings: what is not of every object. */
     void (*row)(const struct object *o, struct rv_object_row *row);
     void (*check)(const struct object *o);
+
+    /* What must survive and is not of every object, into a snapshot and back (save.h). The
+     * sessions with their holds and parked calls are loaded before. create_empty makes one of
+     * zeros, whose struct object the caller fills. */
+    struct object *(*create_empty)(void);
+    void (*save)(const struct object *o, struct saver *out);
+    void (*load)(struct mgr *mgr, struct object *o, struct rv_reader *in);
+    /* The same for what a parked call has of this type. */
+    void (*save_call)(const struct call *call, struct saver *out);
+    void (*load_call)(struct mgr *mgr, struct call *call, struct rv_reader *in);
 };
 
 struct object {
@@ -72,6 +86,7 @@ struct object {
     uint64_t id; /* never zero, never reused */
     uint8_t kind;
     bool removed;    /* no name any more; calls on it end with EGONE */
+    uint8_t durable; /* enum rv_durable: what its calls survive when they are answered */
     char *name;      /* NULL: anonymous, lives by its references */
     uint32_t refs;   /* rows of sessions that hold it */
     uint32_t ttl_ms; /* named: how long it outlives its last reference; UINT32_MAX for ever */
@@ -97,6 +112,13 @@ struct call {
     struct item *items; /* put: not yet accepted, in order */
     uint32_t accepted;  /* put: so far */
     size_t bytes;       /* put: of its items when it was parked */
+
+    rv_ns since;     /* it waits */
+    uint64_t thread; /* who waits, in its session; 0: not known */
+    uint64_t lock;   /* condition_wait: what it takes again; 0: the condition's own */
+    uint32_t levels; /* condition_wait: so often */
+    uint8_t flags;   /* lock_acquire: enum rv_lock_flags */
+    bool notified;   /* condition_wait */
 };
 
 /* A session's hold on an object. */
@@ -108,6 +130,8 @@ struct ref {
     bool creator;              /* it made the object, and may put and get */
     struct consumer *consumer; /* of a queue: NULL until it gets */
     struct reader *reader;     /* of a job: NULL unless results go to it */
+    struct hold *holds;        /* of this lock or semaphore, by threads of the session */
+    bool stood;                /* it waited at this barrier when its session ended */
     UT_hash_handle hh;
 };
 
@@ -129,6 +153,8 @@ struct session {
     bool output;     /* an EFFECT_OUTPUT is in the outbox of this step */
     struct rv_stream out;
     struct rv_assembly assembly;
+    uint64_t guard_lock; /* its next call counts only while this lock has that fence; 0: no guard */
+    uint64_t guard_fence;
     struct ref *refs;
     struct call *calls;    /* parked */
     size_t parked_bytes;   /* of items in parked puts */
@@ -145,11 +171,13 @@ struct mgr {
     struct outbox *out; /* of the current step */
     uint64_t last_session;
     uint64_t last_object;
+    uint64_t last_fence;
     struct session *sessions;       /* by serial */
     struct session *sessions_by_id; /* by id */
     struct object *objects;         /* by id */
     struct object *names;           /* by name */
     bool names_sorted;
+    bool full;                     /* the log's disk: what makes the state grow is refused */
     struct principal **principals; /* by id */
     size_t principals_len;
     struct rv_heap heap;
@@ -215,6 +243,7 @@ void mgr_skip_items(struct session *s, const struct incoming *in);
 /* Take a call out of all lists and free it. The caller answers it. */
 void mgr_unpark(struct mgr *mgr, struct call *call);
 
+void principal_free(struct principal **p);
 const struct principal *mgr_principal(const struct mgr *mgr, uint32_t id);
 const char *mgr_principal_name(const struct mgr *mgr, uint32_t id); /* "?" when unknown */
 

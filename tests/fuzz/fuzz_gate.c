@@ -310,7 +310,9 @@ static void add_open(struct world *w, uint32_t how, struct rv_slice name)
     struct rv_object_open_args args = {
         .name = name,
         .create = (how & 7) < 4 ? 1 : (uint8_t)(how & 3),
-        .kind = (how & 0xf0) == 0xf0 ? 2 : RV_KIND_QUEUE,
+        .kind = (how & 0xf0) == 0xf0 ? 200
+                : (how & 0x80)       ? (uint8_t)(1 + (how >> 4) % 8)
+                                     : RV_KIND_QUEUE,
         .order = (uint8_t)((how >> 8) % 4),
         .joinable = (how >> 10) & 1,
         .maxsize = (how >> 11) & 3,
@@ -364,14 +366,82 @@ static void add_read(struct world *w, uint16_t op, uint64_t object)
     rv_buf_clear(&w->args);
 }
 
+/* A call on a lock or one of its kin, whatever the object is. */
+static void add_sync(struct world *w, uint64_t object)
+{
+    static const uint16_t plain[] = {RV_OP_event_set, RV_OP_event_clear, RV_OP_barrier_abort,
+                                     RV_OP_barrier_reset};
+    uint64_t thread = pick(&w->in, 3);
+    uint64_t fence = pick(&w->in, 12);
+    uint32_t what = pick(&w->in, 14);
+    uint16_t op = 0;
+
+    switch (what) {
+    case 0:
+    case 1:
+    case 2:
+        op = RV_OP_lock_acquire;
+        rv_lock_acquire_args_encode(
+            &w->args, &(struct rv_lock_acquire_args){thread, (uint8_t)(fence & 3), 0});
+        break;
+    case 3:
+        op = RV_OP_lock_release;
+        rv_lock_release_args_encode(&w->args, &(struct rv_lock_release_args){thread, 0});
+        break;
+    case 4:
+        op = RV_OP_lock_let_go;
+        rv_lock_let_go_args_encode(&w->args, &(struct rv_lock_let_go_args){thread, fence, 0});
+        break;
+    case 5:
+        op = RV_OP_lock_abandon;
+        rv_lock_abandon_args_encode(&w->args, &(struct rv_lock_abandon_args){thread, 0});
+        break;
+    case 6:
+        op = RV_OP_lock_kept;
+        rv_lock_kept_args_encode(&w->args, &(struct rv_lock_kept_args){thread, fence, 0});
+        break;
+    case 7:
+        op = RV_OP_lock_guard;
+        rv_lock_guard_args_encode(&w->args, &(struct rv_lock_guard_args){fence, 0});
+        break;
+    case 8:
+        op = RV_OP_condition_wait;
+        rv_condition_wait_args_encode(
+            &w->args, &(struct rv_condition_wait_args){thread, fence < 8 ? 0 : fence - 7, 0});
+        break;
+    case 9:
+        op = RV_OP_condition_notify;
+        rv_condition_notify_args_encode(
+            &w->args, &(struct rv_condition_notify_args){thread, fence < 8 ? 0 : fence - 7, 2, 0});
+        break;
+    case 10:
+        op = RV_OP_event_wait;
+        rv_event_wait_args_encode(&w->args, &(struct rv_event_wait_args){thread, 0});
+        break;
+    case 11:
+        op = RV_OP_barrier_wait;
+        rv_barrier_wait_args_encode(
+            &w->args, &(struct rv_barrier_wait_args){thread, (uint8_t)(fence & 1), 0});
+        break;
+    case 12:
+        op = RV_OP_barrier_release;
+        rv_barrier_release_args_encode(
+            &w->args, &(struct rv_barrier_release_args){fence, (uint8_t)(thread & 1), 0});
+        break;
+    default:
+        op = plain[fence % rv_countof(plain)];
+    }
+    add_call(w, op, object);
+}
+
 static void add_message(struct world *w, struct client *c, struct draft *d)
 {
-    uint32_t what = pick(&w->in, 24);
+    uint32_t what = pick(&w->in, 31);
     uint64_t object = pick(&w->in, 16);
 
     object = object < 10 ? 1 : object < 14 ? 2 : object - 11;
     rv_buf_clear(&w->args);
-    d->numbered += what < 18;
+    d->numbered += what < 18 || (what >= 24 && what < 30);
     switch (what) {
     case 0:
     case 1:
@@ -461,8 +531,20 @@ static void add_message(struct world *w, struct client *c, struct draft *d)
         rv_session_list_args_encode(&w->args, &(struct rv_session_list_args){.after = object});
         add_read(w, RV_OP_session_list, 0);
         break;
-    default:
+    case 23:
         add_read(w, object < 2 ? RV_OP_status : RV_OP_queue_size, object);
+        break;
+    case 30:
+        if (object > 1) {
+            add_read(w, RV_OP_sync_state, object);
+            break;
+        }
+        rv_why_args_encode(&w->args,
+                           &(struct rv_why_args){.name = some_name(w), .session = object});
+        add_read(w, RV_OP_why, 0);
+        break;
+    default:
+        add_sync(w, object);
     }
 }
 
@@ -553,6 +635,10 @@ static void hear_push(struct client *c, const struct rv_push *push)
     if (push->op == RV_OP_queue_grant) {
         rv_assert(rv_queue_grant_args_decode(&grant, push->args));
         note_items(c, grant.first, grant.items.count);
+    } else if (push->op == RV_OP_lock_recall) {
+        struct rv_lock_recall_args back;
+
+        rv_assert(rv_lock_recall_args_decode(&back, push->args));
     } else {
         rv_assert(push->op == RV_OP_queue_recall);
         rv_assert(rv_queue_recall_args_decode(&recall, push->args));

@@ -44,6 +44,8 @@ struct sim;
 struct sim_client;
 struct sim_conn;
 struct sim_op;
+struct sim_sync;
+struct sim_sync_book;
 
 /* Something that happens at a virtual instant. */
 struct sim_event {
@@ -232,6 +234,22 @@ enum sim_op_kind {
     SIM_OP_SHUTDOWN,
     SIM_OP_SIZE,
     SIM_OP_REMOVE,
+    SIM_OP_SYNC, /* of sim_sync.h */
+};
+
+/* What a call of a lock or its kin is about. */
+struct sim_sync_op {
+    uint16_t op; /* RV_OP_object_open: the open of the handle */
+    int handle, other;
+    uint64_t thread;
+    uint32_t timeout_ms; /* of the manager; the caller's own patience may have no end */
+    uint32_t number;     /* notify: how many; release of a barrier: 1 failed */
+    bool action, no_cycle;
+    bool here;         /* it needed no message */
+    reeve_err here_is; /* and ended so */
+    uint64_t fence, round;
+    uint32_t index;
+    bool notified, run, told_death;
 };
 
 /* A blocking call of a thread of a client. */
@@ -257,6 +275,7 @@ struct sim_op {
     uint32_t accepted;
     int64_t priority;
     struct rv_queue_size_result size;
+    struct sim_sync_op sync;
     void (*ended)(struct sim *s, struct sim_op *op); /* NULL: it is told in the story */
     void *arg;
     struct sim_op *prev, *next;
@@ -278,6 +297,7 @@ struct sim_client {
     struct sim_held *held;
     size_t held_len, held_cap;
     struct sim_op *ops;
+    struct sim_sync *sync; /* its handles of locks and their kin */
     struct sim_conn *conn;
     struct sim_frames inbox;
     struct sim_event wake;
@@ -442,6 +462,7 @@ struct sim {
     struct sim_server server;
     struct sim_client clients[SIM_CLIENTS + 1]; /* from 1 */
     struct sim_book book;
+    struct sim_sync_book *sync_book;
     struct rv_buf story;
     size_t heard; /* how much of the story was expected already */
     bool random;  /* keep only the end of the story */
@@ -450,6 +471,7 @@ struct sim {
     uint64_t frames;
     void *script; /* the history's */
     struct sim_play play;
+    uint64_t snapshots;             /* that were loaded */
     uint64_t maps, mapped, crashes; /* done, items of them, runs that ended their runner */
 };
 

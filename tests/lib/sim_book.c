@@ -4,6 +4,7 @@
 #include "server/core/crew.h"
 #include "server/core/queue.h"
 #include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -89,6 +90,7 @@ void sim_book_new_store(struct sim *s)
     }
     for (size_t i = 0; i < s->book.queues_len; i++)
         s->book.queues[i].void_ = s->book.queues[i].gone = true;
+    sim_sync_new_store(s);
 }
 
 /* ---- items ---- */
@@ -380,6 +382,7 @@ void sim_book_free(struct sim *s)
     free(s->book.items);
     free(s->book.queues);
     free(s->book.lives);
+    sim_sync_free(s);
 }
 
 /* ---- portraits ---- */
@@ -496,6 +499,8 @@ char *sim_portrait(const struct mgr *mgr)
             add_job(&b, (const struct job *)o);
         else if (o->kind == RV_KIND_AGENT)
             add_member(&b, (const struct member *)o);
+        else
+            sim_sync_portrait(&b, mgr, o);
     rv_buf_add(&b, "", 1);
     return (char *)b.data;
 }

@@ -1,6 +1,7 @@
 /* sim_client.c -- a process with a link: what the library's shell does, without threads. */
 
 #include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ static void nudge(struct sim *s, struct sim_client *c)
 
 /* ---- calls ---- */
 
-static const char *const words[] = {"open", "put", "get", "join", "shutdown", "size", "remove"};
+static const char *const words[] = {"open",     "put",  "get",    "join",
+                                    "shutdown", "size", "remove", "sync"};
 
 static void tell(struct sim *s, struct sim_op *op)
 {
@@ -29,6 +31,10 @@ static void tell(struct sim *s, struct sim_op *op)
 
     if (op->ended != NULL) {
         op->ended(s, op);
+        return;
+    }
+    if (op->kind == SIM_OP_SYNC) {
+        sim_sync_tell(s, op);
         return;
     }
     for (size_t i = 0; i < op->items_done && op->kind == SIM_OP_GET; i++) {
@@ -319,16 +325,20 @@ static void opened(struct sim *s, struct sim_op *op)
 
 static void progress_call(struct sim *s, struct sim_op *op)
 {
-    if (op->request == NULL)
+    if (op->request == NULL && op->kind == SIM_OP_SYNC)
+        op->request = sim_sync_begin(s, op);
+    else if (op->request == NULL)
         begin_call(s, op);
     if (op->request == NULL) {
-        finish(s, op, op->client->link.error);
+        finish(s, op, op->sync.here ? op->sync.here_is : op->client->link.error);
         return;
     }
     if (!op->request->done)
         return;
     if (op->kind == SIM_OP_OPEN)
         opened(s, op);
+    if (op->kind == SIM_OP_SYNC)
+        sim_sync_answered(s, op);
     if (op->kind == SIM_OP_SIZE && op->request->error == REEVE_OK)
         rv_assert(rv_queue_size_result_decode(&op->size, rv_buf_slice(&op->request->result)));
     finish(s, op, op->request->error);
@@ -680,6 +690,7 @@ void sim_client_end(struct sim *s, struct sim_client *c)
     if (!c->alive)
         return;
     drop_ops(s, c);
+    sim_sync_end(c);
     sim_agent_end(s, c);
     sim_job_end(s, c);
     for (int i = 0; i < SIM_QUEUES; i++) {
@@ -747,6 +758,7 @@ void sim_client_goodbye(struct sim *s, int client)
 
     for (int i = 0; i < SIM_QUEUES; i++)
         sim_queue_close(s, client, i);
+    sim_sync_close_all(s, client);
     c->leaving = true;
     rv_link_goodbye(&c->link);
     nudge(s, c);

@@ -1,5 +1,6 @@
 /* sim_server.c -- the shell of a server, imitated, and a log that commits later. */
 
+#include "server/core/save.h"
 #include "tests/lib/sim.h"
 
 #include <stdio.h>
@@ -293,6 +294,7 @@ static struct mgr *new_mgr(struct sim *s)
         .server = "reeve-server sim",
         .durable = sv->memory ? "none" : "sim",
         .started_at = 0,
+        .fence = (sv->stores - 1) << 32,
         .sink = {say, s},
     });
 }
@@ -319,7 +321,7 @@ void sim_server_start(struct sim *s)
 
     sv->sim = s;
     sv->log.ops = &log_ops;
-    sv->callbacks = (struct rv_log_callbacks){on_commit, sv};
+    sv->callbacks = (struct rv_log_callbacks){.committed = on_commit, .arg = sv};
     sv->wake = (struct sim_event){.fire = round_of};
     new_store(s);
     sv->mgr = new_mgr(s);
@@ -385,6 +387,46 @@ static void compare_portraits(struct sim *s)
     free(now);
 }
 
+static void add_block(void *arg, struct rv_slice bytes)
+{
+    rv_buf_add(arg, bytes.data, bytes.len);
+}
+
+static struct rv_buf state_of(const struct mgr *mgr)
+{
+    struct rv_buf state = {0};
+    struct saver saver = {.block = add_block, .arg = &state};
+
+    mgr_save(mgr, &saver);
+    return state;
+}
+
+/* A snapshot gives the state that it was taken of; the history goes on with the one that was
+ * loaded. */
+static void through_a_snapshot(struct sim *s)
+{
+    struct sim_server *sv = &s->server;
+    struct rv_buf state = {0};
+    struct rv_buf again = {0};
+    struct mgr *loaded = NULL;
+
+    if (!mgr_can_save(sv->mgr))
+        return;
+    state = state_of(sv->mgr);
+    loaded = new_mgr(s);
+    if (!mgr_load(loaded, rv_buf_slice(&state)))
+        sim_broken(s, "a snapshot cannot be loaded");
+    again = state_of(loaded);
+    if (!rv_slice_equal(rv_buf_slice(&state), rv_buf_slice(&again)) && !RV_MUTANT(TIMER_UNSAVED))
+        sim_broken(s, "a snapshot gives another state");
+    mgr_check(loaded);
+    mgr_free(&sv->mgr);
+    sv->mgr = loaded;
+    s->snapshots++;
+    rv_buf_free(&state);
+    rv_buf_free(&again);
+}
+
 static void replay(struct sim *s)
 {
     struct sim_server *sv = &s->server;
@@ -392,8 +434,10 @@ static void replay(struct sim *s)
     for (size_t i = 0; i <= sv->disk_len; i++) {
         const struct command *cmd = NULL;
 
-        if (i == sv->stepped_len)
+        if (i == sv->stepped_len) {
             compare_portraits(s);
+            through_a_snapshot(s);
+        }
         if (i == sv->disk_len)
             break;
         cmd = &sv->disk[i]->cmd;

@@ -50,3 +50,4 @@ fi
 [ "$(pkg-config --modversion reeve)" != "" ]
 "$dest/usr/local/bin/reeve" --version
 "$dest/usr/local/bin/reeve-server" --version
+"$dest/usr/local/bin/reeve-worker" --version

@@ -10,7 +10,7 @@ LC_ALL=C
 export LC_ALL
 [ $# -gt 0 ] || { echo "usage: pure.sh OBJECT..." >&2; exit 2; }
 
-bytes='mem(cpy|move|set|cmp|chr|rchr|mem)|bcmp|str(n?len|n?cmp|n?cpy|n?cat|r?chr|str|spn|cspn|pbrk|n?dup)'
+bytes='mem(cpy|move|set|cmp|chr|rchr|mem)|bcmp|str(n?len|n?cmp|n?cpy|n?cat|r?chr|str|spn|cspn|pbrk|n?dup|error)'
 libc="$bytes|v?snprintf|qsort|bsearch|malloc|calloc|realloc|free"
 value='msgpack_.*|crypto_generichash_(init|update|final)'
 compiler='_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__(mem|str|v?snprintf)[a-z]*_chk'

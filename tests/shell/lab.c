@@ -225,6 +225,71 @@ int manager_wait(struct manager *m)
     return code;
 }
 
+/* ---- an agent ---- */
+
+void worker_start(struct worker *w, const struct lab *lab, const char *url, const char *slots,
+                  const char *const *flags)
+{
+    enum { FLAGS = 32 };
+    static unsigned count;
+    char path[512];
+    char name[32];
+    char cache[128];
+    char byte = 0;
+    int ready[2];
+    int lifeline[2];
+    size_t len = 0;
+    posix_spawn_file_actions_t actions;
+    const char *const fixed[] = {
+        "reeve-worker", "--manager", url,          "--slots", slots,           "--name", name,
+        "--cache",      cache,       "--ready-fd", "9",       "--lifeline-fd", "8"};
+    const char *argv[FLAGS] = {NULL};
+
+    program_path(path, sizeof path, "reeve-worker");
+    snprintf(name, sizeof name, "agent%u", ++count);
+    snprintf(cache, sizeof cache, "%s/cache", lab->dir);
+    snprintf(w->log, sizeof w->log, "%s/%s.log", lab->dir, name);
+    for (; len < sizeof fixed / sizeof fixed[0]; len++)
+        argv[len] = fixed[len];
+    for (; flags != NULL && *flags != NULL && len + 1 < FLAGS; flags++)
+        argv[len++] = *flags;
+    CHECK(pipe2(ready, O_CLOEXEC) == 0);
+    CHECK(pipe2(lifeline, O_CLOEXEC) == 0);
+    CHECK(posix_spawn_file_actions_init(&actions) == 0);
+    CHECK(posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, w->log, LOG_FLAGS, 0644) == 0);
+    CHECK(posix_spawn_file_actions_adddup2(&actions, ready[1], 9) == 0);
+    CHECK(posix_spawn_file_actions_adddup2(&actions, lifeline[0], 8) == 0);
+    CHECK(posix_spawn(&w->pid, path, &actions, NULL, (char *const *)(uintptr_t)argv, environ) == 0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ready[1]);
+    close(lifeline[0]);
+    w->lifeline = lifeline[1];
+    CHECK(read(ready[0], &byte, 1) == 1);
+    close(ready[0]);
+}
+
+int worker_end(struct worker *w)
+{
+    int code = 0;
+
+    CHECK(kill(w->pid, SIGTERM) == 0);
+    code = lab_exit_code(w->pid);
+    close(w->lifeline);
+    return code;
+}
+
+bool worker_says(const struct worker *w, const char *words)
+{
+    static char text[65536];
+    FILE *f = fopen(w->log, "re");
+    size_t len = f == NULL ? 0 : fread(text, 1, sizeof text - 1, f);
+
+    if (f != NULL)
+        fclose(f);
+    text[len] = '\0';
+    return strstr(text, words) != NULL;
+}
+
 /* ---- processes and threads ---- */
 
 pid_t lab_process(void (*fn)(void *arg, int fd), void *arg, int *from)

@@ -60,6 +60,21 @@ void manager_start_ipc(struct manager *m, const struct lab *lab);
 void manager_kill(struct manager *m); /* SIGKILL, and it is gone when this returns */
 int manager_wait(struct manager *m);  /* until it ends by itself: its exit code */
 
+/* ---- a real agent ---- */
+
+struct worker {
+    pid_t pid;
+    int lifeline;
+    char log[128]; /* the file of what it says */
+};
+
+/* With so many slots, serving the manager's socket; it has been taken by the manager when this
+ * returns. flags: more of them, ending with NULL; or NULL. */
+void worker_start(struct worker *w, const struct lab *lab, const char *url, const char *slots,
+                  const char *const *flags);
+int worker_end(struct worker *w); /* SIGTERM, and its exit code */
+bool worker_says(const struct worker *w, const char *words);
+
 /* ---- processes and threads ---- */
 
 /* fn(arg, fd) in a process; what it writes to fd comes out of *from. */

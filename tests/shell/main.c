@@ -7,6 +7,8 @@
 
 #include "tests/lib/check.h"
 
+#include <reeve/task.h>
+
 #include <signal.h>
 #include <stddef.h>
 
@@ -20,6 +22,7 @@ const char *__tsan_default_options(void)
 
 int main(int argc, char **argv)
 {
+    reeve_main(&argc, &argv); /* some tests have this program run their tasks */
     /* Whoever started us may have ignored it; a test counts on the default. */
     signal(SIGPIPE, SIG_DFL);
     return check_run(argc > 1 ? argv[1] : NULL) != 0;

@@ -83,7 +83,7 @@ TEST(default_is_the_users_own_socket)
 
     lab_begin(&lab);
     snprintf(bind, sizeof bind, "ipc://%s/reeve/reeve.sock", lab.dir);
-    FAILS(REEVE_EINVAL, reeve_open(&ctx, NULL));
+    FAILS(REEVE_EINVAL, reeve_open(&ctx, &(reeve_options){.no_private = true}));
     SAYS(bind);
     manager_start(&m, &lab, bind);
     OK(reeve_open(&ctx, NULL));

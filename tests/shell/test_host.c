@@ -347,7 +347,7 @@ TEST(options_come_from_flag_environment_and_file)
     reeve_context *ctx = NULL;
 
     scene_begin(&s);
-    FAILS(REEVE_EINVAL, reeve_open(&ctx, NULL));
+    FAILS(REEVE_EINVAL, reeve_open(&ctx, &(reeve_options){.no_private = true}));
     SAYS("no manager is named");
     SAYS("reeve serve");
 

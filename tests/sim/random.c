@@ -8,7 +8,8 @@
 
 #include "tests/sim/random.h"
 #include "tests/lib/check.h"
-#include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
+#include "tests/sim/random_sync.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -57,6 +58,7 @@ struct history {
     uint64_t outstanding[QUEUES]; /* put and not yet had, roughly */
     struct sim_event fault, brief, server;
     bool memory;
+    bool sync; /* with locks and their kin */
     bool leaving;
 };
 
@@ -280,6 +282,11 @@ static void idle(struct sim *s, struct sim_client *c)
         if (t->op == NULL && t->next_at < next)
             next = t->next_at;
     }
+    if (s->now < AT(117)) {
+        rv_ns sync = h->sync ? random_sync_turn(s, c) : RV_NEVER;
+
+        next = sync < next ? sync : next;
+    }
     c->idle_until = next <= s->now ? s->now + RV_MS : next;
 }
 
@@ -332,8 +339,9 @@ static void map(struct sim *s, struct sim_client *c)
 
 /* ---- lives ---- */
 
-static void forget_threads(struct client *hc)
+static void forget_threads(struct client *hc, int client)
 {
+    random_sync_forget(client);
     for (int i = 0; i < hc->threads_len; i++)
         hc->threads[i].op = NULL;
     memset(hc->opening, 0, sizeof hc->opening);
@@ -359,7 +367,7 @@ static void died(struct sim *s, struct sim_client *c)
 
     sim_say(s, "link.dead client=%d error=%s", c->number, sim_error_name(c->link.error));
     sim_client_end(s, c);
-    forget_threads(hc);
+    forget_threads(hc, c->number);
     if (!h->leaving)
         sim_at(s, &hc->restart, s->now + ms(s, 10, 500));
 }
@@ -369,7 +377,7 @@ static void kill_client(struct sim *s, int client, enum sim_death how)
     struct history *h = history_of(s);
 
     sim_client_kill(s, client, how);
-    forget_threads(&h->clients[client]);
+    forget_threads(&h->clients[client], client);
     sim_at(s, &h->clients[client].restart, s->now + ms(s, 100, 3000));
 }
 
@@ -582,6 +590,8 @@ static void begin_history(struct sim *s, struct history *h, uint64_t seed)
     h->agents_len = 2 + (int)sim_below(s, 2);
     h->all_len = h->clients_len + h->agents_len + 1;
     s->play = (struct sim_play){.takes = takes, .fate = fate};
+    h->sync = !one_in(s, 3);
+    random_sync_begin();
     h->memory = one_in(s, 6);
     s->server.memory = h->memory;
     choose_queues(s, h);
@@ -620,15 +630,19 @@ static void end_history(struct sim *s, struct history *h)
 {
     sim_run_until(s, AT(117));
     sim_book_finish(s);
+    random_sync_finish(s, h->clients_len);
     shut_everything(s, h);
     sim_run_until(s, AT(119));
     for (int c = 1; c <= h->clients_len; c++) {
         if (!s->clients[c].alive || s->clients[c].link.state != RV_LINK_READY)
             sim_broken(s, "client %d is not connected, 29 s after the last fault", c);
         if (s->clients[c].ops != NULL)
-            sim_broken(s, "client %d: a call (%d) waits on %s, which was shut down", c,
-                       (int)s->clients[c].ops->kind,
-                       s->book.queues[s->clients[c].queues[s->clients[c].ops->queue].book].name);
+            sim_broken(
+                s, "client %d: a call (%d) waits on %s, which was shut down", c,
+                (int)s->clients[c].ops->kind,
+                s->clients[c].ops->queue < 0
+                    ? "something"
+                    : s->book.queues[s->clients[c].queues[s->clients[c].ops->queue].book].name);
     }
     for (int c = h->clients_len + 1; c <= h->all_len; c++)
         if (!s->clients[c].alive || s->clients[c].link.state != RV_LINK_READY)
@@ -652,7 +666,9 @@ static void end_history(struct sim *s, struct history *h)
 
 struct report {
     uint64_t counts[SIM_FAULTS_LEN];
-    uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes;
+    uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes,
+        snapshots;
+    uint64_t acquired, deaths;
 };
 
 static struct sim world;
@@ -672,8 +688,10 @@ static void run(uint64_t seed, bool quiet, struct report *out)
                            .frames = world.frames,
                            .maps = world.maps,
                            .mapped = world.mapped,
-                           .crashes = world.crashes};
+                           .crashes = world.crashes,
+                           .snapshots = world.snapshots};
     memcpy(out->counts, world.counts, sizeof out->counts);
+    sim_sync_counts(&world, &out->acquired, &out->deaths);
     sim_stop(&world);
 }
 
@@ -760,6 +778,9 @@ static uint64_t run_some(uint64_t from, uint64_t to, bool silent, struct report 
         sum->maps += report.maps;
         sum->mapped += report.mapped;
         sum->crashes += report.crashes;
+        sum->snapshots += report.snapshots;
+        sum->acquired += report.acquired;
+        sum->deaths += report.deaths;
     }
     close(fds[0]);
     waitpid(pid, NULL, 0);
@@ -801,9 +822,11 @@ static int show(const struct report *sum, uint64_t seeds, double real)
         (unsigned long long)sum->redelivered, (unsigned long long)sum->done,
         (unsigned long long)sum->joins, (unsigned long long)sum->steps,
         (unsigned long long)sum->frames);
-    printf("  %llu maps done, %llu items of them, %llu crashes of runners\n",
+    printf("  %llu maps done, %llu items of them, %llu crashes of runners, %llu snapshots loaded\n",
            (unsigned long long)sum->maps, (unsigned long long)sum->mapped,
-           (unsigned long long)sum->crashes);
+           (unsigned long long)sum->crashes, (unsigned long long)sum->snapshots);
+    printf("  %llu locks and permits acquired, %llu of them from the dead\n",
+           (unsigned long long)sum->acquired, (unsigned long long)sum->deaths);
     printf("  %llu histories of 150 s in %.1f s: %.0f times faster than the clock\n",
            (unsigned long long)seeds, real, real > 0 ? (double)seeds * 150 / real : 0);
     return few;

@@ -1,7 +1,7 @@
 /* The pains of Python's multiprocessing that these cores must not have, by their number. */
 
 #include "tests/lib/check.h"
-#include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
 
 /* A consumer dies in the middle of a get, and another with an item in its hands: everybody else
  * goes on, and nothing is lost. */
@@ -70,6 +70,65 @@ TEST(pain_10_shutdown_wakes_everyone)
                    "[    2] get.fail client=3 error=ESHUTDOWN\n");
     sim_done(&s, 2, "a"); /* what is in somebody's hands is waited for */
     sim_expect(&s, "[    4] join.ok client=4\n");
+    sim_stop(&s);
+}
+
+/* The holder is killed: the next has the lock, and knows that the work may be half done. */
+TEST(pain_11_lock_of_a_dead_process_passes_on)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    for (int c = 1; c <= 2; c++)
+        CHECK(sim_sync_open(&s, c, "nightly", RV_KIND_LOCK, 0) == REEVE_OK);
+    sim_acquire(&s, 1, 1, "nightly", UINT32_MAX);
+    sim_run(&s, 10);
+    sim_client_kill(&s, 1, SIM_DEATH_GONE);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_acquire(&s, 2, 1, "nightly", 0);
+    sim_expect(&s, "[    2] acquire.ok client=2 name=nightly fence=2 OWNER_DIED\n");
+    sim_stop(&s);
+}
+
+/* Waiters die in a condition, at an event and at a barrier: whoever notifies, sets or waits there
+ * is not held up, and the barrier says who is gone. */
+TEST(pain_12_dead_waiter_holds_nobody_up)
+{
+    struct sim s;
+
+    sim_start(&s, 3);
+    for (int c = 1; c <= 3; c++) {
+        CHECK(sim_sync_open(&s, c, "cond", RV_KIND_CONDITION, 0) == REEVE_OK);
+        CHECK(sim_sync_open(&s, c, "event", RV_KIND_EVENT, 0) == REEVE_OK);
+        CHECK(sim_sync_open(&s, c, "barrier", RV_KIND_BARRIER, 3) == REEVE_OK);
+    }
+    for (int c = 1; c <= 2; c++) {
+        sim_acquire(&s, c, 1, "cond", UINT32_MAX);
+        sim_run(&s, 4);
+        sim_sleep(&s, c, 1, "cond", NULL, UINT32_MAX);
+        sim_run(&s, 4);
+    }
+    sim_event(&s, 1, "event", RV_OP_event_wait, UINT32_MAX);
+    sim_barrier_wait(&s, 1, 2, "barrier", UINT32_MAX, false);
+    sim_barrier_wait(&s, 3, 2, "barrier", UINT32_MAX, false);
+    sim_acquire(&s, 3, 1, "cond", UINT32_MAX);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_client_kill(&s, 1, SIM_DEATH_GONE);
+    sim_expect(&s,
+               "[    0] client.crash client=1\n"
+               "[    1] session.end session=1 reason=\"lost\"\n"
+               "[    1] condition.lost object=1 session=1\n"
+               "[    1] barrier.break object=3 round=0 why=\"session 1 (story on sim, pid 1) is "
+               "gone\"\n"
+               "[    2] barrier_wait.fail client=3 name=barrier error=EBROKEN\n");
+    sim_notify(&s, 3, 1, "cond", NULL, 1);
+    sim_event(&s, 3, "event", RV_OP_event_set, UINT32_MAX);
+    sim_release(&s, 3, 1, "cond");
+    sim_expect(&s, "[    4] notify.ok client=3 name=cond woken=1\n"
+                   "[    4] event_set.ok client=3 name=event\n"
+                   "[    4] sleep.ok client=2 name=cond notified=1\n");
     sim_stop(&s);
 }
 

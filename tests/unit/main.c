@@ -21,6 +21,7 @@
     X(net)                                                                                         \
     X(gate)                                                                                        \
     X(queue)                                                                                       \
+    X(worker)                                                                                      \
     X(work)
 
 /* Weak: a group whose file is not in this build is told and left out. */

@@ -21,7 +21,8 @@ enum {
     LIST = RIGHT_BIT(RV_RIGHT_LIST),
     RUN = RIGHT_BIT(RV_RIGHT_RUN),
     ADMIN = RIGHT_BIT(RV_RIGHT_ADMIN),
-    OBJECTS = OPEN | PUT | GET | RM | LIST,
+    LOCK = RIGHT_BIT(RV_RIGHT_LOCK),
+    OBJECTS = OPEN | PUT | GET | RM | LIST | LOCK,
     EVERYTHING = NONE | OBJECTS | RUN | ADMIN
 };
 
@@ -52,7 +53,8 @@ static const struct {
     /* verbs without a name hold for all names */
     {"client", "put", "jobs", NONE | PUT},
     {"client", "put,get", "jobs", NONE | PUT | GET},
-    {"client", "open,put,get,rm,list", "jobs", NONE | OBJECTS},
+    {"client", "open,put,get,rm,list,lock", "jobs", NONE | OBJECTS},
+    {"client", "lock:nightly", "nightly", NONE | LOCK},
     {"client", "all", "jobs", NONE | OBJECTS},
     {"client", "run", "jobs", NONE | RUN},
     {"client", "admin", "jobs", NONE | ADMIN},

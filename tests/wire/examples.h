@@ -10,6 +10,7 @@
  */
 
 #include "common/wire/stream.h"
+#include <reeve/error.h>
 
 struct example {
     const char *title;
@@ -302,6 +303,121 @@ static void build_return(struct rv_buf *out)
     add_call(out, RV_OP_queue_return, 1, 0, &args);
 }
 
+static void build_acquire(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 12, 5, 0);
+    rv_lock_acquire_args_encode(
+        &args, &(struct rv_lock_acquire_args){.thread = 1, .flags = RV_LOCK_LEASE});
+    add_call(out, RV_OP_lock_acquire, 2, 1000, &args);
+}
+
+static void build_acquired(struct rv_buf *out)
+{
+    struct rv_buf result = {0};
+
+    begin(out, 6, 12, 0);
+    rv_lock_acquire_result_encode(&result, &(struct rv_lock_acquire_result){
+                                               .fence = UINT64_C(0x690cd5a800000007), .leased = 1});
+    rv_msg_encode(out, &(struct rv_msg){.type = RV_MSG_reply,
+                                        .reply = {.call = 12,
+                                                  .error = REEVE_OWNER_DIED,
+                                                  .text = TEXT("session 3 died holding it"),
+                                                  .result = rv_buf_slice(&result)}});
+    rv_buf_free(&result);
+}
+
+static void build_lock_recall(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 7, 12, 0);
+    rv_lock_recall_args_encode(
+        &args, &(struct rv_lock_recall_args){.fence = UINT64_C(0x690cd5a800000007)});
+    add_push(out, RV_OP_lock_recall, 2, &args);
+}
+
+static void build_kept(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 13, 7, 0);
+    rv_lock_kept_args_encode(
+        &args, &(struct rv_lock_kept_args){.thread = 4, .fence = UINT64_C(0x690cd5a800000007)});
+    add_call(out, RV_OP_lock_kept, 2, 0, &args);
+}
+
+static void build_guarded(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 14, 7, 0);
+    rv_lock_guard_args_encode(&args,
+                              &(struct rv_lock_guard_args){.fence = UINT64_C(0x690cd5a800000007)});
+    add_call(out, RV_OP_lock_guard, 2, 0, &args);
+    rv_queue_shutdown_args_encode(&args, &(struct rv_queue_shutdown_args){.immediate = 1});
+    add_call(out, RV_OP_queue_shutdown, 1, 5000, &args);
+}
+
+static void build_let_go(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 16, 7, 0);
+    rv_lock_let_go_args_encode(
+        &args, &(struct rv_lock_let_go_args){.thread = 4, .fence = UINT64_C(0x690cd5a800000007)});
+    add_call(out, RV_OP_lock_let_go, 2, 0, &args);
+}
+
+static void build_sleep(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 17, 7, 0);
+    rv_condition_wait_args_encode(&args, &(struct rv_condition_wait_args){.thread = 1, .lock = 2});
+    add_call(out, RV_OP_condition_wait, 3, 1000, &args);
+}
+
+static void build_awoken(struct rv_buf *out)
+{
+    struct rv_buf result = {0};
+
+    begin(out, 8, 17, 0);
+    rv_condition_wait_result_encode(
+        &result,
+        &(struct rv_condition_wait_result){.fence = UINT64_C(0x690cd5a800000009), .notified = 1});
+    add_reply(out, 17, &result);
+}
+
+static void build_barrier(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 18, 8, 0);
+    rv_barrier_wait_args_encode(&args, &(struct rv_barrier_wait_args){.thread = 1, .action = 1});
+    add_call(out, RV_OP_barrier_wait, 4, UINT32_MAX, &args);
+}
+
+static void build_last(struct rv_buf *out)
+{
+    struct rv_buf result = {0};
+
+    begin(out, 9, 18, 0);
+    rv_barrier_wait_result_encode(
+        &result, &(struct rv_barrier_wait_result){.index = 2, .round = 5, .run = 1});
+    add_reply(out, 18, &result);
+}
+
+static void build_released(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 19, 9, 0);
+    rv_barrier_release_args_encode(&args, &(struct rv_barrier_release_args){.round = 5});
+    add_call(out, RV_OP_barrier_release, 4, 5000, &args);
+}
+
 static const struct example examples[] = {
     {"C: hello, the first message of a connection",
      "A new session: nothing is established, nothing was received.", 0, build_hello,
@@ -388,6 +504,42 @@ static const struct example examples[] = {
      "Delivery 2 has been handed to the application, delivery 3 goes back.", 0, build_return,
      "52010000000000000000000b00000000000000050000002b10002300000000000000010000000000"
      "000018000000000000000100000000000000020000000000000003"},
+    {"C: acquire lock 2 as thread 1, with a lease, wait at most 1000 ms", "", 0, build_acquire,
+     "52010000000000000000000c00000000000000050000001c1000400000000000000002000003e800"
+     "000009000000000000000101"},
+    {"M: reply: it is yours, but its last owner died",
+     "The error OWNER_DIED has a result, as OK has.", RV_OP_lock_acquire, build_acquired,
+     "520100000000000000000006000000000000000c0000003720000000000000000c00000019000000"
+     "1973657373696f6e2033206469656420686f6c64696e6720697400000009690cd5a80000000701"},
+    {"M: recall the lease", "Somebody else asks for the lock.", 0, build_lock_recall,
+     "520100000000000000000007000000000000000c0000001821005800000000000000020000000969"
+     "0cd5a80000000700"},
+    {"C: thread 4 has it now",
+     "The lease is over; the lock is that thread's until it lets go of it.", 0, build_kept,
+     "52010000000000000000000d00000000000000070000002310004400000000000000020000000000"
+     "0000100000000000000004690cd5a800000007"},
+    {"C: shut queue 1 down, if lock 2 still has this fence",
+     "Two messages: the guard is for the call behind it.", 0, build_guarded,
+     "52010000000000000000000e00000000000000070000001b10004500000000000000020000000000"
+     "000008690cd5a800000007000000141000260000000000000001000013880000000101"},
+    {"C: let go of the lock", "There is no reply.", 0, build_let_go,
+     "52010000000000000000001000000000000000070000002310004200000000000000020000000000"
+     "0000100000000000000004690cd5a800000007"},
+    {"C: sleep on condition 3, whose lock is object 2, for at most 1000 ms", "", 0, build_sleep,
+     "5201000000000000000000110000000000000007000000231000460000000000000003000003e800"
+     "00001000000000000000010000000000000002"},
+    {"M: reply: notified, and the lock is held again", "", RV_OP_condition_wait, build_awoken,
+     "52010000000000000000000800000000000000110000001e20000000000000001100000000000000"
+     "0000000009690cd5a80000000901"},
+    {"C: wait at barrier 4, with an action", "", 0, build_barrier,
+     "52010000000000000000001200000000000000080000001c10004b0000000000000004ffffffff00"
+     "000009000000000000000101"},
+    {"M: reply: you came last, run it", "", RV_OP_barrier_wait, build_last,
+     "52010000000000000000000900000000000000120000002220000000000000001200000000000000"
+     "000000000d00000002000000000000000501"},
+    {"C: the action has run", "The others go on.", 0, build_released,
+     "52010000000000000000001300000000000000090000001c10004c00000000000000040000138800"
+     "000009000000000000000500"},
 };
 
 #endif

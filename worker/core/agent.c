@@ -44,6 +44,7 @@ struct chunk_here {
     uint64_t poison;          /* an item that ended its runner before others were answered ... */
     struct agent_told *last;  /* ... and what is to be said of it; NULL: none */
     struct rv_buf last_bytes; /* its text and output */
+    uint32_t last_pid;        /* of the runner that it ended */
     uint32_t stumbles;        /* runners that ended in it without having begun an item */
     struct chunk_here *prev, *next_here;
     UT_hash_handle hh;
@@ -56,7 +57,8 @@ struct slot {
     struct env *env;
     struct chunk_here *chunk; /* BUSY; NULL when it was taken away */
     uint32_t pid;
-    uint32_t tasks;
+    uint32_t tasks;    /* items that its process was given */
+    uint64_t gift_end; /* behind the last one of its chunk that was given */
     bool stopping;
     bool late;     /* stopped because its item took too long */
     rv_ns look_at; /* when its item may have taken too long; RV_NEVER: no limit */
@@ -600,9 +602,14 @@ static void open_agent(struct agent *a)
 
 /* ---- giving work to slots ---- */
 
-static uint64_t end_of_gift(const struct chunk_here *c)
+/* All of the chunk, but nothing that is known to end a process, and no more items than the process
+ * may have; what is left waits for another one. */
+static uint64_t end_of_gift(const struct slot *s, const struct chunk_here *c)
 {
-    return c->last != NULL && c->poison < c->end ? c->poison : c->end;
+    uint64_t end = c->last != NULL && c->poison < c->end ? c->poison : c->end;
+    uint32_t most = c->job->maxtasks;
+
+    return most > 0 && end - c->next > most - s->tasks ? c->next + most - s->tasks : end;
 }
 
 static void give(struct agent *a, rv_ns now, uint32_t i, struct chunk_here *c)
@@ -611,11 +618,12 @@ static void give(struct agent *a, rv_ns now, uint32_t i, struct chunk_here *c)
     struct agent_work work;
 
     forget_until(c, c->next);
+    s->gift_end = end_of_gift(s, c);
     work = (struct agent_work){
         .chunk = c->id,
         .job = c->job->id,
         .first = c->next,
-        .count = (uint32_t)(end_of_gift(c) - c->next),
+        .count = (uint32_t)(s->gift_end - c->next),
         .run = c->run,
         .detail = c->job->detail,
         .function = rv_buf_slice(&c->function),
@@ -626,7 +634,7 @@ static void give(struct agent *a, rv_ns now, uint32_t i, struct chunk_here *c)
     c->slot = (int)i;
     s->state = SLOT_BUSY;
     s->chunk = c;
-    s->tasks++;
+    s->tasks += work.count;
     s->late = false;
     s->look_at = c->job->timeout_ms == 0 ? RV_NEVER : rv_after_ms(now, c->job->timeout_ms);
     emit(a,
@@ -821,7 +829,7 @@ static void say_last(struct agent *a, struct chunk_here *c)
         return;
     c->last = NULL;
     last->index = c->next++;
-    say_item(a, c, 0, last);
+    say_item(a, c, c->last_pid, last);
     free(last);
     rv_buf_clear(&c->last_bytes);
 }
@@ -869,15 +877,18 @@ void agent_on_end(struct agent *a, rv_ns now, uint32_t slot, uint64_t end)
     s->state = SLOT_IDLE;
     flush(a, s);
     /* It stopped early because it was asked to; what it did not begin goes back. */
-    if (c != NULL && c->last == NULL && end == c->next && end < c->end) {
+    if (c != NULL && c->last == NULL && end == c->next && end < c->end && end < s->gift_end)
         cut_off(a, c, end);
-    }
+    if (end < s->gift_end)
+        s->tasks -= (uint32_t)(s->gift_end - end);
     let_go(a, s);
     agent_step(a, now);
 }
 
-static void remember_last(struct chunk_here *c, uint64_t started, const struct agent_told *told)
+static void remember_last(struct chunk_here *c, uint32_t pid, uint64_t started,
+                          const struct agent_told *told)
 {
+    c->last_pid = pid;
     free(c->last);
     c->last = rv_alloc(sizeof *c->last);
     *c->last = *told;
@@ -906,7 +917,7 @@ static void blame(struct agent *a, struct slot *s, uint64_t started, struct agen
     if (started == UINT64_MAX || started < c->next)
         started = c->next;
     if (started < c->end)
-        remember_last(c, started, &told);
+        remember_last(c, s->pid, started, &told);
 }
 
 /* It never became ready. */
@@ -1075,6 +1086,16 @@ void agent_drain(struct agent *a, rv_ns now, bool now_too)
     agent_step(a, now);
 }
 
+uint64_t agent_job_of(const struct agent *a, uint64_t env)
+{
+    const struct job_here *job = NULL;
+
+    for (job = a->jobs; job != NULL; job = job->hh.next)
+        if (job->env->is.id == env)
+            return job->id;
+    return 0;
+}
+
 uint32_t agent_busy(const struct agent *a)
 {
     uint32_t busy = 0;
@@ -1082,6 +1103,14 @@ uint32_t agent_busy(const struct agent *a)
     for (uint32_t i = 0; i < a->conf.slots; i++)
         busy += a->slots[i].state == SLOT_BUSY;
     return busy;
+}
+
+uint32_t agent_ahead(const struct agent *a)
+{
+    uint32_t here = HASH_COUNT(a->by_id);
+    uint32_t busy = agent_busy(a);
+
+    return here > busy ? here - busy : 0;
 }
 
 /* ---- life ---- */

@@ -127,6 +127,12 @@ void agent_drain(struct agent *a, rv_ns now, bool now_too);
  * UINT64_MAX: none. Its deadline is judged by that. */
 void agent_on_begun(struct agent *a, rv_ns now, uint32_t slot, uint64_t index, rv_ns at);
 
+/* A job that env serves; 0: none. For what runs before the first item. */
+uint64_t agent_job_of(const struct agent *a, uint64_t env);
+
 uint32_t agent_busy(const struct agent *a);
+
+/* Chunks that wait for a slot. */
+uint32_t agent_ahead(const struct agent *a);
 
 #endif

@@ -1,0 +1,136 @@
+/* cmd_why.c -- reeve why: who holds, who waits, since when, and in which circle. */
+
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALL_MS = 5000 };
+
+static uint64_t number_of(const reeve_value *map, const char *key)
+{
+    uint64_t x = 0;
+
+    reeve_get_uint(reeve_value_find(map, key), &x);
+    return x;
+}
+
+/* What could move the cursor is not printed. */
+static const char *text_of(char out[256], const reeve_value *map, const char *key)
+{
+    const char *text = "";
+    size_t len = 0;
+
+    (void)reeve_get_str(reeve_value_find(map, key), &text, &len);
+    len = len < 255 ? len : 255;
+    memcpy(out, text, len);
+    out[len] = '\0';
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
+            out[i] = '?';
+    return out;
+}
+
+/* ---- lines ---- */
+
+static void show_who(const reeve_value *row)
+{
+    char host[256];
+    char program[256];
+    uint64_t thread = number_of(row, "thread");
+
+    printf("session %" PRIu64 "  %s on %s, pid %" PRIu64, number_of(row, "session"),
+           text_of(program, row, "program"), text_of(host, row, "host"), number_of(row, "pid"));
+    if (thread != 0)
+        printf(", thread %" PRIu64, thread);
+}
+
+static void show_row(const reeve_value *row)
+{
+    char role[256];
+    char program[256];
+    char name[256];
+    char type[256];
+    char since[CLI_TEXT];
+
+    printf("%-6s  %s %s  ", text_of(role, row, "role"), text_of(type, row, "type"),
+           text_of(name, row, "name"));
+    if (strcmp(role, "died") == 0)
+        printf("%s", text_of(program, row, "program"));
+    else
+        show_who(row);
+    printf("  for %s", cli_span(since, number_of(row, "since_ms")));
+    if (number_of(row, "count") > 1)
+        printf("  %" PRIu64 " times", number_of(row, "count"));
+    if (number_of(row, "fence") != 0)
+        printf("  fence %" PRIu64, number_of(row, "fence"));
+    putchar('\n');
+}
+
+/* The rows of a cycle stand at the end, one after the other. */
+static void show_cycle(const reeve_value *rows, size_t first)
+{
+    char name[256];
+
+    printf("cycle:");
+    for (size_t i = first; i < reeve_value_len(rows); i++) {
+        const reeve_value *row = reeve_value_at(rows, i);
+
+        printf("%s session %" PRIu64 " waits for %s", i == first ? "" : ", held by",
+               number_of(row, "session"), text_of(name, row, "name"));
+    }
+    printf(", held by session %" PRIu64 "\n", number_of(reeve_value_at(rows, first), "session"));
+}
+
+static void show(const reeve_value *rows)
+{
+    size_t i = 0;
+
+    while (i < reeve_value_len(rows) && number_of(reeve_value_at(rows, i), "cycle") == 0)
+        show_row(reeve_value_at(rows, i++));
+    if (reeve_value_len(rows) == 0)
+        puts("nobody holds it, nobody waits");
+    if (i == reeve_value_len(rows))
+        return;
+    for (size_t k = i; k < reeve_value_len(rows); k++)
+        show_row(reeve_value_at(rows, k));
+    show_cycle(rows, i);
+}
+
+/* A name first; else the number of a session. */
+static reeve_err ask(reeve_value **out, reeve_context *ctx, const struct cli_args *args)
+{
+    uint32_t timeout_ms = cli_timeout(args, CALL_MS);
+    uint32_t session = 0;
+    reeve_err err = reeve_why(out, ctx, args->words[0], 0, timeout_ms);
+
+    if (err != REEVE_ENOENT || !cli_parse_count(&session, args->words[0]))
+        return err;
+    return reeve_why(out, ctx, NULL, session, timeout_ms);
+}
+
+int run_why(const struct cli_args *args)
+{
+    reeve_context *ctx = NULL;
+    reeve_value *rows = NULL;
+    int code = cli_open(&ctx, args);
+    reeve_err err = REEVE_OK;
+
+    if (code != EXIT_DONE)
+        return code;
+    err = ask(&rows, ctx, args);
+    if (err != REEVE_OK) {
+        code = cli_fail_call(err);
+    } else if (args->json) {
+        char *text = reeve_value_json(rows);
+
+        puts(text == NULL ? "[]" : text);
+        free(text);
+    } else {
+        show(rows);
+    }
+    reeve_value_free(&rows);
+    return cli_close(&ctx, code);
+}

@@ -1,0 +1,19 @@
+# The programs of the end-to-end tests: map_job; the same linked with a library that no agent has;
+# and such a module.
+E2E := $(addprefix $(BUILD)/tests/e2e/,map_job map_linked map_module.so)
+
+all: $(E2E)
+
+$(BUILD)/tests/e2e/map_job: tests/e2e/map_job.c $(BUILD)/libreeve.so
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../..' -o $@ $< $(BUILD)/libreeve.so
+
+$(BUILD)/tests/e2e/lost/libmap_lost.so:
+	@mkdir -p $(@D)
+	echo 'int map_lost(void); int map_lost(void) { return 1; }' | $(CC) $(CFLAGS) -shared -fPIC -Wl,-soname,libmap_lost.so -o $@ -x c -
+
+$(BUILD)/tests/e2e/map_linked: tests/e2e/map_job.c $(BUILD)/tests/e2e/lost/libmap_lost.so $(BUILD)/libreeve.so
+	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../..' -Wl,--no-as-needed -o $@ $^
+
+$(BUILD)/tests/e2e/map_module.so: tests/e2e/map_job.c $(BUILD)/tests/e2e/lost/libmap_lost.so $(BUILD)/libreeve.so
+	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -shared -Wl,--no-as-needed -o $@ $^

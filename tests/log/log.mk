@@ -1,0 +1,14 @@
+# run-log    the log on a disk in memory: crashes, losses of power, errors, changed bytes; then with
+#            its thread on a real one
+#
+#     make check-log, as a part of make check; make torture takes a hundred times as many states
+$(BUILD)/run-log: $(call objects,tests/log/*.c tests/lib/check.c tests/lib/disk_mem.c) \
+    $(call objects,server/log_file.c server/disk_dir.c) $(SERVER) $(NET) $(PROC) $(WIRE) $(BASE)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+check-log: $(BUILD)/run-log
+	$(BUILD)/run-log
+check: check-log
+tests: $(BUILD)/run-log
+
+.PHONY: check-log
