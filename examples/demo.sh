@@ -9,7 +9,7 @@
 slots=2                     # of each agent, at least
 kill_runner_at=40           # percent
 kill_agent_at=65
-limit=60000000              # bytes of different text, when no DIR is given
+limit=40000000              # bytes of different files, when no DIR is given; unpacked they are more
 work_ms=20000               # then the text is counted again and again for about so long
 
 begin_demo reeve reeve-server reeve-worker examples/wordcount
@@ -31,7 +31,7 @@ start_agent() {
     rm -f "$tmp/$1.ready"
     mkfifo "$tmp/$1.ready" || die "cannot make a fifo"
     "$build/reeve-worker" --name "$1" --key "$tmp/keys/$1.key" --slots $slots \
-        --cache "$tmp/$1.cache" --ready-fd 3 3>"$tmp/$1.ready" 2>>"$tmp/$1.log" &
+        --cache "$tmp/$1.cache" --ready-fd 3 3<>"$tmp/$1.ready" 2>>"$tmp/$1.log" &
     agent=$!
     running="$running $agent"
 }
@@ -101,7 +101,6 @@ kill_agent() {
     again_before=$again
     start_agent two
     two=$agent
-    wait_agent two
 }
 
 # A runner that is killed between two items takes none with it: then another one goes.
@@ -127,8 +126,7 @@ job=$!
 running="$running $job"
 runners_killed=0 runner_killed_at='' agent_killed_at='' again_before=0
 blocks=0 percent=0 again=0
-while read -r _ b _ p _ a; do
-    blocks=$b percent=$p again=$a
+while read -r _ blocks _ percent _ again; do
     maybe_kill
 done <"$tmp/report"
 wait "$job" || die "the job failed: $(cat "$tmp/trouble" "$tmp/server.log")"
