@@ -71,10 +71,12 @@ static double seconds_since(const struct timespec *then)
 
 /* ---- the bar: on a terminal only ---- */
 
-static void clear_bar(const struct map *m)
+/* It makes room for what is printed, and is drawn anew behind that. */
+static void clear_bar(struct map *m)
 {
     if (m->bar)
         fputs("\r\033[K", stderr);
+    m->drawn_at = -1;
 }
 
 static void draw_bar(struct map *m)
@@ -86,8 +88,8 @@ static void draw_bar(struct map *m)
 
     if (!m->bar || t - m->drawn_at < BAR_MS / 1000.0)
         return;
-    m->drawn_at = t;
     clear_bar(m);
+    m->drawn_at = t;
     if (m->total == 0) {
         fprintf(stderr, "%" PRIu64 " done, %" PRIu64 " running   %.0f/s", m->done,
                 m->given - m->done, rate);
@@ -131,6 +133,7 @@ static void print_stream(struct map *m, const struct line *line, const reeve_val
 
     if (!reeve_get_bytes(reeve_value_find(value, key), &bytes, &len) || len == 0)
         return;
+    clear_bar(m);
     if (m->args->tag)
         tag_lines(to, line->text, bytes, len);
     else
@@ -155,7 +158,6 @@ static void print_line(struct map *m, struct line *line)
     reeve_record record;
     const reeve_value *value = NULL;
 
-    clear_bar(m);
     if (line->results != NULL) {
         value = reeve_results_value(line->results, 0);
         print_stream(m, line, value, "out", stdout);
@@ -163,9 +165,11 @@ static void print_line(struct map *m, struct line *line)
         if (reeve_results_record(line->results, 0, &record) == REEVE_OK) {
             joblog_add(&m->log, &m->template, line->text, line->number, &record, value);
             m->again += record.runs > 1 ? record.runs - 1 : 0;
-            if (line->itself && value == NULL)
+            if (line->itself && value == NULL) {
+                clear_bar(m);
                 (void)cli_fail(EXIT_FAILED, "item %" PRIu64 " (%s): %s", line->number, line->text,
                                record.message);
+            }
         }
     }
     DL_DELETE(m->lines, line);
