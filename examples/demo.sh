@@ -8,7 +8,8 @@
 
 slots=2                     # of each agent, at least
 kill_runner_at=40           # percent
-kill_agent_at=65
+kill_agent_at=60
+kill_agent_anyway=75         # also when no item of the runner has come back yet
 limit=40000000              # bytes of different files, when no DIR is given; unpacked they are more
 work_ms=20000               # then the text is counted again and again for about so long
 
@@ -110,7 +111,8 @@ maybe_kill() {
         kill_runner
     elif [ "$again" -eq 0 ] && [ "$(milliseconds "$killed_at" "$(now)")" -gt 2000 ]; then
         kill_runner
-    elif [ "$again" -gt 0 ] && [ "$percent" -ge $kill_agent_at ]; then
+    elif [ "$percent" -ge $kill_agent_at ] &&
+        { [ "$again" -gt 0 ] || [ "$percent" -ge $kill_agent_anyway ]; }; then
         kill_agent
     fi
 }
@@ -126,7 +128,8 @@ job=$!
 running="$running $job"
 runners_killed=0 runner_killed_at='' agent_killed_at='' again_before=0
 blocks=0 percent=0 again=0
-while read -r _ blocks _ percent _ again; do
+while read -r _ b _ p _ a; do
+    blocks=$b percent=$p again=$a
     maybe_kill
 done <"$tmp/report"
 wait "$job" || die "the job failed: $(cat "$tmp/trouble" "$tmp/server.log")"
