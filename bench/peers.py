@@ -83,6 +83,21 @@ def call(value, n):
     return sorted(times)
 
 
+def managed_lock():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    n = some(20000)
+    with manager() as m:
+        lock = m.Lock()
+        times = []
+        for _ in range(n + n // 10):
+            begin = time.perf_counter_ns()
+            lock.acquire()
+            lock.release()
+            times.append(time.perf_counter_ns() - begin)
+        times = sorted(times[n // 10:])
+        figure("p50_us", times[n // 2] / 1e3)
+
+
 def managed_call():
     every = os.sched_getaffinity(0)
     n = some(20000)
@@ -241,7 +256,7 @@ def redis_many():
 
 
 PEERS = {f.__name__: f for f in (local_queue, managed_queue, managed_large, managed_call,
-                                 pool_each, pool_chunks, redis_queue, redis_many)}
+                                 managed_lock, pool_each, pool_chunks, redis_queue, redis_many)}
 
 if __name__ == "__main__":
     PEERS[sys.argv[-1]]()

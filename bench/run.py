@@ -73,6 +73,18 @@ JOBS = [
         Row("P2", "calls of one thread, 64 in flight", "calls_per_s", "calls/s", ">=", None, [
             Peer("managed_call", "calls_per_s", 10)])],
         options="--calls 20000 --flight 64", smoke="--calls 500 --flight 64"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "acquire + release, one processor", "p50_us", "us", "<=", 1.3, [
+            Peer("managed_lock", "p50_us")])],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "hand-over between two clients", "p50_us", "us", "<=", 1.8)],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
+        ours_options="--what 1"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "acquire + release, with a lease", "p50_us", "us", "<=", None)],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
+        ours_options="--what 2"),
     Job("limit_pool", "bench_map", [
         Row("P3", "map of a no-op, one by one", "items_per_s", "items/s", ">=", 0.8, [
             Peer("pool_each", "items_per_s", 1)])],

@@ -20,6 +20,7 @@
     X(DONE, 0, "done")                                                                             \
     X(NOTHING, 1, "nothing there: the queue is empty, the name is unknown")                        \
     X(USAGE, 2, "the command line is wrong")                                                       \
+    X(FAILED, 3, "some commands of a map failed; what was not told is in its output")              \
     X(CHANGE, 100, "something must be changed first: a key, rights, options, the url, the item")   \
     X(AGAIN, 111, "trying again may help: not reachable, no answer in time, queue full")           \
     X(SIGNAL, 128, "plus the number of the signal that ended it: 130 is Ctrl-C")
@@ -40,7 +41,7 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "The program is looked for in $REEVE_BINDIR, beside this tool, and in $PATH.\n"              \
       "See reeve-server --help.\n")                                                                \
     X(status, "", 0, 0, "show how the manager is, and who is connected",                           \
-      "With --json: {\"manager\": {...}, \"sessions\": [...]}.\n")                                 \
+      "With --json: {\"manager\": {...}, \"sessions\": [...], \"agents\": [...]}.\n")              \
     X(ls, "[PREFIX]", 0, 1, "list the objects whose names begin with PREFIX",                      \
       "With --json: an array of one map for each object.\n")                                       \
     X(put, "QUEUE [ITEM]...", 1, CLI_MANY, "put items into a queue",                               \
@@ -48,6 +49,29 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "--bytes is given. A queue that is missing is made; without --maxsize and --joinable an\n"   \
       "existing one is used whatever its options are. --timeout is how long to wait for room\n"    \
       "in a full queue; default: for ever. Ctrl-C ends the reading: what was read is put.\n")      \
+    X(map, "[COMMAND [WORD]...] [::: LINE...]", 0, CLI_MANY,                                       \
+      "run a command for each line, on all agents",                                                \
+      "Lines come from standard input, or stand behind :::. In the words of the command {} is\n"   \
+      "the line, {.} the line without its extension, {/} its last part, {//} its folder and {#}\n" \
+      "its number; without any of them the line becomes the last word. The words are run as\n"     \
+      "they are; a command of one word with a blank or shell character in it is given to sh -c,\n" \
+      "with lines quoted. Without a command each line is one, for sh -c. Options of the command\n" \
+      "stand behind --. What a command prints comes whole, when it has ended. A command runs\n"    \
+      "in this folder (--folder), as the agent's user. One that ends its agent's process or\n"     \
+      "loses its host runs again; one that fails does so with --retries. Ctrl-C ends all of "      \
+      "it.\n")                                                                                     \
+    X(run, "COMMAND [WORD]...", 1, CLI_MANY, "run one command on some host, or on --host NAME",    \
+      "What it prints comes when it has ended, and its exit code is this one's. Options of the\n"  \
+      "command stand behind --. Its standard input is empty.\n")                                   \
+    X(worker, "[ARGUMENT]...", 0, CLI_MANY, "run an agent: reeve-worker with these arguments",     \
+      "The program is looked for in $REEVE_BINDIR, beside this tool, and in $PATH.\n"              \
+      "See reeve-worker --help.\n")                                                                \
+    X(jobs, "", 0, 0, "list the jobs of the manager",                                              \
+      "Done of total (or of those that came so far), failed, tried again, agents.\n")              \
+    X(cancel, "JOB...", 1, CLI_MANY, "end jobs, on all hosts",                                     \
+      "JOB is a number that reeve jobs shows, or a name.\n")                                       \
+    X(logs, "JOB", 1, 1, "show what items of a job printed, and how they failed",                  \
+      "The last ones that the manager has kept.\n")                                                \
     X(get, "QUEUE", 1, 1, "take items from a queue and print them",                                \
       "One item a line: texts as they are, other values as JSON. Without --follow it takes what\n" \
       "is there, and waits up to --timeout for the first item; default: does not wait. With\n"     \
@@ -85,7 +109,7 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
 
 #define CLI_ON(command) (1u << CLI_##command)
 #define CLI_EVERYWHERE  ((1u << CLI_COMMANDS_LEN) - 1)
-#define CLI_CONNECTED   (CLI_EVERYWHERE & ~(CLI_ON(keygen) | CLI_ON(serve)))
+#define CLI_CONNECTED   (CLI_EVERYWHERE & ~(CLI_ON(keygen) | CLI_ON(serve) | CLI_ON(worker)))
 
 /*
  * ---- options: OPTION(KIND, field, name, letter, value, commands, help) ----
@@ -109,18 +133,30 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get), "go on until the queue is shut down")        \
     X(FLAG, bytes, "bytes", 0, NULL, CLI_ON(put) | CLI_ON(get),                                    \
       "items are bytes, put and printed as they are")                                              \
+    X(FLAG, keep_order, "keep-order", 'k', NULL, CLI_ON(map), "print in the order of the lines")   \
+    X(COUNT, jobs, "jobs", 'j', "N", CLI_ON(map), "at most N commands at a time, on all hosts")    \
+    X(COUNT, retries, "retries", 0, "N", CLI_ON(map), "try a command that fails N times more")     \
+    X(TEXT, joblog, "joblog", 0, "FILE", CLI_ON(map), "write a line for each command there")       \
+    X(FLAG, resume, "resume", 0, NULL, CLI_ON(map), "only what has not gone well by the joblog")   \
+    X(FLAG, tag, "tag", 0, NULL, CLI_ON(map), "print each line of output behind its input")        \
+    X(FLAG, bar, "bar", 0, NULL, CLI_ON(map), "show progress, on a terminal")                      \
+    X(TEXT, label, "label", 0, "WORDS", CLI_ON(map), "only on agents with these labels")           \
+    X(TEXT, folder, "folder", 0, "DIR", CLI_ON(map) | CLI_ON(run), "where to run; default: here")  \
+    X(TEXT, host, "host", 0, "NAME", CLI_ON(run), "the agent of this name, or with this label")    \
     X(TEXT, queue, "queue", 0, "NAME", CLI_ON(shutdown), "shut down this queue, not the manager")  \
     X(FLAG, immediate, "immediate", 0, NULL, CLI_ON(shutdown), "drop the items of the queue")      \
     X(TEXT, on_abandoned, "on-abandoned", 0, "run|fail", CLI_ON(lock),                             \
       "run (the default) or fail when the last owner died; the next one is told, too")             \
     X(FLAG, reset, "reset", 0, NULL, CLI_ON(barrier), "send away who waits, and make it as new")   \
     X(FLAG, json, "json", 0, NULL,                                                                 \
-      CLI_ON(status) | CLI_ON(ls) | CLI_ON(why) | CLI_ON(put) | CLI_ON(get),                       \
+      CLI_ON(status) | CLI_ON(ls) | CLI_ON(why) | CLI_ON(put) | CLI_ON(get) | CLI_ON(jobs) |       \
+          CLI_ON(logs),                                                                            \
       "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                   \
     X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                              \
       "say how many items there were")                                                             \
     X(TIME, timeout, "timeout", 't', "S", CLI_CONNECTED,                                           \
-      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, where it waits as above")    \
+      "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, where it waits as above; "   \
+      "of map: how long a command may take; default: as it likes")                                 \
     X(TEXT, url, "url", 0, "URL", CLI_CONNECTED,                                                   \
       "the manager's endpoints, separated by commas; default: $REEVE_URL, else your own socket")   \
     X(TEXT, key, "key", 0, "FILE", CLI_CONNECTED,                                                  \

@@ -288,8 +288,9 @@ int cli_parse(struct cli_args *out, int argc, char **argv)
         else if (out->command == CLI_COMMANDS_LEN)
             code = read_command(&p, text);
         else
-            argv[out->words_len++] = text;                    /* a place that has been read */
-        words_only = words_only || out->command == CLI_serve; /* reeve-server reads the rest */
+            argv[out->words_len++] = text; /* a place that has been read */
+        words_only = words_only || out->command == CLI_serve ||
+                     out->command == CLI_worker; /* they read the rest */
     }
     argv[out->words_len] = NULL;
     if (code == EXIT_DONE && out->command < CLI_COMMANDS_LEN && !out->help && !out->version) {

@@ -1,4 +1,4 @@
-/* cmd_serve.c -- reeve serve: become reeve-server. */
+/* cmd_serve.c -- reeve serve and reeve worker: become reeve-server, or reeve-worker. */
 
 #include "cli/cli.h"
 
@@ -9,14 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char program[] = "reeve-server";
-
 /* Returns only when there is no such program. */
 static void try_folder(const char *folder, char **argv)
 {
     char path[PATH_MAX];
 
-    if (snprintf(path, sizeof path, "%s/%s", folder, program) < (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/%s", folder, argv[0]) < (int)sizeof path)
         execv(path, argv);
 }
 
@@ -32,15 +30,15 @@ static void try_beside(char **argv)
     try_folder(path, argv);
 }
 
-int run_serve(const struct cli_args *args)
+/* Its arguments are ours. */
+static int become(char *program, const struct cli_args *args)
 {
     const char *folder = getenv("REEVE_BINDIR");
     char **argv = calloc((size_t)args->words_len + 2, sizeof *argv);
-    char name[] = "reeve-server";
 
     if (argv == NULL)
         return cli_fail(EXIT_AGAIN, "cannot start %s: out of memory", program);
-    argv[0] = name;
+    argv[0] = program;
     for (int i = 0; i < args->words_len; i++)
         argv[i + 1] = args->words[i];
     if (folder != NULL && folder[0] != '\0')
@@ -52,4 +50,18 @@ int run_serve(const struct cli_args *args)
                     "cannot start %s: %s; it is looked for in $REEVE_BINDIR, beside reeve, and in "
                     "$PATH",
                     program, strerror(errno));
+}
+
+int run_serve(const struct cli_args *args)
+{
+    char program[] = "reeve-server";
+
+    return become(program, args);
+}
+
+int run_worker(const struct cli_args *args)
+{
+    char program[] = "reeve-worker";
+
+    return become(program, args);
 }

@@ -93,7 +93,23 @@ static void show_sessions(const reeve_value *sessions)
     }
 }
 
-static int show_status_json(const reeve_value *manager, const reeve_value *sessions)
+static void show_agents(const reeve_value *agents)
+{
+    for (size_t i = 0; i < reeve_value_len(agents); i++) {
+        const reeve_value *a = reeve_value_at(agents, i);
+
+        printf("agent    %-16s  on %s, pid %" PRIu64 "%s%s   slots %" PRIu64 "   busy %" PRIu64
+               "   items done %" PRIu64 "   runners crashed %" PRIu64 "%s%s\n",
+               text_of(a, "name").text, text_of(a, "host").text, number_of(a, "pid"),
+               truth_of(a, "attached") ? "" : ", lost its connection",
+               truth_of(a, "draining") ? ", draining" : "", number_of(a, "slots"),
+               number_of(a, "busy"), number_of(a, "done"), number_of(a, "crashed"),
+               text_of(a, "labels").text[0] == '\0' ? "" : "   labels ", text_of(a, "labels").text);
+    }
+}
+
+static int show_status_json(const reeve_value *manager, const reeve_value *sessions,
+                            const reeve_value *agents)
 {
     int code = EXIT_DONE;
 
@@ -102,6 +118,9 @@ static int show_status_json(const reeve_value *manager, const reeve_value *sessi
     fputs(", \"sessions\": ", stdout);
     if (code == EXIT_DONE)
         code = print_json(sessions);
+    fputs(", \"agents\": ", stdout);
+    if (code == EXIT_DONE)
+        code = print_json(agents);
     fputs("}\n", stdout);
     return code;
 }
@@ -109,20 +128,25 @@ static int show_status_json(const reeve_value *manager, const reeve_value *sessi
 static int show_status(const struct cli_args *args, reeve_context *ctx)
 {
     reeve_value *manager = NULL;
-    reeve_value *sessions = NULL; /* stays NULL without the right to list */
+    reeve_value *sessions = NULL; /* stay NULL without the right to list */
+    reeve_value *agents = NULL;
     int code = EXIT_DONE;
     reeve_err err = reeve_status(&manager, ctx, cli_timeout(args, CALL_MS));
 
     if (err == REEVE_OK)
         err = reeve_sessions(&sessions, ctx, cli_timeout(args, CALL_MS));
+    if (err == REEVE_OK)
+        err = reeve_agents(&agents, ctx, cli_timeout(args, CALL_MS));
     if (err != REEVE_OK && err != REEVE_EPERM) {
         code = cli_fail_call(err);
     } else if (args->json) {
-        code = show_status_json(manager, sessions);
+        code = show_status_json(manager, sessions, agents);
     } else {
         show_manager(ctx, manager);
+        show_agents(agents);
         show_sessions(sessions);
     }
+    reeve_value_free(&agents);
     reeve_value_free(&sessions);
     reeve_value_free(&manager);
     return code;

@@ -40,6 +40,9 @@ static const struct {
     [REEVE_EBROKEN] = {EXIT_AGAIN, NULL},
     [REEVE_EFENCED] = {EXIT_AGAIN, NULL},
     [REEVE_EDEADLOCK] = {EXIT_AGAIN, NULL},
+    [REEVE_EITEM] = {EXIT_FAILED, NULL},
+    [REEVE_ENOAGENT] = {EXIT_AGAIN, "reeve status shows the agents; start one: reeve worker"},
+    [REEVE_ENOTRUNNING] = {EXIT_CHANGE, NULL},
     [REEVE_EGONE] = {EXIT_NOTHING, "somebody removed it; try again to make it anew"},
 };
 

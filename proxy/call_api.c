@@ -293,7 +293,7 @@ reeve_err reeve_async_get(reeve_results **out, reeve_async *async, uint32_t time
     if (err != REEVE_OK)
         return err;
     if (take_results(async) != NULL)
-        *out = rv_results_keep(async->results);
+        *out = reeve_results_keep(async->results);
     rv_leave(async->ctx);
     return rv_pool_verdict(*out, async->label);
 }

@@ -337,7 +337,210 @@ reeve_err reeve_why(reeve_value **out, reeve_context *ctx, const char *name, uin
     return err;
 }
 
+/* ---- jobs and agents ---- */
+
+static void put_job(reeve_builder *b, const struct rv_job_row *row)
+{
+    (void)reeve_put_map(b, 17);
+    put_number(b, "job", row->job);
+    put_slice(b, "name", row->name);
+    put_slice(b, "function", row->function);
+    put_slice(b, "key", row->owner);
+    put_truth(b, "ended", row->ended != 0);
+    put_key(b, "total");
+    if (row->total == UINT64_MAX)
+        (void)reeve_put_nil(b);
+    else
+        (void)reeve_put_uint(b, row->total);
+    put_number(b, "given", row->put);
+    put_number(b, "done", row->done);
+    put_number(b, "failed", row->failed);
+    put_number(b, "running", row->running);
+    put_number(b, "retried", row->retried);
+    put_number(b, "again", row->again);
+    put_number(b, "agents", row->agents);
+    put_number(b, "slots", row->slots);
+    put_number(b, "age_ms", row->age_ms);
+    put_number(b, "bytes", row->bytes);
+    put_slice(b, "text", row->text);
+}
+
+static void put_agent(reeve_builder *b, const struct rv_agent_row *row)
+{
+    (void)reeve_put_map(b, 12);
+    put_number(b, "agent", row->agent);
+    put_slice(b, "name", row->name);
+    put_slice(b, "host", row->host);
+    put_slice(b, "labels", row->labels);
+    put_number(b, "pid", row->pid);
+    put_number(b, "slots", row->slots);
+    put_number(b, "busy", row->busy);
+    put_number(b, "chunks", row->chunks);
+    put_number(b, "done", row->done);
+    put_number(b, "crashed", row->crashed);
+    put_truth(b, "attached", row->attached != 0);
+    put_truth(b, "draining", row->draining != 0);
+}
+
+static void put_log(reeve_builder *b, const struct rv_log_row *row)
+{
+    static const char *const ends[] = {"ok",      "failed", "crashed", "exited",
+                                       "timeout", "toobig", "never"};
+
+    (void)reeve_put_map(b, 8);
+    put_number(b, "item", row->index);
+    put_slice(b, "status", rv_slice_str(row->status < rv_countof(ends) ? ends[row->status] : "?"));
+    put_number(b, "runs", row->runs);
+    put_slice(b, "agent", row->agent);
+    put_number(b, "pid", row->pid);
+    put_key(b, "code");
+    (void)reeve_put_int(b, row->code);
+    put_slice(b, "text", row->text);
+    put_key(b, "output");
+    (void)reeve_put_bytes(b, row->output.data, row->output.len);
+}
+
+/* One row into the builder; its number, by which the next page is asked for. */
+static uint64_t put_row(reeve_builder *b, uint16_t op, struct rv_slice bytes)
+{
+    struct rv_job_row job;
+    struct rv_agent_row agent;
+    struct rv_log_row log;
+
+    if (op == RV_OP_job_list && rv_job_row_decode(&job, bytes)) {
+        put_job(b, &job);
+        return job.job;
+    }
+    if (op == RV_OP_agent_list && rv_agent_row_decode(&agent, bytes)) {
+        put_agent(b, &agent);
+        return agent.agent;
+    }
+    if (op == RV_OP_job_log && rv_log_row_decode(&log, bytes)) {
+        put_log(b, &log);
+        return log.number;
+    }
+    (void)reeve_put_nil(b);
+    return UINT64_MAX;
+}
+
+static void page_args(struct rv_buf *args, uint16_t op, uint64_t job, const char *name,
+                      uint64_t after)
+{
+    if (op == RV_OP_job_log)
+        rv_job_log_args_encode(args, &(struct rv_job_log_args){job, rv_slice_str(name), after, 0});
+    else
+        rv_job_list_args_encode(args, &(struct rv_job_list_args){after, 0});
+}
+
+static void add_row_bytes(struct rv_buf *bytes, struct rv_slice one)
+{
+    rv_write_number(bytes, one.len, 4);
+    rv_buf_add(bytes, one.data, one.len);
+}
+
+/* The encodings of so many values become one array: its head, then they. */
+static reeve_err rows_to_array(reeve_value **out, reeve_builder *b, struct rv_slice bytes,
+                               size_t count)
+{
+    reeve_err err = reeve_put_array(b, count);
+    struct rv_reader r = rv_reader(bytes);
+
+    for (size_t i = 0; i < count && err == REEVE_OK; i++) {
+        reeve_value *row = NULL;
+        size_t len = (size_t)rv_read_number(&r, 4);
+        const uint8_t *at = rv_read(&r, len);
+
+        err = rv_value_parse(&row, rv_slice(at, at == NULL ? 0 : len));
+        if (err == REEVE_OK)
+            err = reeve_put_value(b, row);
+        rv_value_free(&row);
+    }
+    if (err != REEVE_OK)
+        return rv_fail(err, "cannot make a value of the manager's answer");
+    return to_value(out, b);
+}
+
+/* All rows of all pages as an array. */
+static reeve_err list_rows(reeve_value **out, reeve_context *ctx, uint16_t op, uint64_t job,
+                           const char *name, uint32_t timeout_ms)
+{
+    reeve_builder *rows = reeve_builder_new();
+    reeve_builder *b = reeve_builder_new();
+    struct rv_buf bytes = {0};
+    uint64_t after = 0;
+    size_t count = 0;
+    bool more = true;
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    while (err == REEVE_OK && more) {
+        struct rv_buf args = {0};
+        struct rv_buf result;
+        struct rv_object_list_result page = {0};
+        struct rv_reader r;
+        struct rv_slice row;
+
+        page_args(&args, op, job, name, after);
+        err = ask(ctx, op, &args, timeout_ms, "list", &result);
+        rv_buf_free(&args);
+        if (err == REEVE_OK && !rv_object_list_result_decode(&page, rv_buf_slice(&result)))
+            err = malformed();
+        more = page.count > 0;
+        for (r = rv_reader(page.rows); err == REEVE_OK && rv_row_next(&r, &row); count++) {
+            struct rv_slice one;
+
+            reeve_builder_reset(rows);
+            after = put_row(rows, op, row);
+            err = rv_builder_bytes(rows, &one);
+            if (err == REEVE_OK)
+                add_row_bytes(&bytes, one);
+        }
+        rv_buf_free(&result);
+    }
+    if (err == REEVE_OK)
+        err = rows_to_array(out, b, rv_buf_slice(&bytes), count);
+    reeve_builder_free(&rows);
+    reeve_builder_free(&b);
+    rv_buf_free(&bytes);
+    return err;
+}
+
+reeve_err reeve_jobs(reeve_value **out, reeve_context *ctx, uint32_t timeout_ms)
+{
+    return list_rows(out, ctx, RV_OP_job_list, 0, NULL, timeout_ms);
+}
+
+reeve_err reeve_agents(reeve_value **out, reeve_context *ctx, uint32_t timeout_ms)
+{
+    return list_rows(out, ctx, RV_OP_agent_list, 0, NULL, timeout_ms);
+}
+
+reeve_err reeve_job_logs(reeve_value **out, reeve_context *ctx, uint64_t job, const char *name,
+                         uint32_t timeout_ms)
+{
+    return list_rows(out, ctx, RV_OP_job_log, job, name, timeout_ms);
+}
+
 /* ---- orders ---- */
+
+reeve_err reeve_job_cancel(reeve_context *ctx, uint64_t job, const char *name, const char *why,
+                           uint32_t timeout_ms)
+{
+    struct rv_buf args = {0};
+    reeve_err err = rv_enter(ctx, "cancel", "the job");
+
+    if (err != REEVE_OK)
+        return err;
+    rv_job_cancel_args_encode(
+        &args, &(struct rv_job_cancel_args){job, rv_slice_str(name), rv_slice_str(why), 0});
+    err = rv_finish(
+        ctx,
+        rv_link_call(&ctx->link, RV_OP_job_cancel, 0, timeout_ms, rv_buf_slice(&args), NULL, 0),
+        timeout_ms, "cancel", "the job", NULL);
+    rv_leave(ctx);
+    rv_buf_free(&args);
+    return err;
+}
 
 reeve_err reeve_remove(reeve_context *ctx, const char *name, uint32_t timeout_ms)
 {

@@ -321,7 +321,7 @@ static uint32_t processors(void)
 
 static reeve_err start_agent(struct rv_private *p, uint32_t slots)
 {
-    char log[FOLDER_MAX + 32];
+    char log[FOLDER_MAX + 64];
     char name[32] = "local";
     char number[16];
     const char *const argv[] = {"reeve-worker",

@@ -10,7 +10,6 @@
 /* Take what came out of an errand that is over; its yield is empty then. NULL without memory. One
  * reference, the caller's. */
 reeve_results *rv_results_new(struct rv_errand *e);
-reeve_results *rv_results_keep(reeve_results *r);
 
 /* The error that its job ended with, before all was done; OK when all is done. */
 reeve_err rv_results_error(const reeve_results *r, const char **why);

@@ -7,13 +7,21 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum { NODES = 1024 };
+enum {
+    NODES = 1024,
+    RUN = 64, /* who asks for one value asks for the next ones, too */
+};
 
 /* Scalars that were asked for. */
 struct nodes {
     struct nodes *next;
     size_t len;
     msgpack_object at[NODES];
+};
+
+/* A value that was asked for, or NULL. */
+struct asked {
+    _Atomic(const reeve_value *) value;
 };
 
 struct reeve_results {
@@ -23,9 +31,10 @@ struct reeve_results {
     reeve_err error;
     char *why;
 
-    /* The application and a callback may ask at the same time. */
+    /* The application and a callback may ask at the same time: what is there is read without
+     * the mutex. */
     pthread_mutex_t mutex;
-    const reeve_value **values; /* of all items, NULL until asked for */
+    _Atomic(struct asked *) values; /* of all items; NULL: none was asked for */
     struct nodes *nodes;
     reeve_value **trees; /* arrays and maps that were asked for; ours to free */
     size_t trees_len, trees_cap;
@@ -48,7 +57,7 @@ reeve_results *rv_results_new(struct rv_errand *e)
     return r;
 }
 
-reeve_results *rv_results_keep(reeve_results *r)
+reeve_results *reeve_results_keep(reeve_results *r)
 {
     atomic_fetch_add(&r->refs, 1);
     return r;
@@ -72,7 +81,7 @@ void reeve_results_free(reeve_results **results)
         r->nodes = next;
     }
     free(r->trees);
-    free(r->values);
+    free(atomic_load(&r->values));
     free(r->why);
     rv_yield_free(&r->out);
     pthread_mutex_destroy(&r->mutex);
@@ -131,28 +140,50 @@ static const reeve_value *keep_tree(reeve_results *r, struct rv_slice bytes)
     return trees[r->trees_len++];
 }
 
-static const reeve_value *find_value(reeve_results *r, size_t i)
+/* The scalars among some items from i on. */
+static void find_scalars(reeve_results *r, struct asked *values, size_t i)
 {
+    size_t end = r->total - i > RUN ? i + RUN : (size_t)r->total;
     struct rv_result result;
     msgpack_object o;
 
-    if (r->values == NULL)
-        r->values = calloc((size_t)r->total, sizeof(const reeve_value *));
-    if (r->values == NULL)
+    for (; i < end; i++)
+        if (atomic_load_explicit(&values[i].value, memory_order_relaxed) == NULL &&
+            rv_yield_at(&r->out, i, &result) && result.has_value &&
+            rv_value_scalar(&o, result.value))
+            atomic_store_explicit(&values[i].value, keep_scalar(r, &o), memory_order_release);
+}
+
+static const reeve_value *find_value(reeve_results *r, size_t i)
+{
+    struct asked *values = atomic_load(&r->values);
+    struct rv_result result;
+
+    if (values == NULL) {
+        values = calloc((size_t)r->total, sizeof *values);
+        atomic_store(&r->values, values);
+    }
+    if (values == NULL)
         return NULL;
-    if (r->values[i] != NULL || !rv_yield_at(&r->out, i, &result) || !result.has_value)
-        return r->values[i];
-    r->values[i] =
-        rv_value_scalar(&o, result.value) ? keep_scalar(r, &o) : keep_tree(r, result.value);
-    return r->values[i];
+    find_scalars(r, values, i);
+    if (atomic_load(&values[i].value) == NULL && rv_yield_at(&r->out, i, &result) &&
+        result.has_value)
+        atomic_store(&values[i].value, keep_tree(r, result.value));
+    return atomic_load(&values[i].value);
 }
 
 const reeve_value *reeve_results_value(reeve_results *r, size_t i)
 {
+    const struct asked *values = NULL;
     const reeve_value *value = NULL;
 
     if (r == NULL || i >= r->total)
         return NULL;
+    values = atomic_load_explicit(&r->values, memory_order_acquire);
+    if (values != NULL)
+        value = atomic_load_explicit(&values[i].value, memory_order_acquire);
+    if (value != NULL)
+        return value;
     pthread_mutex_lock(&r->mutex);
     value = find_value(r, i);
     pthread_mutex_unlock(&r->mutex);

@@ -26,7 +26,6 @@
 enum {
     EVENTS = 64,
     RETRY_MS = 10,       /* what was due and could not be sent is tried again then */
-    AGAIN_MS = 1000,     /* between sessions */
     RESUME_MS = 120000,  /* the manager keeps a session that lost its connection so long */
     GOODBYE_MS = 1000,   /* the last words may take so long */
     OVERDUE_MS = 5000,   /* work that was stopped is not waited for any longer */
@@ -510,7 +509,7 @@ static void judge(struct loop *l)
         l->opened = true;
         tell_ready(l);
     }
-    if (agent_busy(l->agent) > 0)
+    if (agent_busy(l->agent) > 0 || l->loads != NULL || runners_at_work(l->runners))
         l->idle_at = l->now;
     if (l->link.state == RV_LINK_DEAD)
         session_over(l);

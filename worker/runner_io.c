@@ -367,6 +367,7 @@ static ssize_t receive(struct runner_slot *s)
 bool slot_hear(struct runners *r, rv_ns now, struct runner_slot *s, size_t budget)
 {
     uint64_t serial = s->serial;
+    bool all = budget == SIZE_MAX;
 
     while (!s->broken && s->serial == serial && s->fd >= 0 && budget > 0) {
         ssize_t len = receive(s);
@@ -377,11 +378,12 @@ bool slot_hear(struct runners *r, rv_ns now, struct runner_slot *s, size_t budge
             return true;
         if (len <= 0)
             return false;
-        budget -= (size_t)len < budget ? (size_t)len : budget;
+        if (!all)
+            budget -= (size_t)len < budget ? (size_t)len : budget;
         if (s->body != NULL && s->in.len == 0)
             body_whole(r, now, s);
         use_input(r, now, s);
-        if (len < READ_BYTES)
+        if (len < READ_BYTES && !all)
             return true; /* the descriptor tells of more */
     }
     return true;

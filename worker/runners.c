@@ -163,9 +163,7 @@ void slot_ended(struct runners *r, rv_ns now, struct runner_slot *s, int status)
     uint64_t started = RV_TASK_NONE;
     bool was_broken = false;
 
-    while (s->fd >= 0 && !s->broken && slot_hear(r, now, s, BUDGET) && s->in.len > 0 &&
-           s->body != NULL) {
-    }
+    (void)slot_hear(r, now, s, SIZE_MAX);
     was_broken = s->broken;
     slot_recover(r, now, s);
     slot_drain(s);
@@ -514,6 +512,17 @@ rv_ns runners_deadline(const struct runners *r)
         if (r->zygotes[i] != NULL && r->zygotes[i]->deadline < next)
             next = r->zygotes[i]->deadline;
     return next;
+}
+
+bool runners_at_work(const struct runners *r)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < r->conf.slots; i++)
+        any = any || (r->slots[i].state != RUNNER_EMPTY && r->slots[i].state != RUNNER_IDLE);
+    for (size_t i = 0; i < r->zygotes_len; i++)
+        any = any || (r->zygotes[i] != NULL && r->zygotes[i]->state == ZYGOTE_STARTING);
+    return any;
 }
 
 uint64_t runners_job_of(const struct runners *r, uint32_t pid)

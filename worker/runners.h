@@ -66,6 +66,9 @@ rv_ns runners_deadline(const struct runners *r);
 /* The folder where our own libreeve is; NULL when it is in our program. */
 const char *runners_own_libs(const struct runners *r);
 
+/* Something runs, or is being started. */
+bool runners_at_work(const struct runners *r);
+
 /* The job of the runner that the process belongs to; before its first item, one that it was
  * started for. 0: it is none of ours. */
 uint64_t runners_job_of(const struct runners *r, uint32_t pid);

@@ -114,7 +114,8 @@ void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why)
 void slot_send(struct runners *r, struct runner_slot *s, const struct rv_slice *parts, size_t len);
 void slot_flush(struct runners *r, struct runner_slot *s);
 
-/* Take in what the runner says, at most `budget` bytes; false when nothing more can come. */
+/* Take in what the runner says, at most `budget` bytes, or with SIZE_MAX all that is there; false
+ * when nothing more can come. */
 bool slot_hear(struct runners *r, rv_ns now, struct runner_slot *s, size_t budget);
 
 /* Read what lies in the pipe now. */

@@ -99,6 +99,31 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_why(reeve_value **out, reeve_context *
                                               const char *name, uint64_t session,
                                               uint32_t timeout_ms);
 
+/* The jobs of maps that this key may see, as an array of maps: job, name, function, key, ended,
+ * total (nil: not known), given, done, failed, running, retried, again (results that came twice),
+ * agents and slots that can run it, age_ms, bytes, text. Else as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_jobs(reeve_value **out, reeve_context *ctx,
+                                               uint32_t timeout_ms);
+
+/* The agents as an array of maps: agent, name, host, labels, pid, slots, busy, chunks, done, crashed,
+ * attached, draining. Else as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_agents(reeve_value **out, reeve_context *ctx,
+                                                 uint32_t timeout_ms);
+
+/* What items of a job printed, or how they failed, as far as it is kept: an array of maps: item,
+ * status, runs, agent, pid, code, text, output. The job by its name, or with NULL by its number.
+ * Errors: ENOENT, and as reeve_status. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_job_logs(reeve_value **out, reeve_context *ctx,
+                                                   uint64_t job, const char *name,
+                                                   uint32_t timeout_ms);
+
+/* End a job on all hosts: its items that are not done fail with ECANCELED and why (may be NULL).
+ * Only for its own key, and for the role admin. Blocks for at most timeout_ms. Errors: ENOENT,
+ * EPERM, and as reeve_ping. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_job_cancel(reeve_context *ctx, uint64_t job,
+                                                     const char *name, const char *why,
+                                                     uint32_t timeout_ms);
+
 /* Remove a named object, whoever uses it: their calls end with EGONE. Blocks for at most
  * timeout_ms. Errors: ENOENT, EPERM, and as reeve_ping. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_remove(reeve_context *ctx, const char *name,

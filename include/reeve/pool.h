@@ -168,6 +168,9 @@ REEVE_API const reeve_value *reeve_results_value(reeve_results *results, size_t 
 /* How item i ended. Errors: EINVAL (no such item). */
 REEVE_API reeve_err reeve_results_record(const reeve_results *results, size_t i, reeve_record *out);
 
+/* One more owner, as for who keeps what a callback was lent: to be freed once more. Never fails. */
+REEVE_API reeve_results *reeve_results_keep(reeve_results *results);
+
 REEVE_API void reeve_results_free(reeve_results **results);
 
 /* ---- calls ---- */

@@ -182,6 +182,18 @@ static bool plain(const struct rv_item *item)
     return item->priority == 0 && item->deliveries == 0;
 }
 
+/* The common case of receive(), which need not look at everything: a small item, and nothing else. */
+static bool receive_small(struct rv_reader *r, size_t *len)
+{
+    if (r->bad || r->left < ITEM_HEAD)
+        return false;
+    *len = (size_t)rv_get_number(r->data, ITEM_HEAD);
+    if (*len > RV_LIMIT_ITEM_INLINE_BYTES || *len > r->left - ITEM_HEAD)
+        return false;
+    (void)rv_read(r, ITEM_HEAD + *len);
+    return true;
+}
+
 /* Where the next item goes: into the lot, or for a large one into its own. */
 static bool receive(struct rv_yield *y, struct rv_reader *r, const uint8_t *start, uint32_t lot,
                     const struct rv_freight *f, uint64_t *slot, size_t *len)
@@ -191,11 +203,13 @@ static bool receive(struct rv_yield *y, struct rv_reader *r, const uint8_t *star
     struct rv_body *body = NULL;
     uint32_t own = 0;
 
+    *slot = slot_value(lot, (size_t)(at - start));
+    if (receive_small(r, len))
+        return true;
     rv_item_read(r, &item);
     if (r->bad || !plain(&item))
         return false;
     *len = item.len;
-    *slot = slot_value(lot, (size_t)(at - start));
     if (item.place == RV_INLINE)
         return true;
     if (!rv_item_receive(&item, f->assembly, f->bodies, f->bodies_len, f->frames, &body) ||

@@ -26,7 +26,7 @@ struct barrier {
     bool breaks;                /* RELEASING: one of those gave up; the next round begins broken */
     bool ours;                  /* a call leaves its list by our doing, not by its session's end */
     const struct ref *releaser; /* RELEASING: who runs the action */
-    uint64_t releaser_call;
+    uint64_t releaser_session, releaser_call;
     char who[WHO_TEXT];
     char why[WHO_TEXT + 60]; /* who broke it, and how */
 };
@@ -120,6 +120,7 @@ static void arrive(struct mgr *mgr, struct barrier *b, struct call *call)
     b->arrived_len--;
     b->phase = BARRIER_RELEASING;
     b->releaser = session_ref(s, b->object.id);
+    b->releaser_session = s->serial;
     b->releaser_call = number;
     why_who(b->who, s, 0);
     answer(mgr, s, number, b->round, b->parties - 1, true);
@@ -360,6 +361,63 @@ static void check(const struct object *o)
     rv_assert(b->phase != BARRIER_RELEASING || arrived == b->parties - 1);
 }
 
+/* ---- in a snapshot ---- */
+
+static struct object *create_empty(void)
+{
+    struct barrier *b = rv_alloc(sizeof *b);
+
+    return &b->object;
+}
+
+static void save(const struct object *o, struct saver *out)
+{
+    const struct barrier *b = (const struct barrier *)o;
+
+    save_number(out, b->parties, 4);
+    save_number(out, b->phase, 1);
+    save_number(out, b->round, 8);
+    save_number(out, b->breaks, 1);
+    save_number(out, b->releaser_session, 8);
+    save_number(out, b->releaser_call, 8);
+    save_bytes(out, rv_slice_str(b->who));
+    save_bytes(out, rv_slice_str(b->why));
+    save_calls(out, o, b->arrived);
+    save_calls(out, o, b->early);
+}
+
+static void load_fixed(struct rv_reader *in, char *out, size_t size)
+{
+    struct rv_slice text = load_bytes(in);
+    size_t len = text.len < size ? text.len : size - 1;
+
+    if (len > 0)
+        memcpy(out, text.data, len);
+}
+
+static void load(struct mgr *mgr, struct object *o, struct rv_reader *in)
+{
+    struct barrier *b = (struct barrier *)o;
+    const struct session *s = NULL;
+    const struct call *call = NULL;
+
+    b->parties = (uint32_t)rv_read_number(in, 4);
+    b->phase = (enum barrier_phase)rv_read_number(in, 1);
+    b->round = rv_read_number(in, 8);
+    b->breaks = rv_read_number(in, 1) != 0;
+    b->releaser_session = rv_read_number(in, 8);
+    b->releaser_call = rv_read_number(in, 8);
+    load_fixed(in, b->who, sizeof b->who);
+    load_fixed(in, b->why, sizeof b->why);
+    load_calls(mgr, in, o, &b->arrived);
+    load_calls(mgr, in, o, &b->early);
+    DL_COUNT(b->arrived, call, b->arrived_len);
+    s = mgr_session(mgr, b->releaser_session);
+    b->releaser = b->phase == BARRIER_RELEASING && s != NULL ? session_ref(s, b->object.id) : NULL;
+    if (b->phase > BARRIER_BROKEN || (b->phase == BARRIER_RELEASING) != (b->releaser != NULL))
+        in->bad = true;
+}
+
 const struct object_ops barrier_ops = {
     .family = 2,
     .fits = fits,
@@ -375,4 +433,9 @@ const struct object_ops barrier_ops = {
     .free = free_barrier,
     .row = row,
     .check = check,
+    .create_empty = create_empty,
+    .save = save,
+    .load = load,
+    .save_call = sync_save_call,
+    .load_call = sync_load_call,
 };

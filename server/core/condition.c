@@ -207,4 +207,9 @@ const struct object_ops condition_ops = {
     .free = free_condition,
     .row = row,
     .check = lock_check,
+    .create_empty = condition_create_empty,
+    .save = condition_save,
+    .load = condition_load,
+    .save_call = sync_save_call,
+    .load_call = sync_load_call,
 };

@@ -130,6 +130,31 @@ static void check(const struct object *o)
     rv_assert(!e->set || e->waiters == NULL); /* nobody waits for what has happened */
 }
 
+/* ---- in a snapshot ---- */
+
+static struct object *create_empty(void)
+{
+    struct event *e = rv_alloc(sizeof *e);
+
+    return &e->object;
+}
+
+static void save(const struct object *o, struct saver *out)
+{
+    const struct event *e = (const struct event *)o;
+
+    save_number(out, e->set, 1);
+    save_calls(out, o, e->waiters);
+}
+
+static void load(struct mgr *mgr, struct object *o, struct rv_reader *in)
+{
+    struct event *e = (struct event *)o;
+
+    e->set = rv_read_number(in, 1) != 0;
+    load_calls(mgr, in, o, &e->waiters);
+}
+
 const struct object_ops event_ops = {
     .family = 2,
     .fits = fits,
@@ -143,4 +168,9 @@ const struct object_ops event_ops = {
     .free = free_event,
     .row = row,
     .check = check,
+    .create_empty = create_empty,
+    .save = save,
+    .load = load,
+    .save_call = sync_save_call,
+    .load_call = sync_load_call,
 };

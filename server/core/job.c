@@ -918,11 +918,13 @@ static void on_take(struct mgr *mgr, struct job *job, struct ref *ref, const str
     struct rv_job_take_args args;
 
     rv_assert(rv_job_take_args_decode(&args, in->msg->args));
-    if (ref->reader == NULL || args.bytes > ref->reader->sent || args.bytes < ref->reader->taken) {
+    if (ref->reader == NULL) {
         mgr->refused++;
         return;
     }
-    ref->reader->taken = args.bytes;
+    /* It counts in its own way what came: more than was sent opens the window, and no more. */
+    if (args.bytes > ref->reader->taken)
+        ref->reader->taken = args.bytes < ref->reader->sent ? args.bytes : ref->reader->sent;
     send_results(mgr, ref->reader);
     serve_putters(mgr, job);
     job_refresh(mgr, job);

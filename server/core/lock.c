@@ -630,4 +630,9 @@ const struct object_ops lock_ops = {
     .free = free_lock,
     .row = row,
     .check = lock_check,
+    .create_empty = lock_create_empty,
+    .save = lock_save,
+    .load = lock_load,
+    .save_call = sync_save_call,
+    .load_call = sync_load_call,
 };

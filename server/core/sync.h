@@ -104,6 +104,17 @@ const char *why_who(char out[WHO_TEXT], const struct session *s, uint64_t thread
 /* Of an operation that this type does not have. */
 void sync_refuse(struct mgr *mgr, const struct incoming *in);
 
+/* ---- sync_save.c ---- */
+
+void sync_save_call(const struct call *call, struct saver *out);
+void sync_load_call(struct mgr *mgr, struct call *call, struct rv_reader *in);
+struct object *lock_create_empty(void);
+void lock_save(const struct object *o, struct saver *out);
+void lock_load(struct mgr *mgr, struct object *o, struct rv_reader *in);
+struct object *condition_create_empty(void);
+void condition_save(const struct object *o, struct saver *out);
+void condition_load(struct mgr *mgr, struct object *o, struct rv_reader *in);
+
 /* ---- event.c, barrier.c ---- */
 
 void event_state(const struct object *o, struct rv_sync_state_result *out);

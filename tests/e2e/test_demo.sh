@@ -1,9 +1,9 @@
 #!/bin/sh
-# The demo counts the words of a small directory right, with a consumer killed in the middle, and
+# The demo counts the words of a small directory right, with a runner and an agent killed in the middle, and
 # leaves nothing behind.
 . tests/e2e/lib.sh
 
-[ -x "$BUILD/examples/queue_wordcount" ] || {
+[ -x "$BUILD/examples/wordcount" ] || {
     echo "skipped: the examples are not built"
     exit 77
 }
@@ -31,9 +31,8 @@ printf '\377\376caf\303\251 na\357ve\0zero\0' >"$tmp/text/deeper folder/bytes"
 run timeout -k 5 300 $demo "$tmp/text"
 equal 'it ends well' "$code" 0
 check 'it says that the counts are equal' grep -q 'checked against sort | uniq -c: equal\.' "$tmp/out"
-check 'it says what became of the killed consumer' \
-    grep -qE 'killed at [0-9]+%.*: [0-9]+ blocks? ran again, none missing\.$|: it held no block|before a consumer could' \
-    "$tmp/out"
+check 'it says what became of the killed runner' \
+    grep -qE 'killed.* at [0-9]+%: .*none missing\.$|before a runner could be killed' "$tmp/out"
 check 'it shows ten words' test "$(grep -cE '^ +[0-9]+ [A-Za-z]+$' "$tmp/out")" = 10
 equal 'nothing is said to standard error' "$(cat "$tmp/err")" ''
 equal 'nothing is left behind' "$(ls "$TMPDIR")" ''
@@ -49,38 +48,11 @@ mkfifo "$tmp/never"
 # shellcheck disable=SC2086
 out=$tmp/stopped background $demo "$tmp/text"
 demo_pid=$started
-wait_until sh -c "ls '$TMPDIR'/*/progress" >/dev/null 2>&1
+wait_until sh -c "ls '$TMPDIR'/*/report" >/dev/null 2>&1
 stop "$demo_pid" TERM
 equal 'SIGTERM stops it' "$([ "$code" = 143 ] || [ "$code" = 0 ] && echo yes)" yes
 equal 'and removes everything' "$(ls "$TMPDIR")" ''
 left() { ps -eo args | grep "$TMPDIR" | grep -v grep; }
 equal 'and stops everything' "$(left)" ''
-
-# The producer by itself, walking a directory.
-new_key worker
-start_manager
-REEVE_KEY=$tmp/keys/worker.key
-export REEVE_KEY
-out=$tmp/counted background "$BUILD/examples/queue_wordcount" collect
-collector=$started
-background "$BUILD/examples/queue_wordcount" consume
-consumer=$started
-run "$BUILD/examples/queue_wordcount" produce "$tmp/text"
-equal 'the producer ends when all is counted' "$code" 0
-wait "$consumer"
-equal 'the consumer ends by itself' $? 0
-wait "$collector"
-equal 'the collector too' $? 0
-find "$tmp/text" -type f -exec grep -ah '' {} + | tr -cs A-Za-z '\n' | sort | uniq -c |
-    awk 'NF == 2 { print $1, $2 }' | sort -k1,1nr -k2,2 >"$tmp/wanted"
-check 'the counts are those of sort | uniq -c' cmp "$tmp/wanted" "$tmp/counted"
-
-# The other examples.
-run timeout 60 "$BUILD/examples/hello_queue"
-prints 'hello_queue' 'hello, world'
-run timeout 60 "$BUILD/examples/queue_squares" 3
-prints 'queue_squares' 'the squares from 1 to 100 add up to 338350'
-run timeout 60 "$BUILD/examples/queue_squares" 1
-prints 'queue_squares again' 'the squares from 1 to 100 add up to 338350'
 
 finish

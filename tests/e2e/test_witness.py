@@ -231,6 +231,142 @@ def test_shutdown_drains(world):
         expect(witness.Failed, witness.ESHUTDOWN, q.get)
 
 
+def test_a_lock_is_one_owners(world):
+    with world.session("alice") as alice, world.session("bob") as bob:
+        a, b = alice.open_sync(witness.LOCK, "one"), bob.open_sync(witness.LOCK, "one")
+        held = a.acquire()
+        assert not held.died and not held.more and held.fence >> 32 > 1_500_000_000
+        expect(witness.Failed, witness.ETIME, lambda: b.acquire(timeout_ms=0))
+        number = b.cast_acquire()
+        a.session.ping()
+        assert b.state().waiting == 1
+        a.let_go(held.fence)
+        got = b.finish(number)
+        assert got.fence > held.fence
+        a.let_go(held.fence)  # void by now: it releases nothing
+        alice.ping()
+        assert a.state().fence == got.fence
+        b.release()
+        expect(witness.Failed, witness.ERELEASED, b.release)
+
+
+def test_a_lock_of_the_dead_passes_on(world):
+    bob = world.session("bob", resume_ms=100)
+    with world.session("alice") as alice:
+        held = bob.open_sync(witness.LOCK, "dead").acquire()
+        bob.cut()
+        got = alice.open_sync(witness.LOCK, "dead").acquire(timeout_ms=5000)
+        assert got.died and got.fence > held.fence
+
+
+def test_an_rlock_counts_for_its_thread(world):
+    with world.session() as s:
+        lock = s.open_sync(witness.RLOCK, "")
+        assert lock.acquire(7).fence == lock.acquire(7).fence
+        expect(witness.Failed, witness.ENOTOWNER, lambda: lock.release(8))
+        lock.release(7)
+        assert lock.state().locked
+        lock.release(7)
+        assert not lock.state().locked
+
+
+def test_a_lease_is_recalled(world):
+    with world.session("alice") as alice, world.session("bob") as bob:
+        a, b = alice.open_sync(witness.LOCK, "lent"), bob.open_sync(witness.LOCK, "lent")
+        held = a.acquire(flags=witness.LEASE)
+        assert held.more
+        number = b.cast_acquire()
+        alice.wait(lambda: alice.recalled)
+        assert alice.recalled == [(a.obj, held.fence, 0)]
+        a.cast(witness.KEPT, "QQ", 4, held.fence)
+        expect(witness.Failed, witness.ETIME, lambda: a.acquire(9, timeout_ms=0))
+        a.let_go(held.fence, 4)
+        assert b.finish(number).fence > held.fence
+
+
+def test_a_guard_is_for_the_next_call(world):
+    with world.session() as s:
+        lock, q = s.open_sync(witness.LOCK, ""), s.open("")
+        held = lock.acquire()
+        lock.cast(witness.GUARD, "Q", held.fence)
+        assert q.put("yes") == 1
+        lock.release()
+        lock.cast(witness.GUARD, "Q", held.fence)
+        expect(witness.Failed, witness.EFENCED, lambda: q.put("no"))
+        assert q.put("again") == 1 and q.size() == 2
+
+
+def test_a_cycle_is_told(world):
+    with world.session("alice") as alice, world.session("bob") as bob:
+        a1, b1 = (s.open_sync(witness.LOCK, "cycle-1") for s in (alice, bob))
+        a2, b2 = (s.open_sync(witness.LOCK, "cycle-2") for s in (alice, bob))
+        a1.acquire()
+        b2.acquire()
+        number = a2.cast_acquire(flags=witness.NO_CYCLE)
+        alice.ping()
+        expect(witness.Failed, witness.EDEADLOCK, lambda: b1.acquire(flags=witness.NO_CYCLE))
+        expect(witness.Failed, witness.EDEADLOCK, lambda: a2.finish(number))
+
+
+def test_semaphores_count(world):
+    with world.session() as s:
+        sem = s.open_sync(witness.SEMAPHORE, "", 1)
+        sem.acquire()
+        expect(witness.Failed, witness.ETIME, lambda: sem.acquire(2, timeout_ms=0))
+        sem.release()
+        sem.release()
+        assert sem.state().value == 2
+        bounded = s.open_sync(witness.BOUNDED_SEMAPHORE, "", 1)
+        expect(witness.Failed, witness.ERELEASED, bounded.release)
+
+
+def test_a_condition_wakes_so_many(world):
+    with world.session("alice") as alice, world.session("bob") as bob:
+        a, b = alice.open_sync(witness.CONDITION, "cond"), bob.open_sync(witness.CONDITION, "cond")
+        a.acquire()
+        number = a.cast_sleep()
+        alice.ping()
+        b.acquire()
+        assert b.notify(5) == 1
+        b.release()
+        assert a.finish(number).more == 1
+        number = a.cast_sleep(timeout_ms=50)
+        assert a.finish(number).more == 0
+        expect(witness.Failed, witness.ENOTOWNER, lambda: b.notify(1))
+
+
+def test_an_event_is_set(world):
+    with world.session("alice") as alice, world.session("bob") as bob:
+        a, b = alice.open_sync(witness.EVENT, "event"), bob.open_sync(witness.EVENT, "event")
+        expect(witness.Failed, witness.ETIME,
+               lambda: a.call(witness.EVENT_WAIT, "Q", 1, timeout_ms=0))
+        number = a.cast(witness.EVENT_WAIT, "Q", 1)
+        alice.ping()
+        b.call(witness.EVENT_SET)
+        alice.result(number)
+        assert a.state().value == 1
+        b.call(witness.EVENT_CLEAR)
+        assert a.state().value == 0
+
+
+def test_a_barrier_opens_and_breaks(world):
+    with world.session("alice") as alice, world.session("bob") as bob:
+        a, b = (s.open_sync(witness.BARRIER, "barrier", 2) for s in (alice, bob))
+        first = a.cast_arrive()
+        alice.ping()
+        index, number, run = b.passed(b.cast_arrive(action=True))
+        assert (index, run) == (1, 1)
+        b.call(witness.BARRIER_RELEASE, "QB", number, 0)
+        assert a.passed(first) == (0, number, 0)
+        first = a.cast_arrive()
+        alice.ping()
+        b.call(witness.BARRIER_ABORT)
+        expect(witness.Failed, witness.EBROKEN, lambda: a.passed(first))
+        assert a.state().broken
+        b.call(witness.BARRIER_RESET)
+        assert not a.state().broken
+
+
 def test_nothing_is_doubled_by_cut_connections(world):
     with world.session() as s:
         got, total = witness.cut_all_the_time(s)

@@ -35,8 +35,15 @@ NUMBERED = {CALL, CANCEL, FRAGMENT, GOODBYE, REPLY, PUSH}
 OPEN, CLOSE, REMOVE, PING = 1, 2, 3, 7
 PUT, GET, TAKE, RETURN, TASK_DONE, JOIN, SHUTDOWN, SIZE = 32, 33, 34, 35, 36, 37, 38, 39
 GRANT, RECALL = 48, 49
+ACQUIRE, RELEASE, LET_GO, ABANDON, KEPT, GUARD = 64, 65, 66, 67, 68, 69
+SLEEP, NOTIFY, EVENT_WAIT, EVENT_SET, EVENT_CLEAR = 70, 71, 72, 73, 74
+BARRIER_WAIT, BARRIER_RELEASE, BARRIER_ABORT, BARRIER_RESET = 75, 76, 77, 78
+STATE, WHY, LOCK_RECALL = 79, 80, 88
+LOCK, RLOCK, SEMAPHORE, BOUNDED_SEMAPHORE, CONDITION, EVENT, BARRIER = 2, 3, 4, 5, 6, 7, 8
+LEASE, NO_CYCLE = 1, 2
 
 EPROTO, ETIME, EFULL, EEMPTY, ESHUTDOWN, EVERSION = 3, 6, 14, 15, 16, 20
+OWNER_DIED, ENOTOWNER, ERELEASED, EBROKEN, EFENCED, EDEADLOCK = 25, 26, 27, 28, 29, 30
 
 
 class Failed(Exception):
@@ -129,8 +136,8 @@ def call(op, obj, timeout_ms, args):
     return message(CALL, struct.pack(">HQI", op, obj, timeout_ms) + blob(args))
 
 
-def open_args(name, create=1, order=0, joinable=False, maxsize=0, ttl_ms=0):
-    return text(name) + struct.pack(">BBBBII", create, 1, order, joinable, maxsize, ttl_ms)
+def open_args(name, create=1, order=0, joinable=False, maxsize=0, ttl_ms=0, kind=1):
+    return text(name) + struct.pack(">BBBBII", create, kind, order, joinable, maxsize, ttl_ms)
 
 
 def items_field(encoded):
@@ -156,6 +163,7 @@ class Session:
         self.replies, self.answers = {}, {}
         self.fragments = {}  # bodies of the manager, by number
         self.queues = {}
+        self.recalled = []  # (object, fence, revoked) of locks
         self.bodies = 0  # numbers given to our fragmented bodies
         self.reads = 0
         self.socket = None
@@ -360,6 +368,11 @@ class Session:
             recall = r.u64()
             if new and queue is not None:
                 self.cast(RETURN, obj, struct.pack(">QQQ", recall, queue.taken, queue.seen))
+        elif op == LOCK_RECALL:
+            fence, revoked = r.u64(), r.u8()
+            r.end()
+            if new:
+                self.recalled.append((obj, fence, revoked))
         else:
             raise ValueError(f"push {op} from the manager")
 
@@ -379,6 +392,14 @@ class Session:
         if error:
             raise Failed(error, words)
         return result, items
+
+    def held(self, number, seconds=None):
+        """The reply of a call that acquires: its result, and whether the last owner died."""
+        self.wait(lambda: number in self.replies, seconds)
+        error, words, result, _ = self.replies.pop(number)
+        if error not in (0, OWNER_DIED):
+            raise Failed(error, words)
+        return Reader(result), error == OWNER_DIED
 
     def ask(self, op, obj, args=b""):
         """A read, with its result."""
@@ -403,6 +424,10 @@ class Session:
         obj = Reader(result).u64()
         queue = self.queues.setdefault(obj, Queue(self, obj))
         return queue
+
+    def open_sync(self, kind, name, maxsize=0):
+        result, _ = self.result(self.cast(OPEN, 0, open_args(name, kind=kind, maxsize=maxsize)))
+        return Sync(self, Reader(result).u64())
 
     def remove(self, name):
         self.result(self.cast(REMOVE, 0, text(name)))
@@ -497,6 +522,65 @@ class Queue:
     def size(self):
         r = self.session.ask(SIZE, self.obj)
         return r.u64()
+
+
+Held = collections.namedtuple("Held", "fence more died")  # more: leased, or notified
+State = collections.namedtuple("State", "kind locked value most holders waiting broken fence")
+
+
+class Sync:
+    """A lock or one of its kin."""
+
+    def __init__(self, session, obj):
+        self.session, self.obj = session, obj
+
+    def cast(self, op, layout="", *fields, timeout_ms=FOREVER):
+        return self.session.cast(op, self.obj, struct.pack(">" + layout, *fields), timeout_ms)
+
+    def call(self, op, layout="", *fields, timeout_ms=FOREVER):
+        result, _ = self.session.result(self.cast(op, layout, *fields, timeout_ms=timeout_ms))
+        return Reader(result)
+
+    def finish(self, number, seconds=None):
+        r, died = self.session.held(number, seconds)
+        held = Held(r.u64(), r.u8(), died)
+        r.end()
+        return held
+
+    def cast_acquire(self, thread=1, timeout_ms=FOREVER, flags=0):
+        return self.cast(ACQUIRE, "QB", thread, flags, timeout_ms=timeout_ms)
+
+    def acquire(self, thread=1, timeout_ms=FOREVER, flags=0):
+        return self.finish(self.cast_acquire(thread, timeout_ms, flags))
+
+    def release(self, thread=1):
+        self.call(RELEASE, "Q", thread).end()
+
+    def let_go(self, fence, thread=1):
+        self.cast(LET_GO, "QQ", thread, fence)
+
+    def cast_sleep(self, thread=1, lock=0, timeout_ms=FOREVER):
+        return self.cast(SLEEP, "QQ", thread, lock, timeout_ms=timeout_ms)
+
+    def notify(self, count, thread=1, lock=0):
+        return self.call(NOTIFY, "QQI", thread, lock, count).u32()
+
+    def cast_arrive(self, thread=1, action=False, timeout_ms=FOREVER):
+        return self.cast(BARRIER_WAIT, "QB", thread, action, timeout_ms=timeout_ms)
+
+    def passed(self, number):
+        """Of an arrival: index, round, whether to run the action."""
+        result, _ = self.session.result(number)
+        r = Reader(result)
+        got = r.u32(), r.u64(), r.u8()
+        r.end()
+        return got
+
+    def state(self):
+        r = self.session.ask(STATE, self.obj)
+        got = State(r.u8(), r.u8(), r.u32(), r.u32(), r.u32(), r.u32(), r.u8(), r.u64())
+        r.end()
+        return got
 
     def close(self):
         self.session.cast(CLOSE, self.obj, b"")

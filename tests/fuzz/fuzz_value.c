@@ -67,13 +67,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     reeve_value *v = NULL;
     reeve_value *again = NULL;
+    static struct rv_value_room room;
+    const reeve_value *in = NULL;
+    reeve_err err = REEVE_OK;
     char *json = NULL;
     char *json_again = NULL;
     unsigned sum = 0;
 
-    if (rv_value_parse(&v, rv_slice(data, len)) != REEVE_OK)
+    /* Into memory that had another value in it: the same answer, and the same value. */
+    err = rv_value_parse_in(&in, &room, rv_slice(data, len));
+    rv_assert(err == rv_value_parse(&v, rv_slice(data, len)));
+    if (err != REEVE_OK)
         return 0;
     sum = read_all(v);
+    rv_assert(read_all(in) == sum);
     json = reeve_value_json(v);
     renew(&v);
     rv_assert(read_all(v) == sum);

@@ -78,6 +78,8 @@ static void rows(void)
     FIELDS_CELL(OBJECT_ROW_FIELDS)
     printf(" |\n| session_list | ");
     FIELDS_CELL(SESSION_ROW_FIELDS)
+    printf(" |\n| why | ");
+    FIELDS_CELL(WHY_ROW_FIELDS)
     puts(" |");
 }
 

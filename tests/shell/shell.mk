@@ -10,7 +10,7 @@ shell_lab  := $(call objects,tests/lib/check.c tests/shell/lab.c tests/shell/mai
 shell_fake := $(call objects,tests/shell/fake_conn.c $(addprefix common/net/,conf.c keys.c keys_parse.c net_util.c)) \
     $(call objects,proxy/*.c) $(CORES) $(PROC) $(VALUE) $(WIRE) $(BASE)
 
-$(BUILD)/run-threads: $(call objects,$(addprefix tests/shell/test_,threads.c losses.c host.c)) $(shell_lab) $(shell_fake)
+$(BUILD)/run-threads: $(call objects,$(addprefix tests/shell/test_,threads.c losses.c host.c calls.c) tests/shell/fake_agent.c) $(shell_lab) $(shell_fake)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/run-slow: $(call objects,tests/shell/test_slow.c) $(shell_lab) $(shell_fake)

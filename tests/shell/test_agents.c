@@ -12,6 +12,20 @@
 
 enum order { SQUARE_UP_TO = 100, CRASH, EXIT, FAIL, PRINT, LARGE, SLEEP, NAP, PARENT, TELL };
 
+enum { LARGE_BYTES = 5 * 1024 * 1024 };
+
+static reeve_err put_large(reeve_queue *q)
+{
+    static uint8_t large[LARGE_BYTES];
+    reeve_builder *b = reeve_builder_new();
+    reeve_err err = reeve_put_bytes(b, large, sizeof large);
+
+    if (err == REEVE_OK)
+        err = reeve_queue_put(q, b, 5000);
+    reeve_builder_free(&b);
+    return err;
+}
+
 /* A context of a task goes through its agent, without a key. */
 static reeve_err tell(reeve_task *task, reeve_builder *out)
 {
@@ -23,6 +37,8 @@ static reeve_err tell(reeve_task *task, reeve_builder *out)
         err = reeve_queue_open(&q, ctx, "told", NULL);
     if (err == REEVE_OK)
         err = lab_put_int(q, (int64_t)reeve_task_index(task), 5000);
+    if (err == REEVE_OK && reeve_task_index(task) == 2)
+        err = put_large(q);
     if (err != REEVE_OK)
         (void)reeve_task_fail(task, "%s", reeve_errmsg());
     (void)reeve_put_str(out, ctx == NULL ? "" : reeve_endpoint(ctx));
@@ -366,6 +382,7 @@ TEST(task_uses_a_queue_through_its_agent)
     reeve_queue *q = NULL;
     int64_t sum = 0;
     const char *text = NULL;
+    const void *bytes = NULL;
     size_t len = 0;
 
     stage_begin(&s, "2");
@@ -374,13 +391,18 @@ TEST(task_uses_a_queue_through_its_agent)
     CHECK(reeve_get_str(reeve_results_value(results, 0), &text, &len));
     CHECK(strncmp(text, "relay:///", 9) == 0);
     q = lab_queue(s.ctx, "told", NULL);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
+        reeve_value *v = NULL;
         int64_t x = 0;
 
-        OK(lab_get_int(&x, q, 5000));
-        sum += x;
+        OK(reeve_queue_get(&v, q, 5000));
+        if (reeve_get_int(v, &x))
+            sum += x;
+        else
+            CHECK(reeve_get_bytes(v, &bytes, &len) && len == LARGE_BYTES);
+        reeve_value_free(&v);
     }
-    CHECK(sum == 3);
+    CHECK(sum == 3 && len == LARGE_BYTES);
     reeve_queue_close(&q);
     reeve_results_free(&results);
     reeve_pool_close(&pool);

@@ -112,6 +112,15 @@ static reeve_err work(reeve_task *task, const reeve_value *in, reeve_builder *ou
 }
 REEVE_FUNCTION(work);
 
+/* A program that opens a session before its first line is reached. */
+__attribute__((constructor)) static void open_early(void)
+{
+    reeve_context *ctx = NULL;
+
+    if (getenv("EARLY") != NULL && reeve_open(&ctx, NULL) == REEVE_OK)
+        abort();
+}
+
 static reeve_err prepare(const reeve_value *arg)
 {
     (void)arg;
@@ -588,6 +597,20 @@ TEST(program_without_the_first_line_is_told_so)
     load(&s, "/bin/true");
     CHECK(strstr(s.core.why, "ended before reeve_main()") != NULL);
     CHECK(strstr(s.core.why, "(exit code 0)") != NULL);
+    stage_end(&s);
+}
+
+/* row: P27 */
+TEST(session_before_the_first_line_is_refused)
+{
+    struct stage s;
+
+    stage_begin(&s);
+    s.env.environment = rv_slice("\x91\xa7"
+                                 "EARLY=1",
+                                 9);
+    load(&s, "/proc/self/exe");
+    CHECK(strstr(s.core.why, "calls reeve_open() before reeve_main()") != NULL);
     stage_end(&s);
 }
 

@@ -1,0 +1,89 @@
+#!/bin/sh
+# reeve map, run, jobs, cancel and logs: without a manager, and with one and an agent.
+
+. "$(dirname "$0")/lib.sh"
+
+lines() { printf '%s\n' "$@"; }
+
+# with INPUT COMMAND...: as run, with these lines on standard input.
+with() {
+    input=$1
+    shift
+    printf '%s\n' "$input" | "$@" >"$tmp/out" 2>"$tmp/err"
+    code=$?
+}
+
+# Without a manager there is a private one, which is gone afterwards.
+with "$(lines a b)" reeve map -k -- echo word
+prints 'a map without a manager' "$(lines 'word a' 'word b')"
+
+background "$BUILD/reeve-server"
+server=$started
+check 'a manager' wait_until reeve status
+background "$BUILD/reeve-worker" --slots 2 --name w1
+worker=$started
+check 'an agent' wait_until sh -c "'$BUILD/reeve' status | grep -q '^agent'"
+
+# Places, order, tags, the shell.
+run reeve map -k -- echo '{/}' '{.}' '{//}' '{#}' '{}' ::: /a/b.c d
+prints 'places' "$(lines 'b.c /a/b /a 1 /a/b.c' 'd d . 2 d')"
+run reeve map -k "echo x{} | tr x '('" ::: "it's" ';'
+prints 'lines are quoted for a shell' "$(lines "(it's" '(;')"
+run reeve map --tag -- echo ::: one
+prints 'tag' "$(printf 'one\tone')"
+with "$(lines 'echo 1' 'echo 2')" reeve map -k
+prints 'lines are commands' "$(lines 1 2)"
+
+# Outputs come whole.
+run reeve map -- sh -c 'for i in 1 2 3 4 5; do echo $0$0$0; done' ::: a b c d e f
+equal 'outputs are not mixed' "$(uniq "$tmp/out" | wc -l)" 6
+
+# Failures, retries, timeouts.
+run reeve map -- test 1 = ::: 1 2
+equal 'a command that fails' "$code" 3
+run reeve map --retries 2 -- sh -c "test -e $tmp/second || { touch $tmp/second; exit 1; }" ::: x
+equal 'a command that fails once' "$code" 0
+run reeve map --timeout 300ms -- sleep ::: 20
+says 'a command that takes too long' 3 'item 1 \(20\): it took longer than it might'
+run reeve map --resume -- true ::: 1
+says 'resume without a joblog' 2 'cannot map: --resume wants --joblog FILE'
+
+# The joblog, and what is missing by it.
+run reeve map --joblog "$tmp/log" -- sh -c "test \$0 != 2 || test -e $tmp/third" ::: 1 2 3
+equal 'one of three fails' "$code" 3
+equal 'the joblog has all three' "$(tail -n +2 "$tmp/log" | wc -l)" 3
+touch "$tmp/third"
+run reeve map --resume --joblog "$tmp/log" -- sh -c 'echo $0' ::: 1 2 3
+prints 'only the one that is missing' 2
+
+# One command: streams and exit code.
+run reeve run -- sh -c 'echo out; echo err >&2; exit 7'
+equal 'its code and its streams' "$code $(cat "$tmp/out") $(cat "$tmp/err")" '7 out err'
+run reeve run --host w1 -- true
+equal 'on the agent of this name' "$code" 0
+run reeve run -- sh -c 'kill -TERM $$'
+equal 'ended by a signal' "$code" 143
+
+# A job that runs is listed, and ends when it is cancelled.
+out=$tmp/map.out err=$tmp/map.err background "$BUILD/reeve" map -- sleep ::: 61 62 63
+map=$started
+check 'two of three run' wait_until sh -c "'$BUILD/reeve' jobs | grep -q 'running 2'"
+check 'both slots are busy' sh -c "'$BUILD/reeve' status | grep -q '^agent *w1 .*slots 2 *busy 2'"
+job=$(reeve jobs | sed -n 's/^job \([0-9]*\) .*running 2.*/\1/p')
+run reeve cancel "$job"
+equal 'cancel' "$code" 0
+wait "$map"
+equal 'the map that was cancelled' "$? $(grep -c 'cancelled' "$tmp/map.err")" '111 1'
+check 'its commands are gone' wait_until sh -c "! pgrep -f '^sleep 6[123]\$'"
+run reeve cancel 999999
+says 'no such job' 1 'no such job'
+
+# Ctrl-C ends it everywhere. A shell without job control starts things deaf to it.
+run timeout --preserve-status -s INT 2 "$BUILD/reeve" map -- sleep ::: 71 72
+equal 'Ctrl-C, which is told by the exit code alone' "$code$(cat "$tmp/err")" 130
+check 'its commands are gone, too' wait_until sh -c "! pgrep -f '^sleep 7[12]\$'"
+
+stop "$worker"
+equal 'the agent drains' "$code" 0
+stop "$server"
+finish
