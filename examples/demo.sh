@@ -29,17 +29,21 @@ start_manager
 
 # start_agent NAME: its process id is in $agent
 start_agent() {
-    rm -f "$tmp/$1.ready"
-    mkfifo "$tmp/$1.ready" || die "cannot make a fifo"
+    : >"$tmp/$1.ready"
     "$build/reeve-worker" --name "$1" --key "$tmp/keys/$1.key" --slots $slots \
-        --cache "$tmp/$1.cache" --ready-fd 3 3<>"$tmp/$1.ready" 2>>"$tmp/$1.log" &
+        --cache "$tmp/$1.cache" --ready-fd 3 3>"$tmp/$1.ready" 2>>"$tmp/$1.log" &
     agent=$!
     running="$running $agent"
 }
 
-# wait_agent NAME: until it takes work
+# wait_agent NAME: until it takes work, for ten seconds at most
 wait_agent() {
-    read -r _ <"$tmp/$1.ready" || die "agent $1 did not start: $(cat "$tmp/$1.log")"
+    tries=0
+    while [ ! -s "$tmp/$1.ready" ]; do
+        tries=$((tries + 1))
+        [ $tries -le 200 ] || die "agent $1 did not start: $(cat "$tmp/$1.log")"
+        sleep 0.05
+    done
 }
 
 start_agent one
@@ -102,6 +106,7 @@ kill_agent() {
     again_before=$again
     start_agent two
     two=$agent
+    wait_agent two
 }
 
 # A runner that is killed between two items takes none with it: then another one goes.
@@ -123,7 +128,7 @@ say "counting the words of $text with two agents, $slots slots each."
 errors=$tmp/trouble
 [ ! -t 2 ] || errors=/dev/stderr
 begin=$(now)
-wordcount --report "$tmp/report" - <"$tmp/files" >"$tmp/counted" 2>>"$errors" &
+"$build/examples/wordcount" --report "$tmp/report" - <"$tmp/files" >"$tmp/counted" 2>>"$errors" &
 job=$!
 running="$running $job"
 runners_killed=0 runner_killed_at='' agent_killed_at='' again_before=0

@@ -85,8 +85,8 @@ unpacked() {
 # many bytes of it.
 find_text() {
     tell 'looking for text ...'
+    [ $# -le 1 ] || [ -d "$2" ] || die "cannot read $2: it is not a directory"
     if [ $# -gt 1 ]; then
-        [ -d "$2" ] || die "cannot read $2: it is not a directory"
         find "$(cd "$2" && pwd)" -type f -size +0 -exec wc -c {} + | up_to 1e15
     else
         texts /usr/share/doc /usr/share/common-licenses /usr/share/man /usr/share/perl* \
