@@ -1,265 +1,175 @@
 #!/bin/sh
-# demo.sh [DIR] -- count the words below DIR with processes that share two queues, kill one of
-# them while it works on a block, and compare the result with sort | uniq -c. Without DIR: the text
-# that every system has, again and again until it is 360 MB.
-#
-# Everything it makes lies in one temporary directory, which goes when it ends, however it ends.
-# BUILD says where the programs are; default: build.
+# demo.sh [DIR] -- count the words below DIR with two agents, kill a runner and then an agent while
+# they work, and compare the result with sort | uniq -c. Without DIR: the text that every system
+# has, so often that it takes about 20 seconds.
 
-set -u
-LC_ALL=C
-export LC_ALL
+# shellcheck source=examples/demo_lib.sh
+. "$(dirname "$0")/demo_lib.sh"
 
-build=${BUILD:-build}
-consumers=3
-kill_at=40                  # percent
-limit=60000000              # bytes of different text, when no DIR is given
-enough=360000000            # the files are taken again and again until there is so much
+slots=2                     # of each agent, at least
+kill_runner_at=40           # percent
+kill_agent_at=60
+kill_agent_anyway=75         # also when no item of the runner has come back yet
+limit=40000000              # bytes of different files, when no DIR is given; unpacked they are more
+work_ms=20000               # then the text is counted again and again for about so long
 
-tmp=
-running=                    # what was started and not waited for
+begin_demo reeve reeve-server reeve-worker examples/wordcount
+find_text $limit "$@"
 
-say() { printf '%s\n' "$*"; }
-die() {
-    [ ! -t 2 ] || printf '\r\033[K' >&2
-    printf 'demo: %s\n' "$*" >&2
-    exit 1
+# ---- keys, a manager, two agents ----
+
+processors=$(nproc 2>/dev/null || echo 2)
+[ $((processors / 2)) -le $slots ] || slots=$((processors / 2))
+
+# The agents may do an agent's work and nothing else. The client may use objects and run programs.
+new_key one --role worker
+new_key two --role worker
+new_key client --rights 'open,put,get,run'
+start_manager
+
+# start_agent NAME: its process id is in $agent
+start_agent() {
+    : >"$tmp/$1.ready"
+    "$build/reeve-worker" --name "$1" --key "$tmp/keys/$1.key" --slots $slots \
+        --cache "$tmp/$1.cache" --ready-fd 3 3>"$tmp/$1.ready" 2>>"$tmp/$1.log" &
+    agent=$!
+    running="$running $agent"
 }
 
-# shellcheck disable=SC2317
-clean() {
-    trap '' INT TERM HUP
-    for pid in $running; do kill -9 "$pid" 2>/dev/null; done
-    wait 2>/dev/null
-    [ -z "$tmp" ] || rm -rf "$tmp"
-}
-trap clean EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
-
-for program in reeve reeve-server examples/queue_wordcount; do
-    [ -x "$build/$program" ] || die "cannot run $build/$program: it is not there; run: make"
-done
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/reeve-demo.XXXXXX") || die "cannot make a temporary directory"
-
-# ---- the input: names of files, one a line ----
-
-# Sizes and names of files of text below the folders.
-texts() {
-    find "$@" -type f -size +0 ! -name '*.gz' ! -name '*.xz' ! -name '*.bz2' ! -name '*.zst' \
-        ! -name '*.png' ! -name '*.jpg' ! -name '*.gif' ! -name '*.pdf' ! -name '*.pyc' \
-        ! -name '*.html' ! -name '*.js' ! -name '*.css' ! -name '*.so*' ! -name '*.a' ! -name '*.o' \
-        -exec wc -c {} + 2>/dev/null
-}
-
-# Names from sizes and names, up to a number of bytes.
-up_to() {
-    awk -v limit="$1" '{
-        size = $1
-        sub(/^ *[0-9]+ /, "")
-        if ($0 == "total") next
-        if (sum + size > limit) next
-        sum += size
-        print
-    } END { print sum + 0 >size_file }' size_file="$tmp/total"
-}
-
-if [ $# -gt 0 ]; then
-    [ -d "$1" ] || die "cannot read $1: it is not a directory"
-    find "$1" -type f -size +0 -exec wc -c {} + | up_to 1e15 >"$tmp/files"
-else
-    texts /usr/share/doc /usr/share/common-licenses /usr/share/perl* /usr/share/vim \
-        /usr/lib/python3* /usr/include /usr/share/info /usr/share/i18n | up_to $limit >"$tmp/files"
-fi
-read -r total <"$tmp/total"
-[ "$total" -gt 0 ] || die "there is nothing to count; name a directory with text: ./demo DIR"
-times=1
-if [ $# -eq 0 ]; then
-    cp "$tmp/files" "$tmp/once"
-    once=$total
-    while [ $((total + once / 2)) -lt $enough ]; do
-        cat "$tmp/once" >>"$tmp/files"
-        total=$((total + once))
-        times=$((times + 1))
+# wait_agent NAME: until it takes work, for ten seconds at most
+wait_agent() {
+    tries=0
+    while [ ! -s "$tmp/$1.ready" ]; do
+        tries=$((tries + 1))
+        [ $tries -le 200 ] || die "agent $1 did not start: $(cat "$tmp/$1.log")"
+        sleep 0.05
     done
-fi
-megabytes() { echo $((($1 + 500000) / 1000000)); }
-
-# ---- keys, a manager ----
-
-reeve() { "$build/reeve" "$@"; }
-
-reeve keygen --dir "$tmp/manager" manager >/dev/null || die "cannot make the manager's key"
-new_key() {
-    name=$1
-    shift
-    reeve keygen --dir "$tmp/keys" --trust "$tmp/manager/manager.pub" "$@" "$name" >/dev/null &&
-        cp "$tmp/keys/$name.pub" "$tmp/manager/authorized.d/" || die "cannot make the key $name"
 }
-new_key producer --rights 'open,put:wordcount/*'
-new_key watcher --rights list
-new_key collector --rights 'open,get:wordcount/results'
-i=1
-while [ $i -le $consumers ]; do
-    new_key "consumer$i" --rights 'open,put,get:wordcount/*'
-    i=$((i + 1))
-done
 
-mkfifo "$tmp/ready" "$tmp/progress" || die "cannot make a fifo"
-"$build/reeve-server" --bind tcp://127.0.0.1:0 --keys "$tmp/manager" --ready-fd 3 \
-    3>"$tmp/ready" 2>"$tmp/server.log" &
-server=$!
-running=$server
-read -r REEVE_URL <"$tmp/ready" || die "the manager did not start: $(cat "$tmp/server.log")"
-export REEVE_URL
+start_agent one
+one=$agent
+start_agent two
+two=$agent
+wait_agent one
+wait_agent two
 
 # ---- the job ----
 
-# A killed consumer's block comes back when the manager has given it up: after one second.
-REEVE_RESUME_MS=1000
-export REEVE_RESUME_MS
+REEVE_KEY=$tmp/keys/client.key
+export REEVE_KEY
 
-# wordcount KEY ARGUMENT...: becomes the program
-wordcount() {
-    REEVE_KEY=$tmp/keys/$1.key
-    export REEVE_KEY
-    shift
-    exec "$build/examples/queue_wordcount" "$@"
-}
+wordcount() { "$build/examples/wordcount" "$@"; }
 
-now() { date +%s%N; }
+# How fast is this host? This also brings the program to the agents.
+times=1
+if [ $# -eq 0 ]; then
+    tell 'trying how fast this host is ...'
+    begin=$(now)
+    wordcount - <"$tmp/once" >/dev/null 2>"$tmp/trouble" ||
+        die "the job failed: $(cat "$tmp/trouble" "$tmp/server.log")"
+    once_ms=$(milliseconds "$begin" "$(now)")
+    times=$(((work_ms + once_ms / 2) / once_ms))
+    [ $times -ge 1 ] || times=1
+    tell
+fi
+repeat_text $times
 
-counted_text="$(megabytes "$total") MB of text"
-[ $times -eq 1 ] || counted_text="$counted_text ($(megabytes "$once") MB, $times times)"
-say "counting the words of $counted_text with $((consumers + 3)) processes:"
-say "a manager, a producer, $consumers consumers and a collector, each with a key of its own."
+# What a process of /proc is: its state and its parent.
+stat_of() { read -r _ _ state parent _ <"/proc/$1/stat"; } 2>/dev/null
 
-begin=$(now)
-wordcount collector collect >"$tmp/counted" 2>"$tmp/progress" &
-collector=$!
-running="$running $collector"
-alive=                      # of the consumers
-i=1
-while [ $i -le $consumers ]; do
-    wordcount "consumer$i" consume 2>>"$tmp/trouble" &
-    running="$running $!"
-    alive="$alive $!"
-    i=$((i + 1))
-done
-all_consumers=$alive
-wordcount producer produce - <"$tmp/files" 2>>"$tmp/trouble" &
-producer=$!
-running="$running $producer"
-
-# Does the consumer with this process id hold a block?
-holds() {
-    REEVE_KEY=$tmp/keys/watcher.key reeve status 2>/dev/null |
-        grep -qE ", pid $1[, ] .* held [1-9]"
-}
-
-# Kill a consumer while it holds a block: it is stopped, so that what is seen stays true.
-kill_one() {
-    # shellcheck disable=SC2086
-    set -- $alive
-    [ $# -gt 1 ] || return 0
-    victim=$1
-    shift
-    tries=0
-    while kill -STOP "$victim" && ! holds "$victim" && [ $tries -lt 20 ]; do
-        kill -CONT "$victim"
-        tries=$((tries + 1))
+# children PID: process ids
+children() {
+    for process in /proc/[0-9]*; do
+        pid=${process#/proc/}
+        if stat_of "$pid" && [ "$parent" = "$1" ]; then echo "$pid"; fi
     done
-    kill -9 "$victim"
-    alive=$*
-    kills=$((kills + 1))
-    [ $kills -eq 1 ] || killed="$killed and "
-    killed="$killed$percent%"
-    killed_at=$(now)
 }
 
-hashes=################
-dashes=----------------
-draw() {
-    [ -t 2 ] || return 0
-    ms=$((($(now) - begin) / 1000000 + 1))
-    printf '\rwords  %.*s%.*s %3d%%  %s/%s MB  %s MB/s  eta %s s  killed %s  again %s\033[K' \
-        $((percent * 16 / 100)) "$hashes" $((16 - percent * 16 / 100)) "$dashes" "$percent" \
-        "$(megabytes "$bytes")" "$(megabytes "$total")" $((bytes / 1000 / ms)) \
-        $(((100 - percent) * ms / (percent + 1) / 1000)) "$kills" "$again" >&2
+# A runner is the child of a zygote, which is the child of an agent. One that works is killed.
+kill_runner() {
+    for zygote in $(children "$one") $(children "$two"); do
+        for pid in $(children "$zygote"); do
+            if stat_of "$pid" && [ "$state" = R ] && kill -9 "$pid" 2>/dev/null; then
+                [ $runners_killed -gt 0 ] || runner_killed_at=$percent
+                runners_killed=$((runners_killed + 1))
+                killed_at=$(now)
+                return
+            fi
+        done
+    done
 }
 
-# One at 40 percent; another if two seconds later no block of the first has come back.
+# With everything that it runs; another takes its place.
+kill_agent() {
+    kill -9 "$two" || return
+    agent_killed_at=$percent
+    again_before=$again
+    start_agent two
+    two=$agent
+    wait_agent two
+}
+
+# A runner that is killed between two items takes none with it: then another one goes.
 maybe_kill() {
-    [ "$percent" -ge $kill_at ] && [ "$again" -eq 0 ] || return 0
-    [ $kills -eq 0 ] || [ $((($(now) - killed_at) / 1000000)) -gt 2000 ] || return 0
-    kill_one 2>/dev/null
+    [ "$percent" -ge $kill_runner_at ] && [ -z "$agent_killed_at" ] || return 0
+    if [ $runners_killed -eq 0 ]; then
+        kill_runner
+    elif [ "$again" -eq 0 ] && [ "$(milliseconds "$killed_at" "$(now)")" -gt 2000 ]; then
+        kill_runner
+    elif [ "$percent" -ge $kill_agent_at ] &&
+        { [ "$again" -gt 0 ] || [ "$percent" -ge $kill_agent_anyway ]; }; then
+        kill_agent
+    fi
 }
 
-killed=
-kills=0
-shown=-1
-blocks=0 bytes=0 again=0 twice=0
-while read -r word b _ by _ ag _ tw; do
-    if [ "$word" != blocks ]; then
-        echo "$word $b $by $ag $tw" >>"$tmp/trouble"
-        continue
-    fi
-    blocks=$b bytes=$by again=$ag twice=$tw
-    percent=$((bytes * 100 / total))
-    [ $percent -le 100 ] || percent=100
-    if [ "$percent $again" != "$shown" ]; then
-        shown="$percent $again"
-        maybe_kill
-        draw
-    fi
-done <"$tmp/progress"
-wait "$collector" || die "the collector failed: $(cat "$tmp/trouble" "$tmp/server.log")"
-end=$(now)
-wait "$producer" || die "the producer failed: $(cat "$tmp/trouble")"
+mkfifo "$tmp/report" || die "cannot make a fifo"
+say "counting the words of $text with two agents, $slots slots each."
 
-# The shell's words about a killed consumer are not for the reader.
-lost=0
-for pid in $all_consumers; do
-    wait "$pid"
-    [ $? -ne 137 ] || lost=$((lost + 1))
-done 2>/dev/null
+errors=$tmp/trouble
+[ ! -t 2 ] || errors=/dev/stderr
+begin=$(now)
+"$build/examples/wordcount" --report "$tmp/report" - <"$tmp/files" >"$tmp/counted" 2>>"$errors" &
+job=$!
+running="$running $job"
+runners_killed=0 runner_killed_at='' agent_killed_at='' again_before=0
+blocks=0 percent=0 again=0
+while read -r _ b _ p _ a; do
+    blocks=$b percent=$p again=$a
+    maybe_kill
+done <"$tmp/report"
+wait "$job" || die "the job failed: $(cat "$tmp/trouble" "$tmp/server.log")"
+job_ms=$(milliseconds "$begin" "$(now)")
+
+for pid in $one $two; do kill -TERM "$pid"; done
+for pid in $one $two; do
+    wait "$pid" || die "an agent failed: $(cat "$tmp/one.log" "$tmp/two.log")"
+done
 kill -TERM "$server"
 wait "$server" || die "the manager failed: $(cat "$tmp/server.log")"
-[ ! -t 2 ] || printf '\r\033[K' >&2
 
 # ---- the check ----
 
-[ ! -t 2 ] || printf 'checking ...' >&2
-check_begin=$(now)
-tr '\n' '\0' <"$tmp/files" | xargs -0 grep -ah '' | tr -cs A-Za-z '\n' | sort -T "$tmp" | uniq -c |
-    awk 'NF == 2 { print $1, $2 }' | sort -k1,1nr -k2,2 >"$tmp/wanted"
-check_end=$(now)
-[ ! -t 2 ] || printf '\r\033[K' >&2
-
-# seconds FROM TO
-seconds() {
-    ms=$((($2 - $1) / 1000000))
-    printf '%d.%d' $((ms / 1000)) $((ms % 1000 / 100))
-}
-
-head -10 "$tmp/counted" | awk '{ printf "%10d %s\n", $1, $2 }'
-ms=$(((end - begin) / 1000000 + 1))
-say "$(megabytes "$total") MB in $(seconds "$begin" "$end") s: $((total / 1000 / ms)) MB/s, $blocks blocks." \
-    "sort | uniq -c took $(seconds "$check_begin" "$check_end") s."
-case $again in
-0) ran='it held no block, none is missing.' ;;
-1) ran='1 block ran again, none missing.' ;;
-*) ran="$again blocks ran again, none missing." ;;
-esac
-case $lost in
-0) fate='The job ended before a consumer could be killed.' ;;
-1) fate="A consumer was killed at $killed: $ran" ;;
-*) fate="$lost consumers were killed, at $killed: $ran" ;;
-esac
-if ! cmp -s "$tmp/counted" "$tmp/wanted"; then
-    diff "$tmp/wanted" "$tmp/counted" | head -5
-    die "checked against sort | uniq -c: NOT equal; < is what it should be."
-fi
-say "$fate"
+check_counts
+ten_words
+say "$(megabytes "$total") MB in $(seconds "$job_ms") s: $((total / 1000 / job_ms)) MB/s, $blocks items." \
+    "sort | uniq -c of $(megabytes "$once") MB took $(seconds "$check_ms") s."
 say "checked against sort | uniq -c: equal."
+
+# ran_again N
+ran_again() {
+    case $1 in
+    0) echo 'no item had to run again, none missing.' ;;
+    1) echo '1 item ran again, none missing.' ;;
+    *) echo "$1 items ran again, none missing." ;;
+    esac
+}
+runner='a runner was killed'
+[ $runners_killed -le 1 ] || runner="$runners_killed runners were killed, the first"
+[ -n "$agent_killed_at" ] || again_before=$again
+if [ $runners_killed -eq 0 ]; then
+    say 'the job ended before a runner could be killed.'
+else
+    say "$runner at $runner_killed_at%: $(ran_again "$again_before")"
+fi
+[ -z "$agent_killed_at" ] ||
+    say "an agent was killed at $agent_killed_at% and started again: $(ran_again $((again - again_before)))"

@@ -237,6 +237,8 @@ static void load_parked(struct mgr *mgr, struct rv_reader *r, struct session *s)
         call->op = (uint16_t)rv_read_number(r, 2);
         call->timer.kind = TIMER_CALL;
         load_timer(mgr, r, &call->timer);
+        if (RV_MUTANT(TIMER_UNSAVED))
+            rv_heap_cancel(&mgr->heap, &call->timer);
         HASH_ADD(hh, s->calls, number, sizeof call->number, call);
     }
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# The demo counts the words of a small directory right, with a consumer killed in the middle, and
-# leaves nothing behind.
+# The demos count the words of a small directory right, with runners, agents and consumers killed in
+# the middle, and leave nothing behind.
 . tests/e2e/lib.sh
 
-[ -x "$BUILD/examples/queue_wordcount" ] || {
+[ -x "$BUILD/examples/wordcount" ] || {
     echo "skipped: the examples are not built"
     exit 77
 }
@@ -31,8 +31,8 @@ printf '\377\376caf\303\251 na\357ve\0zero\0' >"$tmp/text/deeper folder/bytes"
 run timeout -k 5 300 $demo "$tmp/text"
 equal 'it ends well' "$code" 0
 check 'it says that the counts are equal' grep -q 'checked against sort | uniq -c: equal\.' "$tmp/out"
-check 'it says what became of the killed consumer' \
-    grep -qE 'killed at [0-9]+%.*: [0-9]+ blocks? ran again, none missing\.$|: it held no block|before a consumer could' \
+check 'it says what became of the killed runner' \
+    grep -qE 'killed.* at [0-9]+%.*: ([0-9]+ items? ran|no item had to run) again, none missing\.$|before a runner could' \
     "$tmp/out"
 check 'it shows ten words' test "$(grep -cE '^ +[0-9]+ [A-Za-z]+$' "$tmp/out")" = 10
 equal 'nothing is said to standard error' "$(cat "$tmp/err")" ''
@@ -49,12 +49,21 @@ mkfifo "$tmp/never"
 # shellcheck disable=SC2086
 out=$tmp/stopped background $demo "$tmp/text"
 demo_pid=$started
-wait_until sh -c "ls '$TMPDIR'/*/progress" >/dev/null 2>&1
+wait_until sh -c "ls '$TMPDIR'/*/report" >/dev/null 2>&1
 stop "$demo_pid" TERM
 equal 'SIGTERM stops it' "$([ "$code" = 143 ] || [ "$code" = 0 ] && echo yes)" yes
 equal 'and removes everything' "$(ls "$TMPDIR")" ''
 left() { ps -eo args | grep "$TMPDIR" | grep -v grep; }
 equal 'and stops everything' "$(left)" ''
+
+# The same job with queues.
+run timeout -k 5 120 sh examples/queue_demo.sh "$tmp/text"
+equal 'the demo of queues ends well' "$code" 0
+check 'its counts are equal' grep -q 'checked against sort | uniq -c: equal\.' "$tmp/out"
+check 'it says what became of the killed consumer' \
+    grep -qE 'killed at [0-9]+%.*: [0-9]+ blocks? ran again, none missing\.$|: it held no block|before a consumer could' \
+    "$tmp/out"
+equal 'nothing is left of it' "$(ls "$TMPDIR")" ''
 
 # The producer by itself, walking a directory.
 new_key worker

@@ -33,8 +33,12 @@
 #include "common/base/heap.h"
 #include "common/base/mutant.h"
 
+#ifndef RV_SIM_CLIENTS /* a speed program wants more */
+#define RV_SIM_CLIENTS 12
+#endif
+
 enum {
-    SIM_CLIENTS = 12,
+    SIM_CLIENTS = RV_SIM_CLIENTS,
     SIM_QUEUES = 4, /* handles of one client */
     SIM_OBJECTS = 256,
     SIM_BATCH = 24,  /* items of one put_many */
@@ -486,6 +490,7 @@ struct sim {
     uint64_t frames;
     void *script; /* the history's */
     struct sim_play play;
+    bool unchecked;                 /* no check after each step: it looks at all there is */
     uint64_t snapshots;             /* that were loaded */
     uint64_t maps, mapped, crashes; /* done, items of them, runs that ended their runner */
 };
