@@ -80,6 +80,24 @@ static void show_manager(const reeve_context *ctx, const reeve_value *manager)
            number_of(manager, "redelivered"), number_of(manager, "refused"));
 }
 
+static void show_log(const reeve_value *manager)
+{
+    uint64_t groups = number_of(manager, "log_groups");
+    uint64_t records = number_of(manager, "log_records");
+    char bytes[CLI_TEXT];
+    char snapshot[CLI_TEXT];
+
+    if (groups == 0)
+        return;
+    printf("log      commands %" PRIu64 "   in a group %.1f   groups %" PRIu64 "   flushes %" PRIu64
+           "   latency %.2f ms   since the last snapshot %s   snapshot %" PRIu64 " (%s)%s\n",
+           records, (double)records / (double)groups, groups, number_of(manager, "log_flushes"),
+           (double)number_of(manager, "log_latency_ns") / 1e6,
+           cli_bytes(bytes, number_of(manager, "log_bytes")), number_of(manager, "snapshot_index"),
+           cli_bytes(snapshot, number_of(manager, "snapshot_bytes")),
+           number_of(manager, "full") != 0 ? "   THE DISK IS FULL: puts are refused" : "");
+}
+
 static void show_sessions(const reeve_value *sessions)
 {
     for (size_t i = 0; i < reeve_value_len(sessions); i++) {
@@ -143,6 +161,7 @@ static int show_status(const struct cli_args *args, reeve_context *ctx)
         code = show_status_json(manager, sessions, agents);
     } else {
         show_manager(ctx, manager);
+        show_log(manager);
         show_agents(agents);
         show_sessions(sessions);
     }

@@ -99,7 +99,7 @@ reeve_err reeve_status(reeve_value **out, reeve_context *ctx, uint32_t timeout_m
         store[2 * i + 1] = hex[st.store.bytes[i] & 15];
     }
     b = reeve_builder_new();
-    (void)reeve_put_map(b, 15);
+    (void)reeve_put_map(b, 24);
     put_slice(b, "server", st.server);
     put_slice(b, "store", rv_slice(store, 32));
     put_number(b, "term", st.term);
@@ -115,6 +115,15 @@ reeve_err reeve_status(reeve_value **out, reeve_context *ctx, uint32_t timeout_m
     put_number(b, "gets", st.gets);
     put_number(b, "redelivered", st.redelivered);
     put_number(b, "refused", st.refused);
+    put_number(b, "full", st.full);
+    put_number(b, "log_records", st.log_records);
+    put_number(b, "log_groups", st.log_groups);
+    put_number(b, "log_flushes", st.log_flushes);
+    put_number(b, "log_latency_ns", st.log_latency_ns);
+    put_number(b, "log_bytes", st.log_bytes);
+    put_number(b, "snapshots", st.snapshots);
+    put_number(b, "snapshot_index", st.snapshot_index);
+    put_number(b, "snapshot_bytes", st.snapshot_bytes);
     err = to_value(out, b);
     reeve_builder_free(&b);
     rv_buf_free(&result);

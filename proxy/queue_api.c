@@ -29,7 +29,8 @@ struct reeve_queue {
     reeve_context *ctx;
     struct shared *shared;
     char *name;
-    char *label; /* "queue jobs", for messages */
+    char *label;     /* "queue jobs", for messages */
+    uint8_t durable; /* level that its calls reach */
 };
 
 /* ---- opening ---- */
@@ -115,6 +116,7 @@ static struct rv_request *open_request(reeve_context *ctx, const char *name,
                                           .joinable = o->joinable,
                                           .maxsize = o->maxsize,
                                           .ttl_ms = o->ttl_ms,
+                                          .durable = (uint8_t)o->durable,
                                       });
     if (!args.bad)
         call = rv_link_call(&ctx->link, RV_OP_object_open, 0, timeout_ms, rv_buf_slice(&args), NULL,
@@ -131,8 +133,10 @@ static reeve_err check_options(const char *name, const reeve_queue_options *o)
         if (o->reserved[i] != 0)
             return rv_fail(REEVE_EINVAL, "cannot open queue %s: a reserved option is not zero",
                            name);
-    if ((unsigned)o->order > REEVE_PRIORITY || (unsigned)o->create > REEVE_GET_ONLY)
-        return rv_fail(REEVE_EINVAL, "cannot open queue %s: no such order or create option", name);
+    if ((unsigned)o->order > REEVE_PRIORITY || (unsigned)o->create > REEVE_GET_ONLY ||
+        (unsigned)o->durable > REEVE_DURABLE_SYNC)
+        return rv_fail(REEVE_EINVAL,
+                       "cannot open queue %s: no such order, create or durable option", name);
     if (strlen(name) > RV_LIMIT_NAME_BYTES)
         return rv_fail(REEVE_ELIMIT, "cannot open queue %.40s...: a name has at most %d bytes",
                        name, RV_LIMIT_NAME_BYTES);
@@ -180,6 +184,8 @@ reeve_err reeve_queue_open(reeve_queue **out, reeve_context *ctx, const char *na
     if (err == REEVE_OK && !rv_object_open_result_decode(&opened, rv_buf_slice(&result)))
         err = rv_fail(REEVE_EPROTO, "cannot open %s: malformed answer", q->label);
     if (err == REEVE_OK)
+        q->durable = opened.durable;
+    if (err == REEVE_OK)
         err = join_shared(q, &opened, !o->no_prefetch);
     rv_leave(ctx);
     rv_buf_free(&result);
@@ -204,6 +210,12 @@ void reeve_queue_close(reeve_queue **queue)
         rv_leave(q->ctx);
     }
     free_queue(q);
+}
+
+reeve_durable reeve_queue_durable(const reeve_queue *queue)
+{
+    return queue == NULL || queue->durable > REEVE_DURABLE_SYNC ? REEVE_DURABLE_NONE
+                                                                : (reeve_durable)queue->durable;
 }
 
 const char *reeve_queue_name(const reeve_queue *q)

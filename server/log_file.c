@@ -45,6 +45,7 @@ struct log_file {
     struct mgr_conf mgr_conf; /* of managers that verify */
     struct rv_id store;
     uint64_t index; /* of the record that was added last */
+    uint64_t began; /* its value at the start */
     uint64_t epoch;
     struct group open, flying;
     bool busy; /* flying is with the writer */
@@ -285,7 +286,7 @@ static void file_flush(struct rv_log *log)
     lf->busy = true;
     pthread_mutex_lock(&lf->mutex);
     lf->job = &lf->flying;
-    lf->stat.records = lf->index;
+    lf->stat.records = lf->index - lf->began;
     pthread_cond_signal(&lf->cond);
     pthread_mutex_unlock(&lf->mutex);
 }
@@ -666,7 +667,7 @@ bool rv_log_file_open(struct rv_log **out, struct mgr **mgr, const struct rv_log
             why))
         goto fail;
     journal_stat(lf->journal, &lf->journal_stat);
-    lf->index = lf->journal_stat.index;
+    lf->index = lf->began = lf->journal_stat.index;
     lf->epoch = lf->journal_stat.epoch;
     err = begin_epoch(lf);
     if (err != 0) {

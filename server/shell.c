@@ -278,6 +278,17 @@ static void lifeline(struct shell *sh)
         sh->stop = true;
 }
 
+/* Whoever asks for the status gets it with what the log was a round ago. */
+static void tell_log(struct shell *sh)
+{
+    struct rv_log_stat stat;
+
+    if (sh->disk == NULL)
+        return;
+    rv_log_stat(sh->log, &stat);
+    mgr_set_log(sh->mgr, &stat);
+}
+
 static void round_of(struct shell *sh, bool watched)
 {
     struct rv_net_message msg;
@@ -305,6 +316,7 @@ static void round_of(struct shell *sh, bool watched)
     sh->late -= sh->late > 0;
     rv_log_flush(sh->log);   /* close the group, start its commit */
     rv_log_process(sh->log); /* on_commit() for what has been committed */
+    tell_log(sh);
     transmit(sh);
 }
 

@@ -334,6 +334,12 @@ static void on_welcome(struct rv_link *link, rv_ns now, const struct rv_welcome 
         rv_link_die(link, now, REEVE_ESTALE, "the manager was replaced by one with another store");
         return;
     }
+    if (link->established && w->term > link->term && w->received + 1 < link->out.first) {
+        rv_link_die(link, now, REEVE_EEXPIRED,
+                    "power failed at the manager, and what was said last was not asked to survive "
+                    "that");
+        return;
+    }
     if (w->term < link->term || w->received > link->sent_high ||
         w->received + 1 < link->out.first) {
         again(link, now); /* a manager of the past, or one that knows too much */

@@ -72,8 +72,11 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_flush(reeve_context *ctx, uint32_t tim
 REEVE_API REEVE_NODISCARD reeve_err reeve_ping(reeve_context *ctx, uint32_t timeout_ms);
 
 /* The manager's state as a map: server, store, term, uptime_ms, durable, sessions, attached,
- * objects, queued, queued_bytes, commands, puts, gets, redelivered, refused. The caller frees
- * *out with reeve_value_free(). Blocks for at most timeout_ms. Errors: as reeve_ping.
+ * objects, queued, queued_bytes, commands, puts, gets, redelivered, refused; and of its log: full
+ * (1: the disk is), log_records, log_groups, log_flushes (written by this process),
+ * log_latency_ns (of a group with a flush, lately), log_bytes (since the last snapshot), snapshots
+ * (of this process), snapshot_index (the last record in the last one), snapshot_bytes. The caller
+ * frees *out with reeve_value_free(). Blocks for at most timeout_ms. Errors: as reeve_ping.
  * Answers row M16. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_status(reeve_value **out, reeve_context *ctx,
                                                  uint32_t timeout_ms);

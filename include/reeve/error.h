@@ -52,6 +52,7 @@ extern "C" {
     X(EBROKEN, 28, "the barrier is broken")                                                        \
     X(EFENCED, 29, "the lock has been lost; its fence is void")                                    \
     X(EDEADLOCK, 30, "a cycle of owners that wait for each other")                                 \
+    X(ENOSPC, 31, "the manager's disk is full")                                                    \
     X(EITEM, 35, "some items failed")                                                              \
     X(ENOAGENT, 36, "no agent can run it")                                                         \
     X(ENOTRUNNING, 37, "the pool is not running")

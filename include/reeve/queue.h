@@ -36,9 +36,10 @@ typedef struct reeve_queue_options {
     reeve_order order;
     bool joinable; /* task_done and join */
     reeve_create create;
-    uint32_t ttl_ms;     /* a named queue that nobody holds goes after so long; 0: never */
-    uint32_t timeout_ms; /* of the open; 0: 5000 */
-    bool no_prefetch;    /* take each item only when it is asked for */
+    uint32_t ttl_ms;       /* a named queue that nobody holds goes after so long; 0: never */
+    uint32_t timeout_ms;   /* of the open; 0: 5000 */
+    bool no_prefetch;      /* take each item only when it is asked for */
+    reeve_durable durable; /* what a call survives once it has returned */
     uint64_t reserved[4];
 } reeve_queue_options;
 
@@ -65,7 +66,7 @@ REEVE_API void reeve_queue_close(reeve_queue **queue);
  * that comes later fails the next call on this queue and reeve_flush(). A bounded queue is
  * waited for. Blocks for at most timeout_ms; 0 never waits for room.
  * Errors: EFULL, ESHUTDOWN, ETOOBIG (above 16 MiB), EINVAL (the builder's), EPERM, EGONE,
- * ETIME (the manager gives no answer), and as reeve_ping. Answers rows Q02, Q03, Q05, Q14.
+ * ENOSPC (the manager's disk is full), ETIME (the manager gives no answer), and as reeve_ping. Answers rows Q02, Q03, Q05, Q14.
  */
 REEVE_API REEVE_NODISCARD reeve_err reeve_queue_put(reeve_queue *queue, const reeve_builder *item,
                                                     uint32_t timeout_ms);
@@ -136,6 +137,10 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_queue_shutdown(reeve_queue *queue, boo
 /* Wait until the manager has all that was put on this queue so far. Errors: ETIME, and the
  * first refusal. Blocks for at most timeout_ms. Answers row Q09. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_queue_flush(reeve_queue *queue, uint32_t timeout_ms);
+
+/* What a call on the queue survives once it has returned: what was asked for when it was made, but
+ * REEVE_DURABLE_NONE of a manager without a log. */
+REEVE_API reeve_durable reeve_queue_durable(const reeve_queue *queue);
 
 /* The queue's name; "" without one. Borrowed from it. */
 REEVE_API const char *reeve_queue_name(const reeve_queue *queue);

@@ -37,6 +37,14 @@ typedef enum {
     REEVE_GET_ONLY       /* ENOENT when it is not; takes whatever options it has */
 } reeve_create;
 
+/* What a call on an object survives once it has returned, if the manager has a log. */
+typedef enum {
+    REEVE_DURABLE_DEFAULT, /* SYNC */
+    REEVE_DURABLE_NONE,    /* nothing: the fastest */
+    REEVE_DURABLE_OS,      /* the end of the manager's process */
+    REEVE_DURABLE_SYNC     /* the loss of power, too: it is on the disk */
+} reeve_durable;
+
 #ifdef __cplusplus
 }
 #endif

@@ -197,6 +197,7 @@ struct contents {
     uint64_t beat_sent;
     bool greets;
     struct rv_msg hello;
+    uint8_t durable; /* enum rv_durable */
 };
 
 static bool well_formed_op(uint16_t number, uint8_t flag, struct rv_slice args, size_t *bodies)
@@ -207,7 +208,14 @@ static bool well_formed_op(uint16_t number, uint8_t flag, struct rv_slice args, 
 }
 
 /* One message: well-formed, and allowed from a client? */
-static bool look_at(struct contents *c, const struct rv_msg *msg)
+/* The frame is as durable as the most that one of its messages asks for. */
+static void ask_durable(struct contents *c, uint8_t durable)
+{
+    if (durable > c->durable)
+        c->durable = durable;
+}
+
+static bool look_at(const struct gate *g, struct contents *c, const struct rv_msg *msg)
 {
     size_t used = 0;
     bool ok = true;
@@ -230,12 +238,16 @@ static bool look_at(struct contents *c, const struct rv_msg *msg)
     case RV_MSG_call:
         ok = well_formed_op(msg->call.op, RV_OP_WRITE, msg->call.args, &used);
         c->bodies += used;
+        ask_durable(c, mgr_durable(g->mgr, msg->call.op, msg->call.object));
         break;
     case RV_MSG_fragment:
-        c->bodies++;
+        c->bodies++; /* as durable as the call that uses it, and before it */
         break;
     case RV_MSG_cancel:
+        ask_durable(c, mgr_durable(g->mgr, 0, msg->cancel.object));
+        break;
     case RV_MSG_goodbye:
+        ask_durable(c, RV_DURABLE_SYNC);
         break;
     default:
         ok = false;
@@ -244,14 +256,14 @@ static bool look_at(struct contents *c, const struct rv_msg *msg)
 }
 
 /* Is every message in the frame well-formed, and are the body frames all used? */
-static bool well_formed(const struct rv_frame *frame, const struct gate_message *in,
-                        struct contents *c)
+static bool well_formed(const struct gate *g, const struct rv_frame *frame,
+                        const struct gate_message *in, struct contents *c)
 {
     struct rv_reader r = rv_reader(frame->messages);
     struct rv_msg msg;
 
     while (rv_frame_next(&r, &msg))
-        if (!look_at(c, &msg))
+        if (!look_at(g, c, &msg))
             return false;
     return !r.bad && c->bodies == in->bodies_len && c->bodies == frame->bodies &&
            c->reads <= RV_LIMIT_READS && (c->numbered > 0) == (frame->first > 0) &&
@@ -332,7 +344,7 @@ static bool on_messages(struct gate *g, rv_ns now, struct peer *p, const struct 
         .type = COMMAND_MESSAGES,
         /* An acknowledgement frees what the session keeps: a replay must do so, too. */
         .logged = c->numbered > 0 || frame->ack >= session_out(s)->first,
-        .durable = c->numbered > 0 ? RV_DURABLE_DEFAULT : RV_DURABLE_NONE,
+        .durable = c->durable,
         .at = now,
         .session = p->session,
         .first = frame->first,
@@ -347,7 +359,7 @@ static bool on_messages(struct gate *g, rv_ns now, struct peer *p, const struct 
 bool gate_receive(struct gate *g, rv_ns now, const struct gate_message *in, struct command *cmd)
 {
     struct peer *p = find_peer(g, in->peer);
-    struct contents c = {.numbered = 0};
+    struct contents c = {.durable = RV_DURABLE_NONE};
     struct rv_frame frame;
     bool version = true;
 
@@ -359,7 +371,7 @@ bool gate_receive(struct gate *g, rv_ns now, const struct gate_message *in, stru
     if (!rv_frame_decode(&frame, in->control, &version))
         refuse_peer(g, now, p, version ? REEVE_EPROTO : REEVE_EVERSION,
                     version ? "malformed frame" : "this manager speaks version 1.0");
-    else if (!well_formed(&frame, in, &c))
+    else if (!well_formed(g, &frame, in, &c))
         refuse_peer(g, now, p, REEVE_EPROTO, "malformed message");
     else if (!mgr_knows(g->mgr, in->principal)) /* it may be taken away while connected */
         refuse_peer(g, now, p, REEVE_EAUTH, "the key is not admitted any more");

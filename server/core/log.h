@@ -27,7 +27,7 @@ struct rv_log_stat {
     const char *level; /* what it survives at most: none or sync */
     uint64_t groups;   /* written */
     uint64_t flushes;
-    uint64_t records;   /* the number of the last one */
+    uint64_t records;   /* written, of this life */
     rv_ns latency;      /* of a group with a flush, lately */
     uint64_t bytes;     /* of records behind the last snapshot */
     uint64_t snapshots; /* of this life */

@@ -166,6 +166,31 @@ bool mgr_knows(const struct mgr *mgr, uint32_t principal)
     return mgr_principal(mgr, principal) != NULL;
 }
 
+uint8_t mgr_reaches(const struct mgr *mgr, const struct object *o)
+{
+    bool logged = strcmp(mgr->conf.durable, "none") != 0;
+
+    return !logged                            ? RV_DURABLE_NONE
+           : o->durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC
+                                              : o->durable;
+}
+
+/* Everything but calls on an object of its own is durable, whatever it is about. */
+uint8_t mgr_durable(const struct mgr *mgr, uint16_t op, uint64_t object)
+{
+    const struct object *o = NULL;
+
+    if (op != 0 && rv_op_family(op) == 0)
+        return RV_DURABLE_SYNC;
+    HASH_FIND(by_id, mgr->objects, &object, sizeof object, o);
+    return o == NULL || o->durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : o->durable;
+}
+
+void mgr_set_log(struct mgr *mgr, const struct rv_log_stat *log)
+{
+    mgr->log = *log;
+}
+
 uint32_t mgr_principal_named(const struct mgr *mgr, const char *name, uint32_t from)
 {
     for (uint32_t id = from; id < mgr->principals_len; id++)
@@ -298,6 +323,12 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     reeve_err err = REEVE_OK;
 
     s->calls_total++;
+    if (mgr->full && (op->flags & RV_OP_GROWS)) {
+        mgr_skip_items(s, in);
+        mgr_reply_text(mgr, s, in->number, REEVE_ENOSPC,
+                       "the manager's disk is full: what needs more room is refused");
+        return;
+    }
     switch ((enum rv_op)in->msg->op) {
     case RV_OP_object_open:
         object_on_open(mgr, s, in->number, in->msg);

@@ -11,7 +11,7 @@
  * effect, our own is an assertion, and limits are checked before memory is taken.
  */
 
-#include "server/core/command.h"
+#include "server/core/log.h"
 #include "common/wire/stream.h"
 
 struct mgr;
@@ -51,6 +51,12 @@ rv_ns mgr_now(const struct mgr *mgr);
 uint32_t mgr_principal_named(const struct mgr *mgr, const char *name, uint32_t from);
 /* Ids from here on were never used. */
 uint32_t mgr_principals_end(const struct mgr *mgr);
+
+/* What an answered call survives that does op on the object: enum rv_durable. */
+uint8_t mgr_durable(const struct mgr *mgr, uint16_t op, uint64_t object);
+
+/* How the log does, for those who ask. */
+void mgr_set_log(struct mgr *mgr, const struct rv_log_stat *log);
 
 /* Is there such a principal at the moment? */
 bool mgr_knows(const struct mgr *mgr, uint32_t principal);

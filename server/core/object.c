@@ -145,9 +145,10 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, REEVE_ELIMIT, "a name has at most 255 bytes");
         return;
     }
-    if (args.create > 2 || (args.create != 0 && (object_ops_of(args.kind) == NULL ||
-                                                 object_ops_of(args.kind)->create == NULL ||
-                                                 args.order > RV_ORDER_PRIORITY))) {
+    if (args.create > 2 ||
+        (args.create != 0 &&
+         (object_ops_of(args.kind) == NULL || object_ops_of(args.kind)->create == NULL ||
+          args.order > RV_ORDER_PRIORITY || args.durable > RV_DURABLE_SYNC))) {
         mgr_reply_text(mgr, s, number, REEVE_EINVAL, "no such type of object");
         return;
     }
@@ -170,7 +171,9 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         mgr_reply_text(mgr, s, number, REEVE_EPERM, text);
         return;
     }
-    if (o != NULL && args.create == 1 && (o->kind != args.kind || !o->ops->fits(o, &args))) {
+    if (o != NULL && args.create == 1 &&
+        (o->kind != args.kind || !o->ops->fits(o, &args) ||
+         (args.durable != RV_DURABLE_DEFAULT && args.durable != o->durable))) {
         mgr_reply_text(mgr, s, number, o->kind == args.kind ? REEVE_EEXIST : REEVE_ETYPE, NULL);
         return;
     }
@@ -186,6 +189,7 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
             return;
         }
         o = create_object(mgr, &args);
+        o->durable = args.durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : args.durable;
         created = true;
         mgr_say(mgr, RV_INFO, "object.create object=%llu name=\"%s\" maxsize=%u by=%llu",
                 (unsigned long long)o->id, o->name == NULL ? "" : o->name, args.maxsize,
@@ -204,7 +208,8 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
                                                                  .kind = o->kind,
                                                                  .order = row.order,
                                                                  .joinable = row.joinable,
-                                                                 .maxsize = row.maxsize});
+                                                                 .maxsize = row.maxsize,
+                                                                 .durable = mgr_reaches(mgr, o)});
     mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
 }
 

@@ -128,6 +128,15 @@ static void read_status(struct mgr *mgr, struct session *s, const struct rv_read
         .refused = mgr->refused,
         .durable = rv_slice_str(mgr->conf.durable),
         .server = rv_slice_str(mgr->conf.server),
+        .full = mgr->full,
+        .log_records = mgr->log.records,
+        .log_groups = mgr->log.groups,
+        .log_flushes = mgr->log.flushes,
+        .log_latency_ns = (uint64_t)mgr->log.latency,
+        .log_bytes = mgr->log.bytes,
+        .snapshots = mgr->log.snapshots,
+        .snapshot_index = mgr->log.snapshot_index,
+        .snapshot_bytes = mgr->log.snapshot_bytes,
     };
     const struct session *other = NULL;
     const struct object *o = NULL;

@@ -107,6 +107,11 @@ static bool refused(struct mgr *mgr, const struct rv_hello *hello, const struct 
         mgr_refuse(mgr, cmd->peer, REEVE_EPROTO, "a hello without a session id");
         return true;
     }
+    if (s != NULL && hello->established && hello->received >= s->out.next) {
+        mgr_refuse(mgr, cmd->peer, REEVE_EEXPIRED,
+                   "power failed, and what the session did last was not asked to survive that");
+        return true;
+    }
     if (hello->received >= (s == NULL ? 1 : s->out.next) ||
         (s != NULL && hello->received + 1 < s->out.first)) {
         mgr_refuse(mgr, cmd->peer, REEVE_EPROTO,

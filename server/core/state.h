@@ -177,6 +177,7 @@ struct mgr {
     struct object *objects;         /* by id */
     struct object *names;           /* by name */
     bool names_sorted;
+    struct rv_log_stat log;        /* as the shell told it last; for people */
     bool full;                     /* the log's disk: what makes the state grow is refused */
     struct principal **principals; /* by id */
     size_t principals_len;
@@ -242,6 +243,9 @@ void mgr_skip_items(struct session *s, const struct incoming *in);
 
 /* Take a call out of all lists and free it. The caller answers it. */
 void mgr_unpark(struct mgr *mgr, struct call *call);
+
+/* The level that calls on the object reach: enum rv_durable. */
+uint8_t mgr_reaches(const struct mgr *mgr, const struct object *o);
 
 void principal_free(struct principal **p);
 const struct principal *mgr_principal(const struct mgr *mgr, uint32_t id);

@@ -137,7 +137,7 @@ def call(op, obj, timeout_ms, args):
 
 
 def open_args(name, create=1, order=0, joinable=False, maxsize=0, ttl_ms=0, kind=1):
-    return text(name) + struct.pack(">BBBBII", create, kind, order, joinable, maxsize, ttl_ms)
+    return text(name) + struct.pack(">BBBBIIB", create, kind, order, joinable, maxsize, ttl_ms, 0)
 
 
 def items_field(encoded):

@@ -187,8 +187,10 @@ struct sim_server {
     struct journal *journal;
     uint64_t index;   /* of the record that was added last */
     uint64_t stepped; /* and of the one that was stepped on last */
+    uint64_t flushed; /* and of the last that was flushed */
     struct sim_frames inbox, ends;
     struct sim_event wake;
+    bool power; /* fails with the next crash; in a history always */
     uint64_t steps;
     uint64_t stores;
     char *portrait;      /* of the manager, when it crashed */
@@ -212,7 +214,11 @@ void sim_server_wake(struct sim *s);
 /* The process ends without a word and loses what was not committed; quiet: its host went with
  * it, so clients learn by silence. */
 void sim_server_crash(struct sim *s, bool quiet);
+/* The same, and the power fails: also what was written and not flushed is lost. */
+void sim_server_power(struct sim *s);
 void sim_server_restart(struct sim *s);
+/* The log's disk is full, or has room again. */
+void sim_server_space(struct sim *s, bool full);
 void sim_server_stop(struct sim *s);
 void sim_server_continue(struct sim *s);
 /* Change, add or (no role) remove principal 1. */
@@ -227,6 +233,7 @@ struct sim_options {
     uint32_t ttl_ms;
     enum { SIM_CREATE_OR_GET, SIM_MUST_EXIST, SIM_MUST_NOT_EXIST } create;
     bool no_prefetch;
+    enum rv_durable durable;
 };
 
 /* An item that an application of a joinable queue has to report done. */

@@ -276,7 +276,8 @@ static void begin_call(struct sim *s, struct sim_op *op)
                                                  .order = (uint8_t)op->options.order,
                                                  .joinable = op->options.joinable,
                                                  .maxsize = op->options.maxsize,
-                                                 .ttl_ms = op->options.ttl_ms});
+                                                 .ttl_ms = op->options.ttl_ms,
+                                                 .durable = (uint8_t)op->options.durable});
         op->request =
             rv_link_call(&c->link, RV_OP_object_open, 0, ms, rv_buf_slice(&args), NULL, 0);
         break;

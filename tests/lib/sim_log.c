@@ -73,15 +73,30 @@ static int write_group(struct sim_server *sv, const struct sim_group *g)
     const struct sim_command *c = NULL;
     struct rv_buf records = {0};
     size_t done = 0;
+    bool sync = false;
     int err = 0;
 
     for (c = g->head; c != NULL; c = c->next)
-        if (c->cmd.logged)
+        if (c->cmd.logged) {
             record_add(&records, ++sv->index, sv->term, &c->cmd);
+            sync =
+                sync || c->cmd.durable == RV_DURABLE_DEFAULT || c->cmd.durable == RV_DURABLE_SYNC;
+        }
     if (records.len > 0)
-        err = journal_append(sv->journal, &records, &done, true);
+        err = journal_append(sv->journal, &records, &done, sync);
+    if (err == 0 && sync)
+        sv->flushed = sv->index;
     rv_buf_free(&records);
     return err;
+}
+
+static int flush(struct sim_server *sv)
+{
+    struct rv_buf nothing = {0};
+    size_t done = 0;
+
+    sv->flushed = sv->index;
+    return journal_append(sv->journal, &nothing, &done, true);
 }
 
 static void snapshot(struct sim_server *sv)
@@ -89,6 +104,7 @@ static void snapshot(struct sim_server *sv)
     struct journal_stat stat;
     struct snapshot s = {.store = sv->store, .at = mgr_now(sv->mgr)};
 
+    rv_assert(flush(sv) == 0);
     journal_stat(sv->journal, &stat);
     s.index = stat.index;
     s.epoch = stat.epoch;
@@ -197,7 +213,7 @@ void sim_log_crash(struct sim *s)
     free(sv->portrait);
     sv->portrait = sim_portrait(sv->mgr);
     state_of(sv->mgr, &sv->state);
-    if (!s->random) {
+    if (!s->random && !sv->power) {
         disk_mem_reopen(&sv->disk);
         return;
     }
@@ -323,7 +339,7 @@ static void begin_life(struct sim *s, enum command_type type)
     rv_assert(journal_append(sv->journal, &record, &done, true) == 0);
     rv_buf_free(&record);
     sim_server_step(sv, &cmd);
-    sv->stepped = sv->index;
+    sv->stepped = sv->flushed = sv->index;
 }
 
 void sim_log_make(struct sim *s)
@@ -339,11 +355,12 @@ void sim_log_replay(struct sim *s)
 
     sv->replaying = true;
     open_journal(s);
-    if (sv->replaying && sv->index < sv->stepped && !RV_MUTANT(EARLY_REPLY))
+    if (sv->replaying && sv->index < sv->flushed && !RV_MUTANT(EARLY_REPLY))
         sim_broken(s, "the log ends with record %llu, and %llu was acknowledged",
-                   (unsigned long long)sv->index, (unsigned long long)sv->stepped);
-    if (sv->replaying)
+                   (unsigned long long)sv->index, (unsigned long long)sv->flushed);
+    if (sv->replaying && sv->index == sv->stepped)
         reached(s);
+    sv->replaying = false;
     begin_life(s, COMMAND_RESTART);
 }
 

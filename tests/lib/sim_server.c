@@ -256,6 +256,21 @@ void sim_server_restart(struct sim *s)
     sim_principal(s, "admin", "");
 }
 
+void sim_server_power(struct sim *s)
+{
+    s->server.power = true;
+    sim_server_crash(s, true);
+    s->server.power = false;
+}
+
+void sim_server_space(struct sim *s, bool full)
+{
+    rv_log_add(
+        &s->server.log,
+        &(struct command){.type = COMMAND_SPACE, .logged = true, .at = s->now, .first = full});
+    sim_server_wake(s);
+}
+
 void sim_server_stop(struct sim *s)
 {
     struct sim_server *sv = &s->server;

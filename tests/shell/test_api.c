@@ -108,7 +108,7 @@ TEST(status_and_listings_tell_what_is_there)
     OK(reeve_queue_put_str(jobs, "one", 1000));
 
     OK(reeve_status(&v, s.ctx, 5000));
-    CHECK(reeve_value_len(v) == 15);
+    CHECK(reeve_value_len(v) == 24);
     check_text(reeve_value_find(v, "durable"), "none");
     CHECK(reeve_value_type(reeve_value_find(v, "store")) == REEVE_STR);
     CHECK(reeve_value_type(reeve_value_find(v, "server")) == REEVE_STR);

@@ -153,9 +153,12 @@ static void build_opened(struct rv_buf *out)
     struct rv_buf result = {0};
 
     begin(out, 1, 1, 0);
-    rv_object_open_result_encode(
-        &result, &(struct rv_object_open_result){
-                     .object = 1, .created = 1, .kind = RV_KIND_QUEUE, .joinable = 1});
+    rv_object_open_result_encode(&result,
+                                 &(struct rv_object_open_result){.object = 1,
+                                                                 .created = 1,
+                                                                 .kind = RV_KIND_QUEUE,
+                                                                 .joinable = 1,
+                                                                 .durable = RV_DURABLE_NONE});
     add_reply(out, 1, &result);
 }
 
@@ -430,13 +433,13 @@ static const struct example examples[] = {
      "766520302e312e30"},
     {"C: open the joinable queue `jobs`, make it if it is not there", "Message 1 of the client.", 0,
      build_open,
-     "52010000000000000000000100000000000000000000002710000100000000000000000000138800"
-     "000014000000046a6f6273010100010000000000000000"},
+     "52010000000000000000000100000000000000000000002810000100000000000000000000138800"
+     "000015000000046a6f627301010001000000000000000000"},
     {"M: reply: the queue is object 1",
      "Message 1 of the manager. The header acknowledges the client's message 1.", RV_OP_object_open,
      build_opened,
-     "52010000000000000000000100000000000000010000002520000000000000000100000000000000"
-     "000000001000000000000000010101000100000000"},
+     "52010000000000000000000100000000000000010000002620000000000000000100000000000000"
+     "00000000110000000000000001010100010000000001"},
     {"C: put one item, the MessagePack string \"hi\", and wait for room for ever", "", 0, build_put,
      "5201000000000000000000020000000000000001000000221000200000000000000001ffffffff00"
      "00000f000000010000000700000003a26869"},

@@ -1,0 +1,111 @@
+/* What survives which end of the manager, and what a full disk does. */
+
+#include "tests/lib/check.h"
+#include "tests/lib/sim.h"
+
+/* Both ends of the manager: only its process, and the power. */
+TEST(sync_queue_survives_the_loss_of_power)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", &(struct sim_options){.durable = RV_DURABLE_SYNC}) == REEVE_OK);
+    CHECK(sim_open(&s, 2, "jobs", NULL) == REEVE_OK);
+    sim_put_wait(&s, 1, "a", 1000);
+    sim_expect(&s, "[    2] put.ok client=1 item=a\n");
+    sim_server_power(&s);
+    sim_server_restart(&s);
+    sim_run(&s, 20000);
+    sim_mark(&s);
+    sim_get(&s, 2, 1000);
+    sim_expect(&s, "[    2] get.ok client=2 item=a\n");
+    sim_stop(&s);
+}
+
+TEST(os_queue_survives_the_end_of_the_process)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", &(struct sim_options){.durable = RV_DURABLE_OS}) == REEVE_OK);
+    CHECK(sim_open(&s, 2, "jobs", NULL) == REEVE_OK);
+    sim_put_wait(&s, 1, "a", 1000);
+    sim_expect(&s, "[    2] put.ok client=1 item=a\n");
+    sim_server_crash(&s, false);
+    sim_server_restart(&s);
+    sim_run(&s, 5000);
+    sim_mark(&s);
+    sim_get(&s, 2, 1000);
+    sim_expect(&s, "[    2] get.ok client=2 item=a\n");
+    sim_stop(&s);
+}
+
+/* What a disk loses is chance: does the manager know less than its client now? */
+static bool loses_power(struct sim *s, uint64_t seed)
+{
+    sim_start(s, 2);
+    CHECK(sim_open(s, 1, "jobs", &(struct sim_options){.durable = RV_DURABLE_OS}) == REEVE_OK);
+    CHECK(sim_open(s, 2, "other", NULL) == REEVE_OK);
+    for (int i = 0; i < 4; i++)
+        sim_put_wait(s, 1, "a", 1000);
+    sim_run(s, 100);
+    CHECK(s->server.flushed < s->server.index);
+    s->rng.state = seed;
+    sim_server_power(s);
+    sim_server_restart(s);
+    return session_out(mgr_session(s->server.mgr, 1))->next <= s->clients[1].link.received;
+}
+
+/* Power takes back what was not asked to survive that. A session that knows more than the manager
+ * hears that it is over, at once; others go on. */
+TEST(session_that_power_took_back_is_told)
+{
+    struct sim s;
+    uint64_t seed = 1;
+
+    for (; !loses_power(&s, seed); seed++)
+        sim_stop(&s);
+    sim_run(&s, 3000);
+    CHECK(s.clients[1].link.state == RV_LINK_DEAD);
+    CHECK(s.clients[1].link.error == REEVE_EEXPIRED);
+    CHECK(s.clients[2].link.state == RV_LINK_READY);
+    sim_stop(&s);
+}
+
+TEST(queue_is_made_as_durable_as_it_is_opened)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", &(struct sim_options){.durable = RV_DURABLE_OS}) == REEVE_OK);
+    CHECK(sim_open(&s, 2, "jobs", &(struct sim_options){.durable = RV_DURABLE_SYNC}) ==
+          REEVE_EEXIST);
+    CHECK(sim_open(&s, 2, "jobs", NULL) == REEVE_OK);
+    sim_stop(&s);
+}
+
+/* A full disk refuses what makes the manager hold more; what takes out goes on, and service
+ * returns by itself. */
+TEST(full_disk_refuses_puts_and_lets_gets_go_on)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", NULL) == REEVE_OK);
+    CHECK(sim_open(&s, 2, "jobs", NULL) == REEVE_OK);
+    sim_put_wait(&s, 1, "a", 1000);
+    sim_run(&s, 100);
+    sim_server_space(&s, true);
+    sim_run(&s, 100);
+    sim_mark(&s);
+    sim_put_wait(&s, 1, "b", 1000);
+    sim_expect(&s, "[    2] put.fail client=1 item=b error=ENOSPC\n");
+    sim_get(&s, 2, 1000);
+    sim_expect(&s, "[    4] get.ok client=2 item=a\n");
+    sim_server_space(&s, false);
+    sim_run(&s, 100);
+    sim_mark(&s);
+    sim_put_wait(&s, 1, "c", 1000);
+    sim_expect(&s, "[    2] put.ok client=1 item=c\n");
+    sim_stop(&s);
+}
