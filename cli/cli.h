@@ -40,6 +40,19 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
     X(serve, "[ARGUMENT]...", 0, CLI_MANY, "run a manager: reeve-server with these arguments",     \
       "The program is looked for in $REEVE_BINDIR, beside this tool, and in $PATH.\n"              \
       "See reeve-server --help.\n")                                                                \
+    X(log, "verify|stat|dump DIR", 2, 2, "look at the log of a manager, in its folder",            \
+      "verify reads and replays all of it, and compares its snapshots; stat shows what is in "     \
+      "it;\n"                                                                                      \
+      "dump prints a line for each command behind the last snapshot. Nothing is changed, and "     \
+      "the\n"                                                                                      \
+      "manager may be running. A damaged log ends with exit code 100, file and offset; what is\n"  \
+      "before the damage is kept by reeve-server --data DIR --repair truncate.\n")                 \
+    X(backup, "DIR TO", 2, 2, "copy the log in DIR, also of a running manager, into an empty TO",  \
+      "TO holds what the manager has acknowledged up to now, as one snapshot that was made by\n"   \
+      "a replay. It can be looked at by reeve log, and brought back by reeve restore.\n")          \
+    X(restore, "FROM DIR", 2, 2, "make a log in an empty DIR out of a backup",                     \
+      "The manager that is started with it is another store: handles of clients that knew the\n"   \
+      "old one are void, because time has gone back for it.\n")                                    \
     X(status, "", 0, 0, "show how the manager is, and who is connected",                           \
       "With --json: {\"manager\": {...}, \"sessions\": [...], \"agents\": [...]}.\n")              \
     X(ls, "[PREFIX]", 0, 1, "list the objects whose names begin with PREFIX",                      \
@@ -109,7 +122,9 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
 
 #define CLI_ON(command) (1u << CLI_##command)
 #define CLI_EVERYWHERE  ((1u << CLI_COMMANDS_LEN) - 1)
-#define CLI_CONNECTED   (CLI_EVERYWHERE & ~(CLI_ON(keygen) | CLI_ON(serve) | CLI_ON(worker)))
+#define CLI_CONNECTED                                                                              \
+    (CLI_EVERYWHERE & ~(CLI_ON(keygen) | CLI_ON(serve) | CLI_ON(worker) | CLI_ON(log) |            \
+                        CLI_ON(backup) | CLI_ON(restore)))
 
 /*
  * ---- options: OPTION(KIND, field, name, letter, value, commands, help) ----
@@ -207,6 +222,9 @@ bool cli_parse_count(uint32_t *out, const char *text);
 /* ---- say.c: messages, `reeve: cannot VERB OBJECT: reason; what to do` ---- */
 
 /* Each prints one line to standard error, and returns the exit code that goes with it. */
+/* Become that program, with these words. Returns, with an exit code, when there is none. */
+int cli_become(const char *program, const char *const *words, int words_len);
+
 int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int cli_fail_usage(const struct cli_args *args, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

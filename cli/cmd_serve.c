@@ -30,17 +30,17 @@ static void try_beside(char **argv)
     try_folder(path, argv);
 }
 
-/* Its arguments are ours. */
-static int become(char *program, const struct cli_args *args)
+int cli_become(const char *program, const char *const *words, int words_len)
 {
     const char *folder = getenv("REEVE_BINDIR");
-    char **argv = calloc((size_t)args->words_len + 2, sizeof *argv);
+    char **argv = calloc((size_t)words_len + 2, sizeof *argv);
 
     if (argv == NULL)
         return cli_fail(EXIT_AGAIN, "cannot start %s: out of memory", program);
-    argv[0] = program;
-    for (int i = 0; i < args->words_len; i++)
-        argv[i + 1] = args->words[i];
+    /* exec does not write to them, whatever its signature says. */
+    memcpy(&argv[0], &program, sizeof program);
+    for (int i = 0; i < words_len; i++)
+        memcpy(&argv[i + 1], &words[i], sizeof words[i]);
     if (folder != NULL && folder[0] != '\0')
         try_folder(folder, argv);
     try_beside(argv);
@@ -54,14 +54,10 @@ static int become(char *program, const struct cli_args *args)
 
 int run_serve(const struct cli_args *args)
 {
-    char program[] = "reeve-server";
-
-    return become(program, args);
+    return cli_become("reeve-server", (const char *const *)args->words, args->words_len);
 }
 
 int run_worker(const struct cli_args *args)
 {
-    char program[] = "reeve-worker";
-
-    return become(program, args);
+    return cli_become("reeve-worker", (const char *const *)args->words, args->words_len);
 }

@@ -1,5 +1,6 @@
 /* main.c -- reeve-server from start to end, top to bottom. */
 
+#include "server/log_tool.h"
 #include "server/options.h"
 #include "server/shell.h"
 
@@ -135,6 +136,8 @@ int main(int argc, char **argv)
 
     options_parse(&o, argc, argv);
     shell_log_level(level_of(o.log_level));
+    if (o.log != NULL)
+        return log_tool(o.log, o.data, o.to);
     conf.data = o.data;
     conf.repair = o.repair != NULL;
     if (conf.repair && strcmp(o.repair, "truncate") != 0)

@@ -18,6 +18,10 @@
            "                       the process; default: none, it is in memory only")              \
     OPTION(repair, "repair", "truncate", NULL,                                                     \
            "cut a damaged log at the damage; what is behind it is lost")                           \
+    OPTION(log, "log", "WHAT", NULL,                                                               \
+           "only look at the folder --data, and end: verify, stat, dump; or copy it\n"             \
+           "                       to the folder --to: backup, restore")                           \
+    OPTION(to, "to", "DIR", NULL, "where --log backup and restore write")                          \
     OPTION(io_threads, "io-threads", "N", "1", "threads for encryption and sockets; default 1")    \
     OPTION(log_level, "log-level", "LEVEL", "info", "error, warn, info or debug; default info")    \
     OPTION(ready_fd, "ready-fd", "N", NULL, "write each bound endpoint to this descriptor")        \

@@ -68,6 +68,29 @@ check 'it says that it was ended in order' grep -q 'log.open .*end=ordered' "$tm
 equal 'what it held is there' "$(reeve get kept | tr '\n' ' ')" 'one two three '
 stop "$manager" TERM
 
+# ---- the tools: of a manager that runs ----
+
+start_again
+reeve put kept six seven
+run reeve log verify "$data"
+equal 'a log is verified while it is written' "$code" 0
+check 'its state is shown' grep -q '^state .* objects' "$tmp/out"
+run reeve log dump "$data"
+check 'its commands are listed' grep -q messages "$tmp/out"
+check 'a backup is made of it' reeve backup "$data" "$tmp/backup"
+run reeve backup "$data" "$tmp/backup"
+equal 'not over another one' "$code" 100
+check 'a backup can be verified' reeve log verify "$tmp/backup"
+reeve put kept eight
+check 'and brought back' reeve restore "$tmp/backup" "$tmp/restored"
+stop "$manager" TERM
+before=$data
+data=$tmp/restored
+start_again
+equal 'it has what there was then' "$(reeve get kept | tr '\n' ' ')" 'six seven '
+stop "$manager" TERM
+data=$before
+
 # ---- two managers of one folder ----
 
 start_again

@@ -1,0 +1,303 @@
+#include "server/log_tool.h"
+
+#include "common/net/net.h"
+#include "server/core/journal.h"
+#include "server/core/save.h"
+#include "server/disk_dir.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    EXIT_OPERATOR = 100,
+    TRIES = 3, /* a manager that serves deletes files that a snapshot has made useless */
+    SNAPSHOTS_MAX = 16,
+};
+
+static int fail(const char *folder, const char *why)
+{
+    fprintf(stderr, "reeve-server: fatal: in the folder %s: %s\n", folder, why);
+    return EXIT_OPERATOR;
+}
+
+/* ---- reading ---- */
+
+struct reader {
+    struct mgr *mgr; /* what was read so far */
+    struct rv_id store;
+    struct outbox out;
+    struct journal_stat stat;
+    bool dump;
+    uint64_t upto; /* enough with this record; 0: all */
+    uint64_t last; /* record that was read */
+    uint64_t snapshots[SNAPSHOTS_MAX];
+    size_t snapshots_len;
+};
+
+static struct mgr *new_mgr(const struct rv_id *store)
+{
+    return mgr_new(
+        &(struct mgr_conf){.store = *store, .server = "reeve-server", .durable = "sync"});
+}
+
+static bool on_load(void *arg, const struct snapshot *s, struct rv_slice state)
+{
+    struct reader *r = arg;
+
+    r->store = s->store;
+    return mgr_load(r->mgr, state);
+}
+
+static void dump(const struct record *rec, const struct command *cmd)
+{
+    printf("%10llu  life %llu  flush %llu%s  %6zu bytes  %-9s", (unsigned long long)rec->index,
+           (unsigned long long)rec->epoch, (unsigned long long)rec->flush,
+           rec->flags & RECORD_LAST ? "." : " ", rec->size, command_name(cmd->type));
+    if (cmd->session != 0)
+        printf("  session %llu", (unsigned long long)cmd->session);
+    if (cmd->type == COMMAND_MESSAGES)
+        printf("  from message %llu  bodies %zu", (unsigned long long)cmd->first, cmd->bodies_len);
+    printf("\n");
+}
+
+static bool on_command(void *arg, const struct record *rec, const struct command *cmd)
+{
+    struct reader *r = arg;
+
+    if (r->dump)
+        dump(rec, cmd);
+    mgr_step(r->mgr, cmd, &r->out);
+    outbox_clear(&r->out);
+    r->last = rec->index;
+    return r->upto == 0 || rec->index < r->upto;
+}
+
+static void on_line(void *arg, int level, const char *text)
+{
+    (void)arg;
+    (void)level;
+    fprintf(stderr, "%s\n", text);
+}
+
+static void on_name(void *arg, const char *name)
+{
+    struct reader *r = arg;
+    unsigned long long index = 0;
+    char end = 0;
+
+    if (strlen(name) == 21 && sscanf(name, "snap.%16llx%c", &index, &end) == 1 &&
+        r->snapshots_len < SNAPSHOTS_MAX)
+        r->snapshots[r->snapshots_len++] = index;
+}
+
+/* Everything in the folder, into r->mgr. */
+static bool read_once(struct disk *d, struct reader *r, char *why)
+{
+    struct journal *j = NULL;
+    bool ok = journal_open(
+        &j, &(struct journal_conf){.disk = d, .read_only = true, .sink = {on_line, NULL}}, why);
+
+    if (!ok)
+        return false;
+    r->store = *journal_store(j);
+    r->mgr = new_mgr(&r->store);
+    ok = journal_replay(
+        j, &(struct journal_replay){.arg = r, .load = on_load, .command = on_command}, why);
+    journal_stat(j, &r->stat);
+    r->stat.epoch--; /* of the last life, not of this look at it */
+    journal_close(&j);
+    return ok;
+}
+
+static bool read_folder(struct disk *d, struct reader *r, char *why)
+{
+    for (int i = 0; i < TRIES; i++) {
+        if (read_once(d, r, why))
+            return true;
+        r->mgr = NULL; /* loaded in part: it cannot be freed */
+    }
+    return false;
+}
+
+/* ---- verify ---- */
+
+static uint32_t hash_of(const struct mgr *mgr, uint64_t *len)
+{
+    struct saver saver = {0};
+
+    mgr_save(mgr, &saver);
+    *len = saver.len;
+    return saver.hash;
+}
+
+/* Is the snapshot the state that a replay from the one before it gives? */
+static bool verify_snapshot(struct disk *d, const struct reader *all, uint64_t index, char *why)
+{
+    struct reader r = {.mgr = new_mgr(&all->store), .upto = index};
+    struct snapshot s;
+    struct rv_buf state = {0};
+    char name[SNAPSHOT_NAME];
+    const char *what = NULL;
+    uint64_t len = 0;
+    bool same = false;
+
+    snprintf(name, sizeof name, "snap.%016llx", (unsigned long long)index);
+    what = snapshot_read(d, name, &s, &state);
+    rv_buf_free(&state);
+    if (what != NULL) {
+        snprintf(why, JOURNAL_WHY, "the file %s %s", name, what);
+        return false;
+    }
+    if (!journal_reread(&(struct journal_conf){.disk = d, .read_only = true}, index,
+                        &(struct journal_replay){.arg = &r, .load = on_load, .command = on_command},
+                        why) ||
+        r.last != index) {
+        printf("%s: whole; what made it is not in the log any more\n", name);
+        return true;
+    }
+    same = hash_of(r.mgr, &len) == s.hash && len == s.len;
+    mgr_free(&r.mgr);
+    outbox_free(&r.out);
+    if (same)
+        printf("%s: %llu bytes, hash %08x, as a replay makes it\n", name, (unsigned long long)s.len,
+               s.hash);
+    else
+        snprintf(why, JOURNAL_WHY, "the file %s holds another state than a replay of the log makes",
+                 name);
+    return same;
+}
+
+static void tell(const struct reader *r)
+{
+    uint64_t len = 0;
+    uint32_t hash = hash_of(r->mgr, &len);
+
+    printf("store ");
+    for (size_t i = 0; i < sizeof r->store.bytes; i++)
+        printf("%02x", r->store.bytes[i]);
+    printf("\nlife %llu, ended %s\n", (unsigned long long)r->stat.epoch,
+           r->stat.sealed ? "in order" : "suddenly, or not yet");
+    printf("records up to %llu, %llu of them behind the snapshot (%llu bytes)\n",
+           (unsigned long long)r->stat.index, (unsigned long long)r->stat.records,
+           (unsigned long long)r->stat.bytes);
+    printf("snapshot %llu (%llu bytes)\n", (unsigned long long)r->stat.snapshot_index,
+           (unsigned long long)r->stat.snapshot_bytes);
+    printf("state %llu bytes, hash %08x: %zu sessions, %zu objects\n", (unsigned long long)len,
+           hash, mgr_sessions(r->mgr), mgr_objects(r->mgr));
+}
+
+/* ---- copies ---- */
+
+static bool is_empty_but(struct disk *d, char *why)
+{
+    struct reader r = {0};
+    int file = d->open(d, "store", DISK_READ);
+
+    (void)d->list(d, on_name, &r);
+    if (file == -ENOENT && r.snapshots_len == 0)
+        return true;
+    if (file >= 0)
+        d->close(d, file);
+    snprintf(why, JOURNAL_WHY, "there is a log already");
+    return false;
+}
+
+/* What was read becomes a folder with one snapshot. The last thing that is written is the name of
+ * the store: without it, it is no log. */
+static bool write_copy(const struct reader *r, struct disk *to, const struct rv_id *store,
+                       char *why)
+{
+    struct snapshot s = {.store = *store,
+                         .index = r->stat.index,
+                         .epoch = r->stat.epoch,
+                         .flush = r->stat.flush,
+                         .at = r->stat.at};
+    uint8_t bytes[STORE_BYTES];
+    int err = journal_snapshot(to, r->mgr, &s);
+
+    if (err == 0)
+        err = journal_adopt(to, &s);
+    store_write(bytes, store);
+    if (err == 0)
+        err = disk_put(to, "store", "store.tmp", rv_slice(bytes, sizeof bytes));
+    if (err != 0)
+        snprintf(why, JOURNAL_WHY, "cannot write it: %s", strerror(-err));
+    return err == 0;
+}
+
+static int copy(const struct reader *r, const char *to, bool restore)
+{
+    struct rv_id store = r->store;
+    struct disk *d = NULL;
+    char why[JOURNAL_WHY] = "";
+    int err = 0;
+    bool ok = false;
+
+    if (to == NULL)
+        return fail("?", "say --to: which folder to write");
+    err = disk_dir_open(&d, to, true, true);
+    if (err != 0)
+        return fail(to, strerror(-err));
+    /* Time went back for those who knew the old one: to them it must be another store. */
+    if (restore)
+        rv_random_bytes(&store, sizeof store);
+    ok = is_empty_but(d, why) && write_copy(r, d, &store, why);
+    disk_dir_close(&d);
+    if (!ok)
+        return fail(to, why);
+    printf("%s: records up to %llu\n", to, (unsigned long long)r->stat.index);
+    return 0;
+}
+
+/* ---- what was asked for ---- */
+
+static int verify(struct disk *d, struct reader *r, const char *data)
+{
+    char why[JOURNAL_WHY];
+
+    (void)d->list(d, on_name, r);
+    for (size_t i = 0; i < r->snapshots_len; i++)
+        if (!verify_snapshot(d, r, r->snapshots[i], why))
+            return fail(data, why);
+    tell(r);
+    return 0;
+}
+
+static int answer(const char *what, struct disk *d, struct reader *r, const char *data,
+                  const char *to)
+{
+    if (strcmp(what, "verify") == 0)
+        return verify(d, r, data);
+    if (strcmp(what, "backup") == 0)
+        return copy(r, to, false);
+    if (strcmp(what, "restore") == 0)
+        return copy(r, to, true);
+    if (strcmp(what, "stat") == 0)
+        tell(r);
+    return 0;
+}
+
+int log_tool(const char *what, const char *data, const char *to)
+{
+    static const char *const all[] = {"verify", "stat", "dump", "backup", "restore"};
+    struct reader r = {.dump = strcmp(what, "dump") == 0};
+    struct disk *d = NULL;
+    char why[JOURNAL_WHY];
+    bool known = false;
+    int err = 0;
+    int code = 0;
+
+    for (size_t i = 0; i < rv_countof(all); i++)
+        known = known || strcmp(what, all[i]) == 0;
+    if (!known || data == NULL)
+        return fail(data == NULL ? "?" : data,
+                    "say --data, and --log verify, stat, dump, backup or restore");
+    err = disk_dir_open(&d, data, false, false);
+    if (err != 0)
+        return fail(data, strerror(-err));
+    code = read_folder(d, &r, why) ? answer(what, d, &r, data, to) : fail(data, why);
+    mgr_free(&r.mgr);
+    outbox_free(&r.out);
+    disk_dir_close(&d);
+    return code;
+}
