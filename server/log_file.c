@@ -56,6 +56,8 @@ struct log_file {
     int image_fd;
     bool image_wanted;
     uint64_t image_retry; /* not before the log has so many bytes */
+    uint64_t image_bytes; /* of the log that it covers */
+    bool image_settling;  /* it is there, and the writer has yet to take notice */
     uint64_t images;
     bool was_full;           /* as told */
     struct rv_log_stat seen; /* as the writer told it last */
@@ -145,12 +147,13 @@ static void write_job(struct log_file *lf)
 static void clean(struct log_file *lf)
 {
     struct snapshot s = lf->cleaned;
+    uint64_t bytes = lf->image_bytes;
 
-    lf->cleaning = false;
     pthread_mutex_unlock(&lf->mutex);
     /* What cannot be deleted now is deleted after the next snapshot. */
-    (void)journal_snapshotted(lf->journal, &s);
+    (void)journal_snapshotted(lf->journal, &s, bytes);
     pthread_mutex_lock(&lf->mutex);
+    lf->cleaning = false;
     note_stat(lf);
 }
 
@@ -258,9 +261,10 @@ static bool snapshot_due(const struct log_file *lf)
 {
     uint64_t least = lf->seen.snapshot_bytes;
 
-    if (least < SNAPSHOT_BYTES)
-        least = SNAPSHOT_BYTES;
-    return lf->image == 0 && lf->seen.bytes > least && lf->seen.bytes > lf->image_retry;
+    if (least < lf->conf.snapshot_bytes)
+        least = lf->conf.snapshot_bytes;
+    return lf->image == 0 && !lf->image_settling && lf->seen.bytes > least &&
+           lf->seen.bytes > lf->image_retry;
 }
 
 static void file_flush(struct rv_log *log)
@@ -387,6 +391,7 @@ static void start_picture(struct log_file *lf)
     pthread_mutex_lock(&lf->mutex);
     s.index = lf->journal_stat.index;
     s.flush = lf->journal_stat.flush;
+    lf->image_bytes = lf->journal_stat.bytes;
     pthread_mutex_unlock(&lf->mutex);
     lf->image = rv_image_start(&lf->image_fd);
     if (lf->image == 0) {
@@ -399,7 +404,7 @@ static void start_picture(struct log_file *lf)
     lf->images++;
     if (lf->image < 0) {
         lf->image = 0;
-        lf->image_retry = lf->seen.bytes + SNAPSHOT_BYTES;
+        lf->image_retry = lf->seen.bytes + lf->conf.snapshot_bytes;
         return;
     }
     epoll_ctl(lf->epoll, EPOLL_CTL_ADD, lf->image_fd, &(struct epoll_event){.events = EPOLLIN});
@@ -421,7 +426,7 @@ static void end_picture(struct log_file *lf)
     epoll_ctl(lf->epoll, EPOLL_CTL_DEL, lf->image_fd, NULL);
     close(lf->image_fd);
     lf->image = 0;
-    lf->image_retry = lf->seen.bytes + SNAPSHOT_BYTES;
+    lf->image_retry = lf->seen.bytes + lf->conf.snapshot_bytes;
     if (code != IMAGE_OK || got != (ssize_t)sizeof s) {
         snprintf(line, sizeof line, "snapshot.fail why=\"%s\"",
                  code == IMAGE_DISK    ? "the disk refused"
@@ -431,6 +436,7 @@ static void end_picture(struct log_file *lf)
         return;
     }
     lf->image_retry = 0;
+    lf->image_settling = true;
     snprintf(line, sizeof line, "snapshot.ok index=%llu bytes=%llu hash=%08x",
              (unsigned long long)s.index, (unsigned long long)s.len, s.hash);
     say(lf, RV_INFO, line);
@@ -464,7 +470,7 @@ static void group_back(struct log_file *lf)
         return;
     if (!mgr_can_save(lf->mgr)) {
         lf->image_wanted = false;
-        lf->image_retry = lf->seen.bytes + SNAPSHOT_BYTES / 4;
+        lf->image_retry = lf->seen.bytes + lf->conf.snapshot_bytes / 4;
     } else if (image)
         start_picture(lf);
     else
@@ -489,6 +495,7 @@ static void file_process(struct rv_log *log)
     err = lf->error;
     full = lf->stat.full;
     lf->seen = lf->stat;
+    lf->image_settling = lf->cleaning;
     lf->done = false;
     pthread_mutex_unlock(&lf->mutex);
     if (done && err != 0) {
@@ -620,7 +627,9 @@ static void tell_open(const struct log_file *lf, rv_ns began)
              (unsigned long long)lf->journal_stat.bytes,
              (unsigned long long)lf->journal_stat.snapshot_index,
              (long long)((rv_clock_now() - began) / RV_MS),
-             lf->journal_stat.sealed ? "ordered" : "sudden");
+             lf->began == 0            ? "new"
+             : lf->journal_stat.sealed ? "ordered"
+                                       : "sudden");
     say(lf, RV_INFO, line);
 }
 
@@ -653,6 +662,8 @@ bool rv_log_file_open(struct rv_log **out, struct mgr **mgr, const struct rv_log
     rv_random_bytes(&journal.new_store, sizeof journal.new_store);
     lf->log.ops = &log_file_ops;
     lf->conf = *conf;
+    if (lf->conf.snapshot_bytes == 0)
+        lf->conf.snapshot_bytes = SNAPSHOT_BYTES;
     lf->callbacks = *callbacks;
     lf->mgr_conf = *mgr_conf;
     lf->mgr_conf.sink = (struct rv_sink){0};

@@ -22,6 +22,7 @@ struct rv_log_file_conf {
     struct disk *disk; /* of that folder, locked; borrowed */
     uint32_t segment_bytes;
     uint64_t floor_bytes;
+    uint64_t snapshot_bytes; /* of log before a snapshot, at least; 0: 64 MiB */
     bool repair;
     rv_ns now; /* the time of COMMAND_RESTART, unless the log's last command is later */
     struct rv_sink sink;

@@ -830,14 +830,14 @@ static int delete_file(struct journal *j, const char *kind, uint64_t number)
     return err == -ENOENT ? 0 : err;
 }
 
-int journal_snapshotted(struct journal *j, const struct snapshot *s)
+int journal_snapshotted(struct journal *j, const struct snapshot *s, uint64_t covered)
 {
     int err = list_files(j);
     size_t kept = 0;
 
     j->stat.snapshot_index = s->index;
     j->stat.snapshot_bytes = s->len;
-    j->stat.bytes = 0;
+    j->stat.bytes -= covered;
     if (err != 0 || j->snapshots.len < SNAPSHOTS_KEPT)
         return err;
     for (size_t i = 0; i + SNAPSHOTS_KEPT < j->snapshots.len && err == 0; i++)

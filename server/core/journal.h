@@ -96,8 +96,9 @@ int journal_snapshot(struct disk *d, const struct mgr *mgr, struct snapshot *s);
 bool journal_read_snapshot(struct disk *d, struct snapshot *out, struct rv_buf *state);
 int journal_adopt(struct disk *d, const struct snapshot *s);
 
-/* A snapshot of s->len bytes is there: delete what is not needed any more. */
-int journal_snapshotted(struct journal *j, const struct snapshot *s);
+/* A snapshot of s->len bytes is there, which covers so many of stat.bytes: delete what is not needed
+ * any more. */
+int journal_snapshotted(struct journal *j, const struct snapshot *s, uint64_t covered);
 
 /* End in order: a seal, flushed. The caller appended everything before. */
 int journal_seal(struct journal *j);

@@ -111,7 +111,7 @@ static void snapshot(struct sim_server *sv)
     s.flush = stat.flush;
     rv_assert(journal_snapshot(&sv->disk.disk, sv->mgr, &s) == 0);
     rv_assert(journal_adopt(&sv->disk.disk, &s) == 0);
-    rv_assert(journal_snapshotted(sv->journal, &s) == 0);
+    rv_assert(journal_snapshotted(sv->journal, &s, stat.bytes) == 0);
 }
 
 static void after_group(struct sim_server *sv)

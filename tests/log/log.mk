@@ -1,7 +1,9 @@
 # run-log    the log on a disk in memory: crashes, losses of power, errors, changed bytes; then with
 #            its thread on a real one
 #
-#     make check-log, as a part of make check; make torture takes a hundred times as many states
+#     make check-log, as a part of make check; make torture takes LOG_TORTURE times as many states
+#     after a loss of power: a million
+LOG_TORTURE ?= 10
 $(BUILD)/run-log: $(call objects,tests/log/*.c tests/lib/check.c tests/lib/disk_mem.c) \
     $(call objects,server/log_file.c server/disk_dir.c) $(SERVER) $(NET) $(PROC) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -10,5 +12,8 @@ check-log: $(BUILD)/run-log
 	$(BUILD)/run-log
 check: check-log
 tests: $(BUILD)/run-log
+torture-log: $(BUILD)/run-log
+	LOG_TORTURE=$(LOG_TORTURE) CHECK_SECONDS=3600 $(BUILD)/run-log loss_of_power
+torture: torture-log
 
-.PHONY: check-log
+.PHONY: check-log torture-log

@@ -2,14 +2,17 @@
  *
  *     run-log              all
  *     run-log NAME         those whose name contains NAME
+ *     run-log --keep DIR   make the log that later versions must be able to read (test_kept.c)
  *     LOG_MUTANT=NAME ...  with this defect (a build with -DRV_MUTANTS): fails
  *     LOG_TORTURE=N ...    N times as many states after a loss of power
  */
 
 #include "common/base/mutant.h"
 #include "tests/lib/check.h"
+#include "tests/log/kept.h"
 
 #include <malloc.h>
+#include <string.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,5 +44,7 @@ int main(int argc, char **argv)
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     choose_mutant(getenv("LOG_MUTANT"));
+    if (argc == 3 && strcmp(argv[1], "--keep") == 0)
+        return kept_make(argv[2]);
     return check_run(argc > 1 ? argv[1] : 0) != 0;
 }

@@ -363,7 +363,7 @@ static int take_snapshot(struct script_run *run)
     if (err == 0)
         err = journal_adopt(&run->disk->disk, &s);
     if (err == 0)
-        err = journal_snapshotted(run->journal, &s);
+        err = journal_snapshotted(run->journal, &s, stat.bytes);
     return err;
 }
 
@@ -374,6 +374,8 @@ static bool is_sync(const struct script_run *run, size_t i)
 
 void script_play(struct script_run *run)
 {
+    size_t taken = 0;
+
     if (!open_run(run)) {
         run->error = run->error == 0 ? -EIO : run->error;
         close_run(run);
@@ -394,8 +396,10 @@ void script_play(struct script_run *run)
         run->flushed = sync ? i + 2 : run->flushed;
         (void)journal_prepare(run->journal);
         /* A snapshot that fails is tried again later, unless the process has died. */
-        if (run->snapshots && i % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1)
-            (void)take_snapshot(run);
+        if (run->snapshots && i / SNAPSHOT_EVERY > taken) {
+            taken++;
+            run->taken += take_snapshot(run) == 0;
+        }
         run->error = run->disk->dead ? -EIO : 0;
     }
     if (run->error == 0)

@@ -31,6 +31,7 @@ struct script_run {
     uint64_t written; /* the last record that was acknowledged as written */
     uint64_t flushed; /* and as flushed */
     int error;        /* that ended it; 0: it went through */
+    uint64_t taken;   /* snapshots */
     uint64_t full;    /* times that the disk was full and it went on later */
 };
 
