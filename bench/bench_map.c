@@ -121,6 +121,8 @@ int main(int argc, char **argv)
     pthread_t thread;
     int64_t begin = 0;
 
+    if (bench_option(argc, argv, "durable", 0) != 0)
+        harness_durable();
     harness_start();
     for (long a = 0; a < agents; a++)
         harness_agent(slots);

@@ -124,6 +124,8 @@ int main(int argc, char **argv)
     if (run->many > MANY)
         bench_die("--many is at most %d", MANY);
     sem_init(&run->ready, 1, 0);
+    if (bench_option(argc, argv, "durable", 0) != 0)
+        harness_durable();
     harness_start();
 
     const pid_t consumer = bench_fork(consume, run);

@@ -27,6 +27,7 @@ static struct {
     pid_t agents[AGENTS_MAX];
     uint32_t slots;
     size_t agents_len;
+    bool durable;
 } harness;
 
 static void pause_ms(long ms)
@@ -150,8 +151,8 @@ static void start_server(void)
     const int64_t until = bench_now() + READY_MS * INT64_C(1000000);
 
     snprintf(harness.url, sizeof harness.url, "tcp://127.0.0.1:%d", free_port());
-    snprintf(line, sizeof line, "exec %s/reeve-server --keys manager --bind %s", harness.programs,
-             harness.url);
+    snprintf(line, sizeof line, "exec %s/reeve-server --keys manager --bind %s%s", harness.programs,
+             harness.url, harness.durable ? " --data data" : "");
     harness.server = start(line);
     while (!log_has("endpoint=")) {
         if (waitpid(harness.server, NULL, WNOHANG) != 0 || bench_now() > until) {
@@ -160,6 +161,11 @@ static void start_server(void)
         }
         pause_ms(5);
     }
+}
+
+void harness_durable(void)
+{
+    harness.durable = true;
 }
 
 void harness_start(void)

@@ -17,6 +17,9 @@ enum { HARNESS_WAIT_MS = 60000 }; /* no call of a run that goes well takes longe
 /* Make keys and start the manager, with the affinity of this process. Ends with the program. */
 void harness_start(void);
 
+/* Before the start: the manager has a log, in the folder. */
+void harness_durable(void);
+
 /* Start an agent of the manager, which ends with it; or kill agent number i, and start it again at
  * once. It need not be there yet: work waits for it. */
 void harness_agent(uint32_t slots);

@@ -48,8 +48,9 @@ struct shell {
     int signal_fd;
     int lifeline_fd;
     rv_ns now;
-    int late;      /* rounds that may pass before time is judged, after a pause */
-    bool expiring; /* an EXPIRE is in the log and not yet committed */
+    int late;         /* rounds that may pass before time is judged, after a pause */
+    bool expiring;    /* an EXPIRE is in the log and not yet committed */
+    size_t admitting; /* so many PRINCIPALs are */
     bool stop;
 };
 
@@ -83,6 +84,7 @@ static void on_commit(void *arg, const struct command *cmd)
 
     if (cmd->type == COMMAND_EXPIRE)
         sh->expiring = false;
+    sh->admitting -= cmd->type == COMMAND_PRINCIPAL;
     mgr_step(sh->mgr, cmd, &sh->out);
     gate_stepped(sh->gate, sh->now, cmd, &sh->out);
     for (size_t i = 0; i < sh->out.len; i++)
@@ -377,6 +379,7 @@ static void add_principal(struct shell *sh, uint32_t id, const char *name, const
                                                              .name = rv_slice_str(name),
                                                              .role = rv_slice_str(role),
                                                              .rights = rv_slice_str(rights)});
+    sh->admitting++;
     rv_log_add(sh->log, &(struct command){.type = COMMAND_PRINCIPAL,
                                           .logged = true,
                                           .at = sh->now,
@@ -438,8 +441,14 @@ void shell_admit(struct shell *sh, const struct principals *principals)
     }
     rv_net_admit(sh->net, keys, principals->len);
     free(keys);
-    rv_log_flush(sh->log);
-    rv_log_process(sh->log);
+    /* Nobody is heard before it is known who may say what. */
+    while (sh->admitting > 0) {
+        struct pollfd p = {.fd = rv_log_pollfd(sh->log), .events = POLLIN};
+
+        rv_log_flush(sh->log);
+        poll(&p, 1, -1);
+        rv_log_process(sh->log);
+    }
 }
 
 static uint64_t wall_seconds(void)

@@ -501,8 +501,7 @@ void script_recover(struct disk_mem *disk, bool read_only, struct script_found *
         CHECK(again.hash == hash && again.len == len);
     }
     journal_close(&j);
-    if (out->ok)
-        mgr_free(&mgr);
+    mgr_free(&mgr); /* also of a log that was refused: what was read before is whole */
 }
 
 bool script_knows(const struct script_found *found)
