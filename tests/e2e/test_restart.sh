@@ -6,6 +6,7 @@
 kills=${KILLS:-100}
 data=$tmp/data
 new_key alice --role admin
+new_key worker --role worker
 start_manager --data "$data"
 REEVE_KEY=$tmp/keys/alice.key
 export REEVE_KEY
@@ -32,6 +33,14 @@ load=$!
 running="$running $load"
 exec 4>"$tmp/ask" 5<"$tmp/told"
 read -r line <&5
+seq 1 1000 >"$tmp/numbers"
+out=$tmp/worker.out err=$tmp/worker.log background "$BUILD/reeve-worker" --manager "$REEVE_URL" \
+    --key "$tmp/keys/worker.key" 4>&- 5<&-
+worker=$started
+"$BUILD/reeve" map -k -- sh -c 'sleep 0.02; echo {}' \
+    <"$tmp/numbers" >"$tmp/mapped" 2>"$tmp/map.err" 4>&- 5<&- &
+map=$!
+running="$running $map"
 round=0
 while [ $round -lt "$kills" ]; do
     printf x >&4
@@ -46,10 +55,15 @@ read -r result <&5
 wait "$load"
 equal 'nothing was lost, doubled or refused' $? 0
 echo "    $result"
+wait "$map"
+equal 'a map went through all of it' $? 0
+check 'each of its lines has one result' cmp "$tmp/numbers" "$tmp/mapped"
 sed 's/^/    /' "$tmp/trouble" | head -n 20
 cat "$tmp/manager.log" >>"$logs"
 sed -n 's/.*log.open .* ms=\([0-9]*\) .*/\1/p' "$logs" | sort -n |
     awk '{ t[NR] = $1 } END { printf "    %d starts: recovery in %d ms, at most %d ms\n", NR, t[int((NR + 1) / 2)], t[NR] }'
+
+stop "$worker" KILL
 
 # ---- ended in order: no client hears an end, a wait goes on ----
 
