@@ -198,6 +198,7 @@ void session_on_restart(struct mgr *mgr, const struct command *cmd)
 
     mgr->conf.term = cmd->first;
     mgr->conf.started_at = cmd->at;
+    mgr->full = false; /* if the disk still is, the log says so again */
     /* A store begins above the fences of all before it; the time of a durable one is the wall's. */
     if (mgr->last_fence == 0)
         mgr->last_fence = (uint64_t)(cmd->at / RV_SEC) << 32;

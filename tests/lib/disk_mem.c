@@ -213,25 +213,20 @@ static int mem_open(struct disk *disk, const char *name, enum disk_open how)
     struct disk_mem *d = mem_of(disk);
     const struct disk_mem_name *found = find_name(&d->names, name);
     bool within = false;
-    int file = -1;
+    int file = found == NULL ? -1 : found->file;
+    int err = begin(d, &within);
 
-    if (d->dead)
-        return -EIO;
+    if (err != 0)
+        return err;
     if (found == NULL && how != DISK_CREATE)
         return -ENOENT;
     if (found == NULL) {
-        int err = begin(d, &within);
-
-        if (err != 0)
-            return err;
         file = new_file(d);
         if (!within)
             change(d, "", name, file);
-        if (end(d, 0) != 0)
-            return -EIO;
-    } else {
-        file = found->file;
     }
+    if (end(d, 0) != 0)
+        return -EIO;
     d->files[file].opened++;
     return file;
 }

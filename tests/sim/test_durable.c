@@ -109,3 +109,21 @@ TEST(full_disk_refuses_puts_and_lets_gets_go_on)
     sim_expect(&s, "[    2] put.ok client=1 item=c\n");
     sim_stop(&s);
 }
+
+/* The disk may have been cleared while nobody looked. */
+TEST(restart_forgets_that_the_disk_was_full)
+{
+    struct sim s;
+
+    sim_start(&s, 1);
+    CHECK(sim_open(&s, 1, "jobs", NULL) == REEVE_OK);
+    sim_server_space(&s, true);
+    sim_run(&s, 100);
+    sim_server_crash(&s, false);
+    sim_server_restart(&s);
+    sim_run(&s, 3000);
+    sim_mark(&s);
+    sim_put_wait(&s, 1, "a", 1000);
+    sim_expect(&s, "[    2] put.ok client=1 item=a\n");
+    sim_stop(&s);
+}
