@@ -54,14 +54,12 @@ wait_agent two
 REEVE_KEY=$tmp/keys/client.key
 export REEVE_KEY
 
-wordcount() { "$build/examples/wordcount" "$@"; }
-
 # How fast is this host? This also brings the program to the agents.
 times=1
 if [ $# -eq 0 ]; then
     tell 'trying how fast this host is ...'
     begin=$(now)
-    wordcount - <"$tmp/once" >/dev/null 2>"$tmp/trouble" ||
+    "$build/examples/wordcount" - <"$tmp/once" >/dev/null 2>"$tmp/trouble" ||
         die "the job failed: $(cat "$tmp/trouble" "$tmp/server.log")"
     once_ms=$(milliseconds "$begin" "$(now)")
     times=$(((work_ms + once_ms / 2) / once_ms))
@@ -123,7 +121,7 @@ say "counting the words of $text with two agents, $slots slots each."
 errors=$tmp/trouble
 [ ! -t 2 ] || errors=/dev/stderr
 begin=$(now)
-wordcount --report "$tmp/report" - <"$tmp/files" >"$tmp/counted" 2>>"$errors" &
+"$build/examples/wordcount" --report "$tmp/report" - <"$tmp/files" >"$tmp/counted" 2>>"$errors" &
 job=$!
 running="$running $job"
 runners_killed=0 runner_killed_at='' agent_killed_at='' again_before=0
@@ -135,6 +133,7 @@ done <"$tmp/report"
 wait "$job" || die "the job failed: $(cat "$tmp/trouble" "$tmp/server.log")"
 job_ms=$(milliseconds "$begin" "$(now)")
 
+[ -z "$agent_killed_at" ] || wait_agent two
 for pid in $one $two; do kill -TERM "$pid"; done
 for pid in $one $two; do
     wait "$pid" || die "an agent failed: $(cat "$tmp/one.log" "$tmp/two.log")"

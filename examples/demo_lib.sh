@@ -84,9 +84,9 @@ unpacked() {
 # find_text LIMIT [DIR]: the files below DIR; without DIR the text that every system has, about so
 # many bytes of it.
 find_text() {
+    [ $# -lt 2 ] || [ -d "$2" ] || die "cannot read $2: it is not a directory"
     tell 'looking for text ...'
     if [ $# -gt 1 ]; then
-        [ -d "$2" ] || die "cannot read $2: it is not a directory"
         find "$(cd "$2" && pwd)" -type f -size +0 -exec wc -c {} + | up_to 1e15
     else
         texts /usr/share/doc /usr/share/common-licenses /usr/share/man /usr/share/perl* \
