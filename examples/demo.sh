@@ -29,17 +29,20 @@ start_manager
 
 # start_agent NAME: its process id is in $agent
 start_agent() {
-    rm -f "$tmp/$1.ready"
-    mkfifo "$tmp/$1.ready" || die "cannot make a fifo"
     "$build/reeve-worker" --name "$1" --key "$tmp/keys/$1.key" --slots $slots \
-        --cache "$tmp/$1.cache" --ready-fd 3 3<>"$tmp/$1.ready" 2>>"$tmp/$1.log" &
+        --cache "$tmp/$1.cache" --ready-fd 3 3>"$tmp/$1.ready" 2>>"$tmp/$1.log" &
     agent=$!
     running="$running $agent"
 }
 
 # wait_agent NAME: until it takes work
 wait_agent() {
-    read -r _ <"$tmp/$1.ready" || die "agent $1 did not start: $(cat "$tmp/$1.log")"
+    tries=0
+    until [ -s "$tmp/$1.ready" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || die "agent $1 did not start: $(cat "$tmp/$1.log")"
+        sleep 0.05
+    done
 }
 
 start_agent one
@@ -96,6 +99,7 @@ kill_runner() {
 # With everything that it runs; another takes its place.
 kill_agent() {
     kill -9 "$two" || return
+    rm -f "$tmp/two.ready"
     agent_killed_at=$percent
     again_before=$again
     start_agent two
