@@ -27,9 +27,19 @@ $(BENCH_LIMITS): $(BUILD)/bench/%: $(BUILD)/bench/limits/%.o $(BUILD)/bench/meas
     $(patsubst bench/%.c,$(BUILD)/bench/%.o,$(filter-out bench/limits/limit_%,$(wildcard bench/limits/*.c)))
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lzmq -lpthread
 
-$(BENCH_OWN): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/measure.o $(BUILD)/bench/harness.o \
+$(filter-out %_makespan,$(BENCH_OWN)): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/bench/measure.o $(BUILD)/bench/harness.o \
     $(BUILD)/libreeve.so
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' -o $@ $^ -lpthread
+
+# The simulator for many agents.
+BENCH_SIM := $(patsubst tests/lib/%.c,$(BUILD)/bench/sim/%.o,$(wildcard tests/lib/*.c))
+$(BUILD)/bench/sim/%.o: tests/lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -D_POSIX_C_SOURCE=200809L -DRV_SIM_CLIENTS=1002 $(CFLAGS) -c -o $@ $<
+$(BUILD)/bench/bench_makespan.o: BENCH_FLAGS += -DRV_SIM_CLIENTS=1002
+$(BUILD)/bench/bench_makespan: $(BUILD)/bench/bench_makespan.o $(BUILD)/bench/measure.o $(BENCH_SIM) \
+    $(CORES) $(WIRE) $(BASE)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lsodium -lpthread
 
 $(BUILD)/bench/%.o: bench/%.c
 	@mkdir -p $(@D)

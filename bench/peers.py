@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from multiprocessing import Event, Process, Queue, SimpleQueue
+from multiprocessing import Event, Pool, Process, Queue, SimpleQueue
 from multiprocessing.managers import SyncManager
 
 SMALL = b"x" * 64
@@ -131,6 +131,27 @@ def managed_call():
         figure("calls_per_s", 64 * each / (time.monotonic() - begin))
 
 
+def nothing(x):
+    return x
+
+
+def pool(n, **options):
+    with Pool(2) as p:
+        p.map(nothing, range(64), chunksize=1)
+        begin = time.monotonic()
+        results = p.map(nothing, range(n), **options)
+        figure("items_per_s", n / (time.monotonic() - begin))
+        assert results[-1] == n - 1
+
+
+def pool_each():
+    pool(some(200000), chunksize=1)
+
+
+def pool_chunks():
+    pool(some(4000000))
+
+
 # ---- Redis ----
 
 
@@ -235,7 +256,7 @@ def redis_many():
 
 
 PEERS = {f.__name__: f for f in (local_queue, managed_queue, managed_large, managed_call, managed_lock,
-                                 redis_queue, redis_many)}
+                                 pool_each, pool_chunks, redis_queue, redis_many)}
 
 if __name__ == "__main__":
     PEERS[sys.argv[-1]]()

@@ -20,7 +20,7 @@
 #include <utlist.h>
 
 enum {
-    AHEAD = 4096,  /* lines given whose results are not there */
+    AHEAD = 4096,  /* lines given whose results are not printed */
     LOOK_MS = 100, /* so often it is looked whether somebody pressed Ctrl-C */
     END_MS = 2000, /* that commands may take to end then */
     BAR_MS = 200,  /* between two drawings of the bar */
@@ -50,8 +50,11 @@ struct map {
     pthread_cond_t changed;
     struct line *lines;
     uint64_t given, done, failed, again;
+    uint64_t left;   /* given, and not printed yet: with -k more than those that are not done */
     uint64_t total;  /* 0: not known */
     reeve_err error; /* that ends it all */
+    bool broken;     /* it is standard output that ended it, */
+    int write_error; /* by this */
     char why[400];
     bool bar;
     struct timespec began;
@@ -68,10 +71,12 @@ static double seconds_since(const struct timespec *then)
 
 /* ---- the bar: on a terminal only ---- */
 
-static void clear_bar(const struct map *m)
+/* It makes room for what is printed, and is drawn anew behind that. */
+static void clear_bar(struct map *m)
 {
     if (m->bar)
         fputs("\r\033[K", stderr);
+    m->drawn_at = -1;
 }
 
 static void draw_bar(struct map *m)
@@ -83,8 +88,8 @@ static void draw_bar(struct map *m)
 
     if (!m->bar || t - m->drawn_at < BAR_MS / 1000.0)
         return;
-    m->drawn_at = t;
     clear_bar(m);
+    m->drawn_at = t;
     if (m->total == 0) {
         fprintf(stderr, "%" PRIu64 " done, %" PRIu64 " running   %.0f/s", m->done,
                 m->given - m->done, rate);
@@ -120,7 +125,7 @@ static void tag_lines(FILE *to, const char *tag, const char *bytes, size_t len)
 }
 
 /* What a command printed, whole. */
-static void print_stream(const struct map *m, const struct line *line, const reeve_value *value,
+static void print_stream(struct map *m, const struct line *line, const reeve_value *value,
                          const char *key, FILE *to)
 {
     const void *bytes = NULL;
@@ -128,11 +133,24 @@ static void print_stream(const struct map *m, const struct line *line, const ree
 
     if (!reeve_get_bytes(reeve_value_find(value, key), &bytes, &len) || len == 0)
         return;
+    clear_bar(m);
     if (m->args->tag)
         tag_lines(to, line->text, bytes, len);
     else
         fwrite(bytes, 1, len, to);
-    fflush(to);
+    if ((fflush(to) != 0 || ferror(to)) && to == stdout && m->write_error == 0)
+        m->write_error = errno;
+}
+
+/* Nobody reads any more, or there is no room: what still runs would run for nothing. */
+static void watch_stdout(struct map *m)
+{
+    if (!ferror(stdout) || m->error != REEVE_OK)
+        return;
+    m->error = REEVE_ESYS;
+    m->broken = true;
+    snprintf(m->why, sizeof m->why, "cannot write to standard output: %s",
+             strerror(m->write_error));
 }
 
 static void print_line(struct map *m, struct line *line)
@@ -140,7 +158,6 @@ static void print_line(struct map *m, struct line *line)
     reeve_record record;
     const reeve_value *value = NULL;
 
-    clear_bar(m);
     if (line->results != NULL) {
         value = reeve_results_value(line->results, 0);
         print_stream(m, line, value, "out", stdout);
@@ -148,15 +165,19 @@ static void print_line(struct map *m, struct line *line)
         if (reeve_results_record(line->results, 0, &record) == REEVE_OK) {
             joblog_add(&m->log, &m->template, line->text, line->number, &record, value);
             m->again += record.runs > 1 ? record.runs - 1 : 0;
-            if (line->itself && value == NULL)
+            if (line->itself && value == NULL) {
+                clear_bar(m);
                 (void)cli_fail(EXIT_FAILED, "item %" PRIu64 " (%s): %s", line->number, line->text,
                                record.message);
+            }
         }
     }
     DL_DELETE(m->lines, line);
+    m->left--;
     reeve_results_free(&line->results);
     free(line->text);
     free(line);
+    watch_stdout(m);
 }
 
 /* Those at the head whose results are there; without -k, this one. */
@@ -200,11 +221,11 @@ static bool stopped(const struct map *m)
     return cli_stopped() != 0 || m->error != REEVE_OK;
 }
 
-/* Wait until so few are under way, or it is to end. */
+/* Wait until so few are not printed, or it is to end. */
 static void wait_until(struct map *m, uint64_t most)
 {
     pthread_mutex_lock(&m->mutex);
-    while (m->given - m->done > most && !stopped(m)) {
+    while (m->left > most && !stopped(m)) {
         struct timespec until;
 
         clock_gettime(CLOCK_REALTIME, &until);
@@ -235,6 +256,7 @@ static reeve_err give(struct map *m, char *text, uint64_t number)
     pthread_mutex_lock(&m->mutex);
     DL_APPEND(m->lines, line);
     m->given++;
+    m->left++;
     pthread_mutex_unlock(&m->mutex);
     err = reeve_pool_apply_async(&async, m->pool, REEVE_NAMED("reeve.command"), m->item, &options);
     reeve_async_free(&async);
@@ -243,6 +265,7 @@ static reeve_err give(struct map *m, char *text, uint64_t number)
     pthread_mutex_lock(&m->mutex);
     DL_DELETE(m->lines, line);
     m->given--;
+    m->left--;
     pthread_mutex_unlock(&m->mutex);
     free(line->text);
     free(line);
@@ -318,6 +341,15 @@ static void end_pool(struct map *m, bool at_once)
     reeve_pool_close(&m->pool);
 }
 
+/* A reader that left is no news, as for any filter. */
+static int fail_output(const struct map *m)
+{
+    clearerr(stdout);
+    if (m->write_error == EPIPE)
+        return EXIT_SIGNAL + SIGPIPE;
+    return cli_fail(EXIT_AGAIN, "%s", m->why);
+}
+
 static int finish(struct map *m, reeve_err err)
 {
     int code = EXIT_DONE;
@@ -332,7 +364,7 @@ static int finish(struct map *m, reeve_err err)
         code = EXIT_SIGNAL + cli_stopped();
     } else if (m->error != REEVE_OK) {
         clear_bar(m);
-        code = cli_fail(cli_exit_of(m->error), "%s", m->why);
+        code = m->broken ? fail_output(m) : cli_fail(cli_exit_of(m->error), "%s", m->why);
     } else if (m->failed > 0) {
         code = EXIT_FAILED;
     }

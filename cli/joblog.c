@@ -47,6 +47,16 @@ static void read_log(struct joblog *log, FILE *file)
     free(text);
 }
 
+/* A line that was being written when its writer died must not swallow ours. */
+static void end_torn_line(FILE *file)
+{
+    if (fseek(file, -1, SEEK_END) == 0 && fgetc(file) != '\n') {
+        fseek(file, 0, SEEK_END);
+        fputc('\n', file);
+    }
+    fseek(file, 0, SEEK_END);
+}
+
 int joblog_open(struct joblog *log, const char *path, bool resume)
 {
     FILE *old = NULL;
@@ -61,10 +71,12 @@ int joblog_open(struct joblog *log, const char *path, bool resume)
         read_log(log, old);
         fclose(old);
     }
-    log->file = fopen(path, old != NULL ? "a" : "w");
+    log->file = fopen(path, old != NULL ? "a+" : "w");
     if (log->file == NULL)
         return cli_fail(EXIT_CHANGE, "cannot write %s: %s", path, strerror(errno));
     setvbuf(log->file, NULL, _IOLBF, 0);
+    if (old != NULL)
+        end_torn_line(log->file);
     if (old == NULL)
         fputs("Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n",
               log->file);

@@ -136,7 +136,7 @@ static void put_expanded(reeve_builder *item, const char *word, bool quote, bool
         put_quoted(out, line);
     }
     if (fclose(out) == 0)
-        (void)reeve_put_strn(item, text, len);
+        (void)reeve_put_bytes(item, text, len); /* a file's name need not be UTF-8 */
     free(text);
 }
 
@@ -147,7 +147,7 @@ void template_put(const struct template *t, const char *line, uint64_t number, r
         (void)reeve_put_str(item, "sh");
         (void)reeve_put_str(item, "-c");
         if (t->words_len == 0)
-            (void)reeve_put_str(item, line);
+            (void)reeve_put_bytes(item, line, strlen(line));
         else
             put_expanded(item, t->words[0], true, t->bare, line, number);
         return;
@@ -156,7 +156,7 @@ void template_put(const struct template *t, const char *line, uint64_t number, r
     for (int i = 0; i < t->words_len; i++)
         put_expanded(item, t->words[i], false, false, line, number);
     if (t->bare)
-        (void)reeve_put_str(item, line);
+        (void)reeve_put_bytes(item, line, strlen(line));
 }
 
 char *template_text(const struct template *t, const char *line, uint64_t number)

@@ -321,7 +321,7 @@ reeve_err rv_pool_function(const reeve_pool *pool, const reeve_fn *fn, const cha
 {
     bool named = fn != NULL && fn->name != NULL;
 
-    *name = named ? fn->name : "";
+    *name = named ? fn->name : "reeve.command"; /* what the agent's own program calls it */
     snprintf(label, 64, "%s %.50s", verb, named ? fn->name : "commands");
     if (!named && pool->open.kind != RV_CODE_COMMAND)
         return rv_fail(REEVE_EINVAL, "cannot %s: no function was given", verb);

@@ -59,9 +59,14 @@ static char *joined(const char *a, size_t a_len, const char *between, const char
 static bool add_text(struct words *w, const reeve_value *v)
 {
     const char *text = NULL;
+    const void *bytes = NULL;
     size_t len = 0;
 
-    if (!reeve_get_str(v, &text, &len) || memchr(text, 0, len) != NULL)
+    if (reeve_get_bytes(v, &bytes, &len))
+        text = bytes;
+    else if (!reeve_get_str(v, &text, &len))
+        return false;
+    if (memchr(text, 0, len) != NULL)
         return false;
     w->list[w->len++] = joined(text, len, "", "", 0);
     return true;
@@ -286,7 +291,7 @@ static reeve_err told(reeve_task *task, reeve_builder *out, const struct streams
     return reeve_task_fail_code(task, code, "%s", text);
 }
 
-/* An array of texts, or {argv: [...], stdin: text, env: {...}}: the value is {out, err, code}, and
+/* An array of texts or bytes, or {argv: [...], stdin: text, env: {...}}: the value is {out, err, code}, and
  * `cut`, so many bytes, when it printed more than a value can hold. */
 static reeve_err command(reeve_task *task, const reeve_value *in, reeve_builder *out)
 {
@@ -301,8 +306,9 @@ static reeve_err command(reeve_task *task, const reeve_value *in, reeve_builder 
         !read_input(&s.input, map ? reeve_value_find(in, "stdin") : NULL) ||
         (env != NULL && !read_env(&envp, env)))
         err = reeve_task_fail(
-            task, "a command is an array of texts, or a map of argv (such an array), stdin "
-                  "(text or bytes) and env (a map of texts)");
+            task,
+            "a command is an array of texts or bytes, or a map of argv (such an array), stdin "
+            "(text or bytes) and env (a map of texts)");
     else
         err = told(task, out, &s, run(argv.list, envp.list, &s), argv.list[0]);
     words_free(&argv);

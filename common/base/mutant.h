@@ -25,7 +25,7 @@
     X(ORPHAN_KEPT, "a connection that was given up keeps its session attached")                    \
     X(WINDOW_SHUT, "an acknowledgement does not open the window")                                  \
     X(ACK_BEFORE_SYNC, "the log says committed before the disk has it")                            \
-    X(TORN_TAIL_KEPT, "bytes of a torn write stay in the log")                                     \
+    X(TORN_TAIL_ACCEPTED, "a record is believed without its checksum")                             \
     X(TIMER_UNSAVED, "a snapshot forgets the deadline of a parked call")                           \
     X(FENCE_STANDS, "a new owner has the fence of the last one")                                   \
     X(FENCE_UNCHECKED, "a call with a void fence counts")                                          \

@@ -85,7 +85,7 @@ static bool fits(enum rv_place place, uint32_t len)
     return false;
 }
 
-void rv_item_read(struct rv_reader *r, struct rv_item *out)
+static void read_any(struct rv_reader *r, struct rv_item *out)
 {
     uint32_t head = (uint32_t)rv_read_number(r, 4);
 
@@ -105,6 +105,33 @@ void rv_item_read(struct rv_reader *r, struct rv_item *out)
         out->bytes = rv_slice(rv_read(r, out->len), out->len);
     if (r->bad)
         *out = (struct rv_item){0};
+}
+
+/* The common case: an inline item without extras, whose head is its length. */
+static bool read_plain(struct rv_reader *r, struct rv_slice *out)
+{
+    uint32_t len = 0;
+
+    if (r->bad || r->left < 4)
+        return false;
+    len = rv_get_4(r->data);
+    if (len > RV_LIMIT_ITEM_INLINE_BYTES || len > r->left - 4)
+        return false;
+    *out = rv_slice(r->data + 4, len);
+    r->data += 4 + len;
+    r->left -= 4 + len;
+    return true;
+}
+
+void rv_item_read(struct rv_reader *r, struct rv_item *out)
+{
+    struct rv_slice plain;
+
+    if (read_plain(r, &plain)) {
+        *out = (struct rv_item){.place = RV_INLINE, .len = (uint32_t)plain.len, .bytes = plain};
+        return;
+    }
+    read_any(r, out);
 }
 
 static void write_head(struct rv_buf *b, const struct rv_item *item)
@@ -149,8 +176,11 @@ bool rv_items_check(const struct rv_items *items, size_t *bodies)
     if (items->count == 0 || items->count > RV_LIMIT_PUT_ITEMS)
         return items->count == 0 && items->bytes.len == 0;
     for (uint32_t i = 0; i < items->count && !r.bad; i++) {
+        struct rv_slice plain;
         struct rv_item item;
 
+        if (read_plain(&r, &plain))
+            continue;
         rv_item_read(&r, &item);
         *bodies += item.place == RV_BODY;
     }

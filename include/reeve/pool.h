@@ -68,16 +68,18 @@ typedef struct reeve_pool_options {
                                     * have slots; of a private agent: processors of this host */
     const reeve_init *initializer; /* runs once in each process before its first item */
     const reeve_builder *initarg;  /* its argument; NULL: nil */
-    uint32_t maxtasksperchild;    /* items of a process before another takes its place; 0: no end */
-    uint32_t chunksize;           /* items that travel together; 0: as the manager measures */
-    uint32_t timeout_ms;          /* an item that takes longer is killed and has failed; 0: never */
-    uint64_t memory_bytes;        /* address space of a process; 0: no limit */
-    uint32_t retries;             /* times that an item which failed is tried again */
-    uint32_t runs_max;            /* of an item that ends its process; 0: 3 */
-    const char *labels;           /* words that an agent must have, with spaces between */
-    const char *module;           /* a FILE.so that has the functions; NULL: this program */
-    bool commands;                /* items are commands: see the documentation of `reeve map` */
-    const char *const *arguments; /* of main in the processes, from argv[1]; ends with NULL */
+    uint32_t maxtasksperchild; /* items of a process before another takes its place; 0: no end */
+    uint32_t chunksize;        /* items that travel together; 0: as the manager measures */
+    uint32_t timeout_ms;       /* an item that takes longer is killed and has failed; 0: never */
+    uint64_t memory_bytes;     /* address space of a process; 0: no limit */
+    uint32_t retries;          /* times that an item which failed is tried again */
+    uint32_t runs_max;         /* of an item that ends its process; 0: 3 */
+    const char *labels;        /* words that an agent must have, with spaces between */
+    const char *module;        /* a FILE.so that has the functions; NULL: this program */
+    bool commands; /* items are commands, the function may be NULL: an array of texts, or a map of
+                    * argv (such an array), stdin and env; a value is a map of out, err
+                    * (bytes) and code */
+    const char *const *arguments;   /* of main in the processes, from argv[1]; ends with NULL */
     const char *const *environment; /* NAME=VALUE, besides what the agent has; ends with NULL */
     const char *folder;             /* where processes run; NULL: where the agent does */
     uint32_t start_timeout_ms; /* work that waits so long without any agent has ENOAGENT; 0: 10000

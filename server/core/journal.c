@@ -398,7 +398,7 @@ static int ready_tail(struct scan *s)
         return j->file;
     j->file_size = s->bytes.len;
     j->at = s->at;
-    if (tail_is_zero(s) || RV_MUTANT(TORN_TAIL_KEPT))
+    if (tail_is_zero(s))
         end = s->at;
     else
         memset(s->bytes.data + s->at, 0, s->bytes.len - s->at);

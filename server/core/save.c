@@ -67,9 +67,11 @@ static uint64_t load_count(struct rv_reader *r)
 
 void save_timer(struct saver *out, const struct rv_timer *t)
 {
-    save_number(out, t->pos != 0, 1);
-    save_number(out, t->pos != 0 ? (uint64_t)t->at : 0, 8);
-    save_number(out, t->pos != 0 ? t->order : 0, 8);
+    bool set = t->pos != 0 && !(RV_MUTANT(TIMER_UNSAVED) && t->kind == TIMER_CALL);
+
+    save_number(out, set, 1);
+    save_number(out, set ? (uint64_t)t->at : 0, 8);
+    save_number(out, set ? t->order : 0, 8);
 }
 
 void load_timer(struct mgr *mgr, struct rv_reader *r, struct rv_timer *t)
@@ -235,6 +237,8 @@ static void load_parked(struct mgr *mgr, struct rv_reader *r, struct session *s)
         call->op = (uint16_t)rv_read_number(r, 2);
         call->timer.kind = TIMER_CALL;
         load_timer(mgr, r, &call->timer);
+        if (RV_MUTANT(TIMER_UNSAVED))
+            rv_heap_cancel(&mgr->heap, &call->timer);
         HASH_ADD(hh, s->calls, number, sizeof call->number, call);
     }
 }

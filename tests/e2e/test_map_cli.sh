@@ -3,6 +3,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
+seq 3000 >"$tmp/numbers"
 lines() { printf '%s\n' "$@"; }
 
 # with INPUT COMMAND...: as run, with these lines on standard input.
@@ -34,6 +35,18 @@ prints 'tag' "$(printf 'one\tone')"
 with "$(lines 'echo 1' 'echo 2')" reeve map -k
 prints 'lines are commands' "$(lines 1 2)"
 
+# Names of files need not be UTF-8.
+printf 'a\377b\n' | reeve map -- printf '%s' >"$tmp/out"
+equal 'a line of any bytes' "$(od -An -tx1 "$tmp/out" | tr -d ' ')" 61ff62
+
+# A reader that leaves ends it, though the lines have no end.
+equal 'a reader that left' "$(yes | timeout 20 "$BUILD/reeve" map -- echo | head -1)" y
+check 'its job is gone' wait_until sh -c "! '$BUILD/reeve' jobs | grep -q running"
+
+# With -k what waits for a slow line is bounded, and all comes.
+run sh -c "seq 3000 | '$BUILD/reeve' map -k 'test {} != 1 || sleep 1; echo {}' | cmp - $tmp/numbers"
+equal 'order behind a slow line' "$code$(cat "$tmp/out" "$tmp/err")" 0
+
 # Outputs come whole.
 run reeve map -- sh -c 'for i in 1 2 3 4 5; do echo $0$0$0; done' ::: a b c d e f
 equal 'outputs are not mixed' "$(uniq "$tmp/out" | wc -l)" 6
@@ -55,6 +68,13 @@ equal 'the joblog has all three' "$(tail -n +2 "$tmp/log" | wc -l)" 3
 touch "$tmp/third"
 run reeve map --resume --joblog "$tmp/log" -- sh -c 'echo $0' ::: 1 2 3
 prints 'only the one that is missing' 2
+
+# What was torn when its writer died is run again, and swallows no other line.
+printf '9\tw1\t0.0' >>"$tmp/log"
+run reeve map --resume --joblog "$tmp/log" -- echo ::: 1 2 3 4
+prints 'what a torn joblog misses' 4
+run reeve map --resume --joblog "$tmp/log" -- echo ::: 1 2 3 4
+prints 'and its next line counts' ''
 
 # One command: streams and exit code.
 run reeve run -- sh -c 'echo out; echo err >&2; exit 7'

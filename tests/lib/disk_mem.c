@@ -53,9 +53,13 @@ static void apply_change(struct disk_mem_names *names, const struct disk_mem_cha
 
 static void copy_names(struct disk_mem_names *to, const struct disk_mem_names *from)
 {
-    to->len = 0;
-    for (size_t i = 0; i < from->len; i++)
-        set_name(to, from->at[i].text, from->at[i].file);
+    if (to->cap < from->len) {
+        to->cap = from->cap;
+        to->at = rv_realloc(to->at, to->cap * sizeof *to->at);
+    }
+    if (from->len > 0)
+        memcpy(to->at, from->at, from->len * sizeof *to->at);
+    to->len = from->len;
 }
 
 static void change(struct disk_mem *d, const char *from, const char *to, int file)
@@ -118,12 +122,14 @@ static void forget_writes(struct disk_mem_file *f)
 
 static void make_safe(struct disk_mem_file *f)
 {
-    if (f->writes_len == 0)
-        return;
-    f->safe = rv_realloc(f->safe, f->len + 1);
-    if (f->len > 0)
-        memcpy(f->safe, f->data, f->len);
-    f->safe_len = f->len;
+    for (size_t i = 0; i < f->writes_len; i++) {
+        const struct disk_mem_write *w = &f->writes[i];
+
+        if (w->len == SIZE_MAX)
+            resize(&f->safe, &f->safe_len, (size_t)w->at);
+        else
+            put_bytes(&f->safe, &f->safe_len, w->at, w->data, w->len);
+    }
     forget_writes(f);
 }
 
@@ -364,7 +370,8 @@ static int mem_sync_dir(struct disk *disk)
     if (err != 0)
         return err;
     if (!within) {
-        copy_names(&d->safe_names, &d->names);
+        for (size_t i = 0; i < d->changes_len; i++)
+            apply_change(&d->safe_names, &d->changes[i]);
         d->changes_len = 0;
     }
     return (int)end(d, 0);
@@ -505,7 +512,11 @@ static void lose_some(struct disk_mem_file *f, struct rv_rng *rng)
         else if (luck == ALL || rv_rng_below(rng, 2) == 0)
             resize(&f->data, &f->len, (size_t)w->at);
     }
-    make_safe(f);
+    forget_writes(f);
+    f->safe = rv_realloc(f->safe, f->len + 1);
+    if (f->len > 0)
+        memcpy(f->safe, f->data, f->len);
+    f->safe_len = f->len;
 }
 
 void disk_mem_power(struct disk_mem *d, struct rv_rng *rng)

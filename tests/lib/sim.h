@@ -14,8 +14,8 @@
  *     sim_expect(&s, "[    4] get.ok client=2 item=a\n");
  *     sim_stop(&s);
  *
- * The cores are the real ones; the shells around them are imitated here: a log that commits
- * later and forgets what it had not committed when the server crashes, connections made of two
+ * The cores are the real ones, the log with its files is (on a disk in memory that forgets, when
+ * the server crashes, what was not flushed); the shells around them are imitated here: connections made of two
  * ordered pipes, and faults. Time is virtual; every chance comes from one seed. After every
  * step the manager is checked, and the sim keeps its own book of every item (sim_book.c).
  *
@@ -26,13 +26,19 @@
 
 #include "proxy/core/channel.h"
 #include "server/core/gate.h"
+#include "server/core/journal.h"
 #include "server/core/log.h"
+#include "tests/lib/disk_mem.h"
 #include "worker/core/agent.h"
 #include "common/base/heap.h"
 #include "common/base/mutant.h"
 
+#ifndef RV_SIM_CLIENTS /* a speed program wants more */
+#define RV_SIM_CLIENTS 12
+#endif
+
 enum {
-    SIM_CLIENTS = 12,
+    SIM_CLIENTS = RV_SIM_CLIENTS,
     SIM_QUEUES = 4, /* handles of one client */
     SIM_OBJECTS = 256,
     SIM_BATCH = 24,  /* items of one put_many */
@@ -177,15 +183,28 @@ struct sim_server {
     struct sim_group open, committing;
     rv_ns commit_at;
     bool expiring; /* an EXPIRE is on its way through the log */
-    struct sim_command **disk;
-    size_t disk_len, disk_cap;
-    size_t stepped_len; /* of disk: stepped on in this life */
+    struct disk_mem disk;
+    struct journal *journal;
+    uint64_t index;   /* of the record that was added last */
+    uint64_t stepped; /* and of the one that was stepped on last */
     struct sim_frames inbox, ends;
     struct sim_event wake;
     uint64_t steps;
     uint64_t stores;
-    char *portrait; /* of the manager, when it crashed */
+    char *portrait;      /* of the manager, when it crashed */
+    struct rv_buf state; /* and all of it, if it could be saved */
 };
+
+/* sim_log.c */
+extern const struct rv_log_ops sim_log_ops;
+void sim_log_make(struct sim *s);
+void sim_log_crash(struct sim *s);  /* before the manager is freed */
+void sim_log_replay(struct sim *s); /* into a new one */
+void sim_log_free(struct sim *s);
+
+/* A new manager as the server makes it; what happens when a command was committed. */
+struct mgr *sim_server_mgr(struct sim *s);
+void sim_server_step(struct sim_server *sv, const struct command *cmd);
 
 void sim_server_start(struct sim *s);
 void sim_server_free(struct sim *s);
@@ -471,6 +490,7 @@ struct sim {
     uint64_t frames;
     void *script; /* the history's */
     struct sim_play play;
+    bool unchecked;                 /* no check after each step: it looks at all there is */
     uint64_t snapshots;             /* that were loaded */
     uint64_t maps, mapped, crashes; /* done, items of them, runs that ended their runner */
 };

@@ -33,6 +33,44 @@ TEST(killed_manager_is_named_by_the_calls_that_it_ends)
     lab_end(&lab);
 }
 
+static reeve_err nothing(reeve_task *task, const reeve_value *in, reeve_builder *out)
+{
+    (void)task;
+    (void)in;
+    return reeve_put_nil(out);
+}
+REEVE_FUNCTION(nothing);
+
+TEST(killed_manager_is_named_by_the_map_that_it_ends)
+{
+    struct lab lab;
+    struct manager m;
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    reeve_async *async = NULL;
+    reeve_results *results = NULL;
+    int64_t at = 0;
+
+    alarm(60);
+    lab_begin(&lab);
+    manager_start_ipc(&m, &lab);
+    OK(reeve_open(&ctx, &(reeve_options){.url = m.url, .resume_ms = 1}));
+    OK(reeve_pool_open(&pool, ctx, &(reeve_pool_options){.start_timeout_ms = 100000}));
+    OK(reeve_pool_apply_async(&async, pool, REEVE_FN(nothing), NULL, NULL));
+    manager_kill(&m);
+    at = lab_ms();
+    FAILS(REEVE_ELOST, reeve_async_get(&results, async, REEVE_FOREVER));
+    CHECK(lab_ms() - at <= GONE_MS + SLACK_MS);
+    SAYS("cannot apply nothing: manager ipc://");
+    SAYS("/run/reeve.sock has not answered for 14.0 s");
+    CHECK(reeve_results_len(results) == 1 && reeve_results_failed(results) == 1);
+    reeve_results_free(&results);
+    reeve_async_free(&async);
+    reeve_pool_close(&pool);
+    FAILS(REEVE_ELOST, reeve_close(&ctx));
+    lab_end(&lab);
+}
+
 static void check_calm(int64_t used_ms, int64_t wakes)
 {
     if (used_ms >= 50 || wakes >= 30)

@@ -64,6 +64,25 @@ static reeve_err nap(reeve_task *task, const reeve_value *in, reeve_builder *out
 }
 REEVE_FUNCTION(nap);
 
+/* Tells who it is, and stays. */
+static reeve_err stay(reeve_task *task, const reeve_value *in, reeve_builder *out)
+{
+    char path[200];
+    FILE *f = NULL;
+
+    (void)task;
+    (void)in;
+    snprintf(path, sizeof path, "%s/stays", getenv("HOME"));
+    f = fopen(path, "w");
+    if (f == NULL)
+        return REEVE_ESYS;
+    fprintf(f, "%d\n", (int)getpid());
+    fclose(f);
+    (void)sleep(60);
+    return reeve_put_nil(out);
+}
+REEVE_FUNCTION(stay);
+
 /* So many bytes. */
 static reeve_err bytes(reeve_task *task, const reeve_value *in, reeve_builder *out)
 {
@@ -686,6 +705,36 @@ TEST(initializer_runs_once_in_each_process)
     stage_end(&s);
 }
 
+TEST(command_is_an_item_and_its_output_the_value)
+{
+    struct stage s;
+    reeve_builder *b = reeve_builder_new();
+    reeve_results *results = NULL;
+    reeve_record record;
+    const void *text = NULL;
+    size_t len = 0;
+    int64_t code = 0;
+
+    stage_begin(&s, &(reeve_pool_options){.commands = true});
+    CHECK(reeve_pack(b, "(ss)", "echo", "two words") == REEVE_OK);
+    CHECK(reeve_items_add(s.items, b) == REEVE_OK);
+    reeve_builder_reset(b);
+    CHECK(reeve_pack(b, "{s(sss)}", "argv", "sh", "-c", "echo no >&2; exit 3") == REEVE_OK);
+    CHECK(reeve_items_add(s.items, b) == REEVE_OK);
+    FAILS(REEVE_EITEM, reeve_pool_map(&results, s.pool, NULL, s.items, NULL));
+    SAYS("cannot map commands: 1 of 2 items failed; item 1: ");
+    CHECK(reeve_get_bytes(reeve_value_find(reeve_results_value(results, 0), "out"), &text, &len));
+    CHECK(len == 10 && memcmp(text, "two words\n", 10) == 0);
+    CHECK(reeve_get_bytes(reeve_value_find(reeve_results_value(results, 1), "err"), &text, &len));
+    CHECK(len == 3 && memcmp(text, "no\n", 3) == 0);
+    CHECK(reeve_get_int(reeve_value_find(reeve_results_value(results, 1), "code"), &code));
+    CHECK(code == 3 && reeve_results_record(results, 1, &record) == REEVE_OK);
+    CHECK(record.status == REEVE_RAN_FAILED && record.exit_code == 3);
+    reeve_results_free(&results);
+    reeve_builder_free(&b);
+    stage_end(&s);
+}
+
 /* row: L21 */
 TEST(initializer_that_fails_ends_the_work_in_its_words)
 {
@@ -870,6 +919,121 @@ TEST(without_an_agent_a_map_says_so)
     CHECK(lab_ms() - at >= 290 && lab_ms() - at < 5000);
     reeve_pool_close(&pool);
     OK(reeve_close(&ctx));
+    manager_kill(&m);
+    lab_end(&lab);
+}
+
+/* The process that runs stay(), as soon as it has told; 0: not yet. */
+static pid_t who_stays(const struct lab *lab)
+{
+    char path[200];
+    FILE *f = NULL;
+    int pid = 0;
+
+    snprintf(path, sizeof path, "%s/stays", lab->dir);
+    f = fopen(path, "r");
+    if (f == NULL)
+        return 0;
+    if (fscanf(f, "%d\n", &pid) != 1)
+        pid = 0;
+    fclose(f);
+    return (pid_t)pid;
+}
+
+/* Gone, or dead and not reaped by who is its parent now. */
+static bool is_gone(pid_t pid)
+{
+    char path[64];
+    char state = 'X';
+    FILE *f = NULL;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "r");
+    if (f == NULL)
+        return true;
+    if (fscanf(f, "%*d %*s %c", &state) != 1)
+        state = 'X';
+    fclose(f);
+    return state == 'Z' || state == 'X';
+}
+
+/* row: L22 */
+TEST(map_whose_only_agent_was_killed_says_so)
+{
+    struct lab lab;
+    struct manager m;
+    struct worker w;
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    reeve_items *items = reeve_items_new();
+    reeve_async *async = NULL;
+    reeve_results *results = NULL;
+
+    lab_begin(&lab);
+    manager_start_ipc(&m, &lab);
+    worker_start(&w, &lab, m.url, "1", NULL);
+    ctx = lab_open(&lab, m.url);
+    OK(reeve_pool_open(&pool, ctx, &(reeve_pool_options){.start_timeout_ms = 300}));
+    CHECK(reeve_items_add_int(items, 0) == REEVE_OK);
+    OK(reeve_pool_map_async(&async, pool, REEVE_FN(stay), items, NULL));
+    EVENTUALLY(LONG_MS, who_stays(&lab) != 0);
+    FAILS(REEVE_ETIME, reeve_async_wait(async, 800)); /* it takes long, and that is no reason */
+    lab_kill(w.pid);
+    close(w.lifeline);
+    FAILS(REEVE_ENOAGENT, reeve_async_get(&results, async, LONG_MS));
+    SAYS("cannot map stay: no agent can run it: manager ipc://");
+    reeve_results_free(&results);
+    reeve_async_free(&async);
+    reeve_items_free(&items);
+    reeve_pool_close(&pool);
+    OK(reeve_close(&ctx));
+    manager_kill(&m);
+    lab_end(&lab);
+}
+
+struct away {
+    const struct lab *lab;
+    const char *url;
+};
+
+static void map_far_away(void *arg, int fd)
+{
+    const struct away *away = arg;
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    reeve_value *v = NULL;
+
+    OK(reeve_open(
+        &ctx, &(reeve_options){.url = away->url, .key = away->lab->key_path, .resume_ms = 300}));
+    OK(reeve_pool_open(&pool, ctx, NULL));
+    lab_tell(fd);
+    FAILS(REEVE_OK, reeve_pool_apply(&v, pool, REEVE_FN(stay), NULL, REEVE_FOREVER));
+}
+
+/* Over the network, where nobody sees a process end: its session is not resumed in time. */
+TEST(work_of_a_client_that_was_killed_is_ended_everywhere)
+{
+    struct lab lab;
+    struct manager m;
+    struct worker w;
+    struct away away = {.lab = &lab};
+    const char *const flags[] = {"--key", lab.key_path, NULL};
+    pid_t client = 0;
+    pid_t runner = 0;
+    int from = 0;
+
+    lab_begin(&lab);
+    manager_start(&m, &lab, "tcp://127.0.0.1:0");
+    worker_start(&w, &lab, m.url, "1", flags);
+    away.url = m.url;
+    client = lab_process(map_far_away, &away, &from);
+    CHECK(lab_hear(from));
+    EVENTUALLY(LONG_MS, (runner = who_stays(&lab)) != 0);
+    CHECK(!is_gone(runner));
+    lab_kill(client);
+    close(from);
+    EVENTUALLY(5000, is_gone(runner));
+    CHECK(worker_end(&w) == 0);
     manager_kill(&m);
     lab_end(&lab);
 }

@@ -1,0 +1,84 @@
+#!/bin/sh
+# The demo of queues counts the words of a small directory right, with a consumer killed in the middle, and
+# leaves nothing behind.
+. tests/e2e/lib.sh
+
+[ -x "$BUILD/examples/queue_wordcount" ] || {
+    echo "skipped: the examples are not built"
+    exit 77
+}
+
+demo='sh examples/queue_demo.sh'
+TMPDIR=$tmp/demo
+export BUILD TMPDIR
+mkdir "$TMPDIR" "$tmp/text" "$tmp/text/deeper folder"
+
+# Words of every length; files without a last newline, empty, of one long word, not UTF-8.
+awk 'BEGIN {
+    for (i = 0; i < 1500000; i++)
+        printf "%s%s", substr("abcdefghijklmnopqrstuvwxyzABCDEFGH", 1 + i * 7 % 29, 1 + i * i % 13),
+            i % 11 == 0 ? "\n" : i % 7 == 0 ? ", 42-" : " "
+}' >"$tmp/text/much"
+printf 'end' >"$tmp/text/a no newline"
+printf 'begin' >"$tmp/text/b no newline"
+: >"$tmp/text/empty"
+head -c 20000 /dev/zero | tr '\0' y >"$tmp/text/deeper folder/one word"
+printf '\377\376caf\303\251 na\357ve\0zero\0' >"$tmp/text/deeper folder/bytes"
+
+# shellcheck disable=SC2086
+run timeout -k 5 300 $demo "$tmp/text"
+equal 'it ends well' "$code" 0
+check 'it says that the counts are equal' grep -q 'checked against sort | uniq -c: equal\.' "$tmp/out"
+check 'it says what became of the killed consumer' \
+    grep -qE 'killed at [0-9]+%.*: [0-9]+ blocks? ran again, none missing\.$|: it held no block|before a consumer could' \
+    "$tmp/out"
+check 'it shows ten words' test "$(grep -cE '^ +[0-9]+ [A-Za-z]+$' "$tmp/out")" = 10
+equal 'nothing is said to standard error' "$(cat "$tmp/err")" ''
+equal 'nothing is left behind' "$(ls "$TMPDIR")" ''
+
+run timeout 60 $demo "$tmp/text/empty"
+says 'a file is not a directory' 1 'is not a directory'
+mkdir "$tmp/nothing"
+run timeout 60 $demo "$tmp/nothing"
+says 'nothing to count' 1 'there is nothing to count; '
+
+# Stopped in the middle, it takes everything with it.
+mkfifo "$tmp/never"
+# shellcheck disable=SC2086
+out=$tmp/stopped background $demo "$tmp/text"
+demo_pid=$started
+wait_until sh -c "ls '$TMPDIR'/*/progress" >/dev/null 2>&1
+stop "$demo_pid" TERM
+equal 'SIGTERM stops it' "$([ "$code" = 143 ] || [ "$code" = 0 ] && echo yes)" yes
+equal 'and removes everything' "$(ls "$TMPDIR")" ''
+left() { ps -eo args | grep "$TMPDIR" | grep -v grep; }
+equal 'and stops everything' "$(left)" ''
+
+# The producer by itself, walking a directory.
+new_key worker
+start_manager
+REEVE_KEY=$tmp/keys/worker.key
+export REEVE_KEY
+out=$tmp/counted background "$BUILD/examples/queue_wordcount" collect
+collector=$started
+background "$BUILD/examples/queue_wordcount" consume
+consumer=$started
+run "$BUILD/examples/queue_wordcount" produce "$tmp/text"
+equal 'the producer ends when all is counted' "$code" 0
+wait "$consumer"
+equal 'the consumer ends by itself' $? 0
+wait "$collector"
+equal 'the collector too' $? 0
+find "$tmp/text" -type f -exec grep -ah '' {} + | tr -cs A-Za-z '\n' | sort | uniq -c |
+    awk 'NF == 2 { print $1, $2 }' | sort -k1,1nr -k2,2 >"$tmp/wanted"
+check 'the counts are those of sort | uniq -c' cmp "$tmp/wanted" "$tmp/counted"
+
+# The other examples.
+run timeout 60 "$BUILD/examples/hello_queue"
+prints 'hello_queue' 'hello, world'
+run timeout 60 "$BUILD/examples/queue_squares" 3
+prints 'queue_squares' 'the squares from 1 to 100 add up to 338350'
+run timeout 60 "$BUILD/examples/queue_squares" 1
+prints 'queue_squares again' 'the squares from 1 to 100 add up to 338350'
+
+finish
