@@ -86,6 +86,7 @@ unpacked() {
 find_text() {
     [ $# -lt 2 ] || [ -d "$2" ] || die "cannot read $2: it is not a directory"
     tell 'looking for text ...'
+    [ $# -le 1 ] || [ -d "$2" ] || die "cannot read $2: it is not a directory"
     if [ $# -gt 1 ]; then
         find "$(cd "$2" && pwd)" -type f -size +0 -exec wc -c {} + | up_to 1e15
     else
