@@ -111,7 +111,7 @@ maybe_kill() {
     [ "$percent" -ge $kill_runner_at ] && [ -z "$agent_killed_at" ] || return 0
     if [ $runners_killed -eq 0 ]; then
         kill_runner
-    elif [ "$again" -eq 0 ] && [ "$(milliseconds "$killed_at" "$(now)")" -gt 2000 ]; then
+    elif [ "$again" -eq 0 ] && [ "$(milliseconds "$killed_at" "$(now)")" -gt 700 ]; then
         kill_runner
     elif [ "$percent" -ge $kill_agent_at ] &&
         { [ "$again" -gt 0 ] || [ "$percent" -ge $kill_agent_anyway ]; }; then

@@ -100,6 +100,25 @@ TEST(chunks_of_a_dead_agent_are_dealt_again)
     sim_stop(&s);
 }
 
+/* What it had begun is begun a second time, what it had not is not. */
+TEST(items_that_a_dead_agent_had_begun_know_that_they_run_again)
+{
+    struct sim s;
+
+    start(&s, 1, 2);
+    s.play.tell = true;
+    sim_map(&s, 1, &(struct sim_map){.items = 20, .chunk = 1});
+    sim_run(&s, 15);
+    sim_client_kill(&s, 2, SIM_DEATH_GONE);
+    sim_agent_start(&s, 3, 2);
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=20 failed=0"));
+    CHECK(said(&s, "item.begin agent=3 item=0 run=2"));
+    CHECK(said(&s, "item.begin agent=3 item=1 run=2"));
+    CHECK(said(&s, "item.begin agent=3 item=2 run=1"));
+    sim_stop(&s);
+}
+
 /* Nobody knows that it is dead but by its silence: after 100 ms others begin what it had. */
 TEST(chunks_of_an_agent_that_is_away_are_dealt_twice_and_answered_once)
 {
