@@ -56,4 +56,16 @@ equal 'and removes everything' "$(ls "$TMPDIR")" ''
 left() { ps -eo args | grep "$TMPDIR" | grep -v grep; }
 equal 'and stops everything' "$(left)" ''
 
+# The picture, small: a manager and an agent of its own.
+if [ -x "$BUILD/examples/mandelbrot" ]; then
+    run timeout 60 "$BUILD/examples/mandelbrot" "$tmp/picture.png" "$tmp/agents.png" 130 70
+    equal 'mandelbrot ends well' "$code" 0
+    check 'each tile was drawn by its agent' grep -qE '^agent .*: 6 tiles, ' "$tmp/out"
+    check 'both pictures are PNG of that size' sh -c "for f in picture agents; do
+        od -An -tx1 -N24 '$tmp'/\$f.png | tr -d ' \n' |
+            grep -qx 89504e470d0a1a0a0000000d494844520000008200000046 || exit 1; done"
+    run "$BUILD/examples/mandelbrot" "$tmp/picture.png" "$tmp/agents.png" 130 much
+    says 'mandelbrot wants numbers' 2 '^usage: '
+fi
+
 finish
