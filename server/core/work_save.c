@@ -432,6 +432,10 @@ void job_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
     job->ended = rv_read_number(in, 1) != 0;
     job->error = (reeve_err)rv_read_number(in, 4);
     job->why = load_text(in);
+    if (!job->ended) {
+        free(job->why);
+        job->why = NULL;
+    }
     DL_APPEND(mgr->jobs, job);
 }
 
