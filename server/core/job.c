@@ -411,6 +411,7 @@ static void drop_work(struct mgr *mgr, struct job *job)
         free_span(job, &job->pending, job->pending);
     while (job->again != NULL)
         free_span(job, &job->again, job->again);
+    mgr->slots_freed |= job->chunks != NULL;
     while (job->chunks != NULL)
         crew_drop_chunk(mgr, job->chunks);
 }

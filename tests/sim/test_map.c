@@ -384,6 +384,32 @@ TEST(map_of_a_dead_client_is_over)
     sim_stop(&s);
 }
 
+static rv_ns each_takes_a_second(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    (void)index;
+    return RV_SEC;
+}
+
+/* The agent is full of a map whose client dies. Another client's map has nobody else to wait for. */
+TEST(map_of_a_dead_client_leaves_its_slots_to_others)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    sim_agent_start(&s, 3, 1);
+    s.play.takes = each_takes_a_second;
+    sim_map(&s, 1, &(struct sim_map){.items = 20, .chunk = 1});
+    sim_run(&s, 1500);
+    sim_map(&s, 2, &(struct sim_map){.items = 1, .chunk = 1});
+    sim_run(&s, 20);
+    sim_client_kill(&s, 1, SIM_DEATH_GONE);
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=2 items=1 failed=0"));
+    sim_stop(&s);
+}
+
 /* ---- nobody waits while others have much left ---- */
 
 static rv_ns first_half_is_slow(struct sim *s, const struct sim_client *agent, uint64_t index)
