@@ -49,7 +49,11 @@ all: programs examples tests
 
 programs: $(PROGRAMS) $(BUILD)/libreeve.so $(BUILD)/libreeve.a $(BUILD)/reeve.pc
 tests: $(TESTS)
-examples: $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+# Without libpng there are all but the one that draws.
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+EXAMPLES := $(if $(shell pkg-config --exists libpng && echo yes),$(EXAMPLES),$(filter-out %/mandelbrot,$(EXAMPLES)))
+examples: $(EXAMPLES)
+$(BUILD)/examples/mandelbrot: EXAMPLE_LIBS = -lpng -lm
 
 # One object with everything local but reeve_*, so that a static link leaks no name of ours.
 $(BUILD)/libreeve.o: $(LIBRARY)
@@ -78,7 +82,7 @@ $(BUILD)/reeve: $(call objects,cli/*.c) $(NET) $(PROC) $(BASE) $(BUILD)/libreeve
 
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libreeve.so
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' -o $@ $< $(BUILD)/libreeve.so
+	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' -o $@ $< $(BUILD)/libreeve.so $(EXAMPLE_LIBS)
 
 $(BUILD)/reeve.pc: Makefile
 	@mkdir -p $(@D)

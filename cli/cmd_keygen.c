@@ -161,7 +161,7 @@ static void say_trusted(const char *path, const char *key)
     printf("trust %-40s  the manager with fingerprint %s\n", path, fingerprint);
 }
 
-static void say_next_client(const struct plan *plan, bool trusts)
+static void say_next_client(const struct plan *plan, bool trusts, bool worker)
 {
     printf(
         "\ncopy %s.pub into authorized.d/ of the manager, and start the manager again if it runs:\n"
@@ -169,7 +169,10 @@ static void say_next_client(const struct plan *plan, bool trusts)
         plan->name);
     if (!trusts)
         printf("copy manager.pub here and run: reeve keygen --trust manager.pub %s\n", plan->name);
-    printf("then: reeve status --url tcp://HOST:7300 --key %s\n", plan->own);
+    if (worker)
+        printf("then: reeve-worker --manager tcp://HOST:7300 --key %s\n", plan->own);
+    else
+        printf("then: reeve status --url tcp://HOST:7300 --key %s\n", plan->own);
 }
 
 static void say_next_manager(const struct plan *plan)
@@ -226,7 +229,7 @@ static int write_client(const struct plan *plan, const struct rv_keyfile *k)
     say_public(plan->public, k->role, k->public_key);
     if (k->servers_len > 0)
         say_trusted(plan->own, k->servers[0]);
-    say_next_client(plan, k->servers_len > 0);
+    say_next_client(plan, k->servers_len > 0, strcmp(k->role, "worker") == 0);
     return EXIT_DONE;
 }
 

@@ -29,19 +29,18 @@ start_manager
 
 # start_agent NAME: its process id is in $agent
 start_agent() {
-    : >"$tmp/$1.ready"
     "$build/reeve-worker" --name "$1" --key "$tmp/keys/$1.key" --slots $slots \
         --cache "$tmp/$1.cache" --ready-fd 3 3>"$tmp/$1.ready" 2>>"$tmp/$1.log" &
     agent=$!
     running="$running $agent"
 }
 
-# wait_agent NAME: until it takes work, for ten seconds at most
+# wait_agent NAME: until it takes work
 wait_agent() {
     tries=0
-    while [ ! -s "$tmp/$1.ready" ]; do
+    until [ -s "$tmp/$1.ready" ]; do
         tries=$((tries + 1))
-        [ $tries -le 200 ] || die "agent $1 did not start: $(cat "$tmp/$1.log")"
+        [ $tries -lt 200 ] || die "agent $1 did not start: $(cat "$tmp/$1.log")"
         sleep 0.05
     done
 }
@@ -58,14 +57,12 @@ wait_agent two
 REEVE_KEY=$tmp/keys/client.key
 export REEVE_KEY
 
-wordcount() { "$build/examples/wordcount" "$@"; }
-
 # How fast is this host? This also brings the program to the agents.
 times=1
 if [ $# -eq 0 ]; then
     tell 'trying how fast this host is ...'
     begin=$(now)
-    wordcount - <"$tmp/once" >/dev/null 2>"$tmp/trouble" ||
+    "$build/examples/wordcount" - <"$tmp/once" >/dev/null 2>"$tmp/trouble" ||
         die "the job failed: $(cat "$tmp/trouble" "$tmp/server.log")"
     once_ms=$(milliseconds "$begin" "$(now)")
     times=$(((work_ms + once_ms / 2) / once_ms))
@@ -102,11 +99,11 @@ kill_runner() {
 # With everything that it runs; another takes its place.
 kill_agent() {
     kill -9 "$two" || return
+    rm -f "$tmp/two.ready"
     agent_killed_at=$percent
     again_before=$again
     start_agent two
     two=$agent
-    wait_agent two
 }
 
 # A runner that is killed between two items takes none with it: then another one goes.
@@ -114,7 +111,7 @@ maybe_kill() {
     [ "$percent" -ge $kill_runner_at ] && [ -z "$agent_killed_at" ] || return 0
     if [ $runners_killed -eq 0 ]; then
         kill_runner
-    elif [ "$again" -eq 0 ] && [ "$(milliseconds "$killed_at" "$(now)")" -gt 2000 ]; then
+    elif [ "$again" -eq 0 ] && [ "$(milliseconds "$killed_at" "$(now)")" -gt 700 ]; then
         kill_runner
     elif [ "$percent" -ge $kill_agent_at ] &&
         { [ "$again" -gt 0 ] || [ "$percent" -ge $kill_agent_anyway ]; }; then
@@ -140,6 +137,7 @@ done <"$tmp/report"
 wait "$job" || die "the job failed: $(cat "$tmp/trouble" "$tmp/server.log")"
 job_ms=$(milliseconds "$begin" "$(now)")
 
+[ -z "$agent_killed_at" ] || wait_agent two
 for pid in $one $two; do kill -TERM "$pid"; done
 for pid in $one $two; do
     wait "$pid" || die "an agent failed: $(cat "$tmp/one.log" "$tmp/two.log")"

@@ -84,6 +84,7 @@ unpacked() {
 # find_text LIMIT [DIR]: the files below DIR; without DIR the text that every system has, about so
 # many bytes of it.
 find_text() {
+    [ $# -lt 2 ] || [ -d "$2" ] || die "cannot read $2: it is not a directory"
     tell 'looking for text ...'
     [ $# -le 1 ] || [ -d "$2" ] || die "cannot read $2: it is not a directory"
     if [ $# -gt 1 ]; then

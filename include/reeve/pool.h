@@ -20,8 +20,8 @@
  *     reeve_items_free(&items);
  *
  * The program itself is sent to the hosts, once, by the digest of its bytes. An item that ends
- * its process, or whose host is lost, runs again, up to three times in all; then it alone has
- * failed, and the rest goes on. Each index has exactly one result. No call hangs: each ends by a
+ * its process runs again, up to three times in all; then it alone has failed, and the rest goes
+ * on. What a lost host had runs again on others. Each index has exactly one result. No call hangs: each ends by a
  * value, by its timeout, or by an error that says who was lost.
  *
  * Threads: many may use one pool. An iterator, items and results belong to one thread at a time.

@@ -382,12 +382,12 @@ void crew_drop_chunk(struct mgr *mgr, struct chunk *c)
     job_refresh(mgr, job);
 }
 
-static void give_up_chunk(struct mgr *mgr, struct chunk *c)
+static void give_up_chunk(struct mgr *mgr, struct chunk *c, bool begun)
 {
     struct job *job = c->job;
 
     if (!c->doubled)
-        job_requeue(mgr, c, c->next);
+        job_requeue(mgr, c, c->next, begun);
     crew_drop_chunk(mgr, c);
     job_refresh(mgr, job);
 }
@@ -496,7 +496,7 @@ static void on_back(struct mgr *mgr, struct member *m, const struct incoming *in
     }
     c->asked = false;
     if (!c->doubled)
-        job_requeue(mgr, c, args.from);
+        job_requeue(mgr, c, args.from, false);
     if (args.from == c->next) {
         crew_drop_chunk(mgr, c);
         crew_deal(mgr);
@@ -543,7 +543,7 @@ static void on_cannot(struct mgr *mgr, struct member *m, const struct incoming *
     for (c = m->chunks; c != NULL; c = next) {
         next = c->next_of_member;
         if (c->job == job)
-            give_up_chunk(mgr, c);
+            give_up_chunk(mgr, c, false);
     }
     end_hopeless(mgr, job, why);
     crew_deal(mgr);
@@ -664,13 +664,14 @@ void crew_on_timer(struct mgr *mgr, struct member *m)
 {
     struct chunk *c = NULL;
     struct chunk *next = NULL;
+    uint32_t place = 0;
 
-    for (c = m->chunks; c != NULL; c = next) {
+    for (c = m->chunks; c != NULL; c = next, place++) {
         next = c->next_of_member;
         if (c->doubled)
             continue;
         c->doubled = true;
-        job_requeue(mgr, c, c->next);
+        job_requeue(mgr, c, c->next, place < m->slots); /* the oldest chunks are in its slots */
         job_refresh(mgr, c->job);
     }
     crew_deal(mgr);
@@ -683,8 +684,8 @@ static void leave(struct mgr *mgr, struct member *m)
     struct known *k = NULL;
     struct known *next_k = NULL;
 
-    while (m->chunks != NULL)
-        give_up_chunk(mgr, m->chunks);
+    for (uint32_t place = 0; m->chunks != NULL; place++)
+        give_up_chunk(mgr, m->chunks, place < m->slots);
     HASH_ITER (hh, m->known, k, next_k) {
         HASH_DELETE(hh, m->known, k);
         free(k);

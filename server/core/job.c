@@ -411,6 +411,7 @@ static void drop_work(struct mgr *mgr, struct job *job)
         free_span(job, &job->pending, job->pending);
     while (job->again != NULL)
         free_span(job, &job->again, job->again);
+    mgr->slots_freed |= job->chunks != NULL;
     while (job->chunks != NULL)
         crew_drop_chunk(mgr, job->chunks);
 }
@@ -711,20 +712,32 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
     advance(mgr, c, 1);
 }
 
-void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at)
+void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun)
 {
     struct job *job = c->job;
     struct slice rest = c->slice;
     struct slice head = {0};
+    struct slice one = {0};
 
     (void)mgr;
     rv_body_keep(rest.body);
     head = split(&rest, (uint32_t)(at - c->slice.first));
     slice_drop(&head);
-    if (rest.count == 0 || job->ended || RV_MUTANT(LEASE_FORGOTTEN))
+    if (rest.count == 0 || job->ended || RV_MUTANT(LEASE_FORGOTTEN)) {
         slice_drop(&rest);
-    else
+        return;
+    }
+    if (!begun) {
         add_span(job, &job->pending, &rest, true, NULL);
+        return;
+    }
+    one = split(&rest, 1);
+    one.run++;
+    if (rest.count > 0)
+        add_span(job, &job->pending, &rest, true, NULL);
+    else
+        slice_drop(&rest);
+    add_span(job, &job->pending, &one, true, NULL);
 }
 
 /* ---- putting ---- */

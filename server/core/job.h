@@ -159,8 +159,9 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
                 const struct incoming *in);
 void told_free(struct told *told);
 
-/* What is left of a chunk goes back among the pending items; at: from this item on. */
-void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at);
+/* What is left of a chunk goes back among the pending items; at: from this item on. begun: that item
+ * was perhaps being run, so its next run is one more. */
+void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun);
 
 /* Up to so many pending items of the job's head, not done yet, which leave it. False when none. */
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,

@@ -515,6 +515,10 @@ void mgr_step(struct mgr *mgr, const struct command *cmd, struct outbox *out)
         mgr->full = cmd->first != 0;
         break;
     }
+    if (mgr->slots_freed) {
+        mgr->slots_freed = false;
+        crew_deal(mgr);
+    }
     for (size_t i = first; i < out->len; i++)
         if (out->effects[i].type == EFFECT_OUTPUT) {
             struct session *s = mgr_session(mgr, out->effects[i].session);

@@ -192,6 +192,7 @@ struct mgr {
     struct job *ready;      /* have items for agents, in turn */
     struct member *members; /* all agents */
     struct member *hungry;  /* those that take more chunks, in turn */
+    bool slots_freed;       /* by a job that ended in this step: dealt when the step is over */
     uint32_t slots;         /* of agents that are there */
     struct ticket *tickets; /* sessions of tasks that may come, by id */
     uint64_t last_chunk;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The demos count the words of a small directory right, with runners, agents and consumers killed in
-# the middle, and leave nothing behind.
+# The demo counts the words of a small directory right, with a runner and an agent killed in the
+# middle, and leaves nothing behind.
 . tests/e2e/lib.sh
 
 [ -x "$BUILD/examples/wordcount" ] || {
@@ -56,40 +56,16 @@ equal 'and removes everything' "$(ls "$TMPDIR")" ''
 left() { ps -eo args | grep "$TMPDIR" | grep -v grep; }
 equal 'and stops everything' "$(left)" ''
 
-# The same job with queues.
-run timeout -k 5 120 sh examples/queue_demo.sh "$tmp/text"
-equal 'the demo of queues ends well' "$code" 0
-check 'its counts are equal' grep -q 'checked against sort | uniq -c: equal\.' "$tmp/out"
-check 'it says what became of the killed consumer' \
-    grep -qE 'killed at [0-9]+%.*: [0-9]+ blocks? ran again, none missing\.$|: it held no block|before a consumer could' \
-    "$tmp/out"
-equal 'nothing is left of it' "$(ls "$TMPDIR")" ''
-
-# The producer by itself, walking a directory.
-new_key worker
-start_manager
-REEVE_KEY=$tmp/keys/worker.key
-export REEVE_KEY
-out=$tmp/counted background "$BUILD/examples/queue_wordcount" collect
-collector=$started
-background "$BUILD/examples/queue_wordcount" consume
-consumer=$started
-run "$BUILD/examples/queue_wordcount" produce "$tmp/text"
-equal 'the producer ends when all is counted' "$code" 0
-wait "$consumer"
-equal 'the consumer ends by itself' $? 0
-wait "$collector"
-equal 'the collector too' $? 0
-find "$tmp/text" -type f -exec grep -ah '' {} + | tr -cs A-Za-z '\n' | sort | uniq -c |
-    awk 'NF == 2 { print $1, $2 }' | sort -k1,1nr -k2,2 >"$tmp/wanted"
-check 'the counts are those of sort | uniq -c' cmp "$tmp/wanted" "$tmp/counted"
-
-# The other examples.
-run timeout 60 "$BUILD/examples/hello_queue"
-prints 'hello_queue' 'hello, world'
-run timeout 60 "$BUILD/examples/queue_squares" 3
-prints 'queue_squares' 'the squares from 1 to 100 add up to 338350'
-run timeout 60 "$BUILD/examples/queue_squares" 1
-prints 'queue_squares again' 'the squares from 1 to 100 add up to 338350'
+# The picture, small: a manager and an agent of its own.
+if [ -x "$BUILD/examples/mandelbrot" ]; then
+    run timeout 60 "$BUILD/examples/mandelbrot" "$tmp/picture.png" "$tmp/agents.png" 130 70
+    equal 'mandelbrot ends well' "$code" 0
+    check 'each tile was drawn by its agent' grep -qE '^agent .*: 6 tiles, ' "$tmp/out"
+    check 'both pictures are PNG of that size' sh -c "for f in picture agents; do
+        od -An -tx1 -N24 '$tmp'/\$f.png | tr -d ' \n' |
+            grep -qx 89504e470d0a1a0a0000000d494844520000008200000046 || exit 1; done"
+    run "$BUILD/examples/mandelbrot" "$tmp/picture.png" "$tmp/agents.png" 130 much
+    says 'mandelbrot wants numbers' 2 '^usage: '
+fi
 
 finish

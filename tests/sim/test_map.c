@@ -100,6 +100,25 @@ TEST(chunks_of_a_dead_agent_are_dealt_again)
     sim_stop(&s);
 }
 
+/* What it had begun is begun a second time, what it had not is not. */
+TEST(items_that_a_dead_agent_had_begun_know_that_they_run_again)
+{
+    struct sim s;
+
+    start(&s, 1, 2);
+    s.play.tell = true;
+    sim_map(&s, 1, &(struct sim_map){.items = 20, .chunk = 1});
+    sim_run(&s, 15);
+    sim_client_kill(&s, 2, SIM_DEATH_GONE);
+    sim_agent_start(&s, 3, 2);
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=20 failed=0"));
+    CHECK(said(&s, "item.begin agent=3 item=0 run=2"));
+    CHECK(said(&s, "item.begin agent=3 item=1 run=2"));
+    CHECK(said(&s, "item.begin agent=3 item=2 run=1"));
+    sim_stop(&s);
+}
+
 /* Nobody knows that it is dead but by its silence: after 100 ms others begin what it had. */
 TEST(chunks_of_an_agent_that_is_away_are_dealt_twice_and_answered_once)
 {
@@ -362,6 +381,32 @@ TEST(map_of_a_dead_client_is_over)
     sim_run(&s, 100);
     CHECK(said(&s, "job.end job=2"));
     CHECK(sim_busy(&s, 2) == 0);
+    sim_stop(&s);
+}
+
+static rv_ns each_takes_a_second(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    (void)index;
+    return RV_SEC;
+}
+
+/* The agent is full of a map whose client dies. Another client's map has nobody else to wait for. */
+TEST(map_of_a_dead_client_leaves_its_slots_to_others)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    sim_agent_start(&s, 3, 1);
+    s.play.takes = each_takes_a_second;
+    sim_map(&s, 1, &(struct sim_map){.items = 20, .chunk = 1});
+    sim_run(&s, 1500);
+    sim_map(&s, 2, &(struct sim_map){.items = 1, .chunk = 1});
+    sim_run(&s, 20);
+    sim_client_kill(&s, 1, SIM_DEATH_GONE);
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=2 items=1 failed=0"));
     sim_stop(&s);
 }
 
