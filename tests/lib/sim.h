@@ -430,6 +430,7 @@ struct sim_book_queue {
 
 struct sim_book_life {
     int client;
+    struct rv_id session;
     uint64_t serial;
     bool ended;
 };
@@ -466,6 +467,8 @@ void sim_book_before(struct sim *s, const struct command *cmd);
 void sim_book_after(struct sim *s, const struct command *cmd);
 void sim_book_ended(struct sim *s, uint64_t serial);
 void sim_book_welcome(struct sim *s, uint32_t life, uint64_t serial);
+/* A crash may have taken back the end of a session, which then lives on. */
+void sim_book_replayed(struct sim *s);
 void sim_book_new_store(struct sim *s);
 /* Nothing that was accepted may be missing now. */
 void sim_book_finish(struct sim *s);

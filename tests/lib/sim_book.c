@@ -82,12 +82,25 @@ void sim_book_ended(struct sim *s, uint64_t serial)
             s->book.lives[i].ended = true;
 }
 
-void sim_book_new_store(struct sim *s)
+void sim_book_replayed(struct sim *s)
 {
     for (size_t i = 1; i < s->book.lives_len; i++) {
-        s->book.lives[i].ended = true;
-        s->book.lives[i].serial = 0;
+        struct sim_book_life *l = &s->book.lives[i];
+        const struct session *session = mgr_session(s->server.mgr, l->serial);
+
+        if (session != NULL && rv_id_equal(&session->id, &l->session))
+            l->ended = false;
     }
+}
+
+void sim_book_new_store(struct sim *s)
+{
+    /* Who had not connected yet loses nothing, and begins with the new one. */
+    for (size_t i = 1; i < s->book.lives_len; i++)
+        if (s->book.lives[i].serial != 0) {
+            s->book.lives[i].ended = true;
+            s->book.lives[i].serial = 0;
+        }
     for (size_t i = 0; i < s->book.queues_len; i++)
         s->book.queues[i].void_ = s->book.queues[i].gone = true;
     sim_sync_new_store(s);

@@ -663,6 +663,7 @@ void sim_client_start(struct sim *s, int client)
     rv_set_number(conf.session.bytes, ++s->last_id, 8);
     rv_set_number(conf.host.bytes, (uint64_t)client, 8);
     c->life = sim_book_life(s, client);
+    s->book.lives[c->life].session = conf.session;
     c->wake = (struct sim_event){.fire = wake, .arg = c};
     rv_link_init(&c->link, &conf, s->now);
     if (c->slots > 0)

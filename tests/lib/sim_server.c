@@ -248,8 +248,10 @@ void sim_server_restart(struct sim *s)
         sim_book_new_store(s);
     }
     sv->mgr = sim_server_mgr(s);
-    if (!sv->memory)
+    if (!sv->memory) {
         sim_log_replay(s);
+        sim_book_replayed(s);
+    }
     sim_say(s, "server.start term=%llu", (unsigned long long)sv->term);
     sv->gate = gate_new(sv->mgr, &sink);
     sv->up = true;
