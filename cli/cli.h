@@ -233,6 +233,10 @@ int cli_fail_usage(const struct cli_args *args, const char *format, ...)
 int cli_fail_call(reeve_err err);
 int cli_exit_of(reeve_err err);
 
+/* A number of a map; 0 when it is not there. A value as JSON, and what follows it; an exit code. */
+uint64_t cli_number(const reeve_value *map, const char *key);
+int cli_print_json(const reeve_value *value, const char *end);
+
 /* Numbers with units into out, which is returned: "1.2 MB", "3m 12s", "0.4 s". */
 enum { CLI_TEXT = 32 };
 const char *cli_bytes(char out[CLI_TEXT], uint64_t bytes);

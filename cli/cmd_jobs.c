@@ -10,14 +10,6 @@
 
 enum { CALL_MS = 5000 };
 
-static uint64_t number_of(const reeve_value *map, const char *key)
-{
-    uint64_t x = 0;
-
-    (void)reeve_get_uint(reeve_value_find(map, key), &x);
-    return x;
-}
-
 static const char *text_of(const reeve_value *map, const char *key, int *len)
 {
     const char *text = "";
@@ -41,28 +33,17 @@ static void show_job(const reeve_value *job)
     const char *text = text_of(job, "text", &text_len);
 
     (void)reeve_get_bool(reeve_value_find(job, "ended"), &ended);
-    printf("job %-6" PRIu64 "  %.*s%sof %.*s  %" PRIu64, number_of(job, "job"), name_len, name,
-           name_len > 0 ? "  " : "", key_len, key, number_of(job, "done"));
+    printf("job %-6" PRIu64 "  %.*s%sof %.*s  %" PRIu64, cli_number(job, "job"), name_len, name,
+           name_len > 0 ? "  " : "", key_len, key, cli_number(job, "done"));
     if (reeve_get_uint(reeve_value_find(job, "total"), &total))
         printf(" of %" PRIu64 " done", total);
     else
-        printf(" of %" PRIu64 " so far done", number_of(job, "given"));
+        printf(" of %" PRIu64 " so far done", cli_number(job, "given"));
     printf("   running %" PRIu64 "   failed %" PRIu64 "   tried again %" PRIu64 "   agents %" PRIu64
            "   %s%s%.*s\n",
-           number_of(job, "running"), number_of(job, "failed"), number_of(job, "retried"),
-           number_of(job, "agents"), cli_span(age, number_of(job, "age_ms")),
+           cli_number(job, "running"), cli_number(job, "failed"), cli_number(job, "retried"),
+           cli_number(job, "agents"), cli_span(age, cli_number(job, "age_ms")),
            ended ? text_len > 0 ? "   ended: " : "   ended" : "", text_len, text);
-}
-
-static int print_json(const reeve_value *value)
-{
-    char *text = reeve_value_json(value);
-
-    if (text == NULL)
-        return cli_fail(EXIT_AGAIN, "cannot print JSON: out of memory");
-    puts(text);
-    free(text);
-    return EXIT_DONE;
 }
 
 int run_jobs(const struct cli_args *args)
@@ -78,7 +59,7 @@ int run_jobs(const struct cli_args *args)
     if (err != REEVE_OK)
         code = cli_fail_call(err);
     else if (args->json)
-        code = print_json(jobs);
+        code = cli_print_json(jobs, "\n");
     else
         for (size_t i = 0; i < reeve_value_len(jobs); i++)
             show_job(reeve_value_at(jobs, i));
@@ -125,8 +106,8 @@ static void show_log(const reeve_value *log)
     const char *status = text_of(log, "status", &status_len);
 
     printf("item %" PRIu64 "  %.*s  run %" PRIu64 "  on %.*s pid %" PRIu64 "%s%.*s\n",
-           number_of(log, "item"), status_len, status, number_of(log, "runs"), agent_len, agent,
-           number_of(log, "pid"), text_len > 0 ? "  " : "", text_len, text);
+           cli_number(log, "item"), status_len, status, cli_number(log, "runs"), agent_len, agent,
+           cli_number(log, "pid"), text_len > 0 ? "  " : "", text_len, text);
     if (reeve_get_bytes(reeve_value_find(log, "output"), &output, &output_len) && output_len > 0) {
         fwrite(output, 1, output_len, stdout);
         if (((const char *)output)[output_len - 1] != '\n')
@@ -149,7 +130,7 @@ int run_logs(const struct cli_args *args)
     if (err != REEVE_OK)
         code = cli_fail_call(err);
     else if (args->json)
-        code = print_json(logs);
+        code = cli_print_json(logs, "\n");
     else
         for (size_t i = 0; i < reeve_value_len(logs); i++)
             show_log(reeve_value_at(logs, i));

@@ -11,14 +11,6 @@ enum { CALL_MS = 5000 };
 
 /* ---- fields of what the manager says ---- */
 
-static uint64_t number_of(const reeve_value *map, const char *key)
-{
-    uint64_t x = 0;
-
-    reeve_get_uint(reeve_value_find(map, key), &x);
-    return x;
-}
-
 static bool truth_of(const reeve_value *map, const char *key)
 {
     bool x = false;
@@ -49,17 +41,6 @@ static struct shown text_of(const reeve_value *map, const char *key)
     return out;
 }
 
-static int print_json(const reeve_value *value)
-{
-    char *text = reeve_value_json(value);
-
-    if (text == NULL)
-        return cli_fail(EXIT_AGAIN, "cannot print JSON: out of memory");
-    fputs(text, stdout);
-    free(text);
-    return EXIT_DONE;
-}
-
 /* ---- status ---- */
 
 static void show_manager(const reeve_context *ctx, const reeve_value *manager)
@@ -70,20 +51,20 @@ static void show_manager(const reeve_context *ctx, const reeve_value *manager)
 
     printf("manager  %s  up %s  term %" PRIu64 "  durable: %s   sessions %" PRIu64
            "   objects %" PRIu64 "   queued %" PRIu64 " (%s)\n",
-           reeve_endpoint(ctx), cli_span(up, number_of(manager, "uptime_ms")),
-           number_of(manager, "term"), durable.text, number_of(manager, "sessions"),
-           number_of(manager, "objects"), number_of(manager, "queued"),
-           cli_bytes(queued, number_of(manager, "queued_bytes")));
+           reeve_endpoint(ctx), cli_span(up, cli_number(manager, "uptime_ms")),
+           cli_number(manager, "term"), durable.text, cli_number(manager, "sessions"),
+           cli_number(manager, "objects"), cli_number(manager, "queued"),
+           cli_bytes(queued, cli_number(manager, "queued_bytes")));
     printf("items    put %" PRIu64 "   got %" PRIu64 "   came back %" PRIu64
            "   calls refused %" PRIu64 "\n",
-           number_of(manager, "puts"), number_of(manager, "gets"),
-           number_of(manager, "redelivered"), number_of(manager, "refused"));
+           cli_number(manager, "puts"), cli_number(manager, "gets"),
+           cli_number(manager, "redelivered"), cli_number(manager, "refused"));
 }
 
 static void show_log(const reeve_value *manager)
 {
-    uint64_t groups = number_of(manager, "log_groups");
-    uint64_t records = number_of(manager, "log_records");
+    uint64_t groups = cli_number(manager, "log_groups");
+    uint64_t records = cli_number(manager, "log_records");
     char bytes[CLI_TEXT];
     char snapshot[CLI_TEXT];
 
@@ -91,11 +72,12 @@ static void show_log(const reeve_value *manager)
         return;
     printf("log      commands %" PRIu64 "   in a group %.1f   groups %" PRIu64 "   flushes %" PRIu64
            "   latency %.2f ms   since the last snapshot %s   snapshot %" PRIu64 " (%s)%s\n",
-           records, (double)records / (double)groups, groups, number_of(manager, "log_flushes"),
-           (double)number_of(manager, "log_latency_ns") / 1e6,
-           cli_bytes(bytes, number_of(manager, "log_bytes")), number_of(manager, "snapshot_index"),
-           cli_bytes(snapshot, number_of(manager, "snapshot_bytes")),
-           number_of(manager, "full") != 0 ? "   THE DISK IS FULL: puts are refused" : "");
+           records, (double)records / (double)groups, groups, cli_number(manager, "log_flushes"),
+           (double)cli_number(manager, "log_latency_ns") / 1e6,
+           cli_bytes(bytes, cli_number(manager, "log_bytes")),
+           cli_number(manager, "snapshot_index"),
+           cli_bytes(snapshot, cli_number(manager, "snapshot_bytes")),
+           cli_number(manager, "full") != 0 ? "   THE DISK IS FULL: puts are refused" : "");
 }
 
 static void show_sessions(const reeve_value *sessions)
@@ -106,8 +88,8 @@ static void show_sessions(const reeve_value *sessions)
         printf("session  %-16s  %s on %s, pid %" PRIu64 "%s   waiting %" PRIu64 "   held %" PRIu64
                "   calls %" PRIu64 "\n",
                text_of(s, "key").text, text_of(s, "program").text, text_of(s, "host").text,
-               number_of(s, "pid"), truth_of(s, "attached") ? "" : ", lost its connection",
-               number_of(s, "waiting"), number_of(s, "held"), number_of(s, "calls"));
+               cli_number(s, "pid"), truth_of(s, "attached") ? "" : ", lost its connection",
+               cli_number(s, "waiting"), cli_number(s, "held"), cli_number(s, "calls"));
     }
 }
 
@@ -118,10 +100,10 @@ static void show_agents(const reeve_value *agents)
 
         printf("agent    %-16s  on %s, pid %" PRIu64 "%s%s   slots %" PRIu64 "   busy %" PRIu64
                "   items done %" PRIu64 "   runners crashed %" PRIu64 "%s%s\n",
-               text_of(a, "name").text, text_of(a, "host").text, number_of(a, "pid"),
+               text_of(a, "name").text, text_of(a, "host").text, cli_number(a, "pid"),
                truth_of(a, "attached") ? "" : ", lost its connection",
-               truth_of(a, "draining") ? ", draining" : "", number_of(a, "slots"),
-               number_of(a, "busy"), number_of(a, "done"), number_of(a, "crashed"),
+               truth_of(a, "draining") ? ", draining" : "", cli_number(a, "slots"),
+               cli_number(a, "busy"), cli_number(a, "done"), cli_number(a, "crashed"),
                text_of(a, "labels").text[0] == '\0' ? "" : "   labels ", text_of(a, "labels").text);
     }
 }
@@ -132,13 +114,13 @@ static int show_status_json(const reeve_value *manager, const reeve_value *sessi
     int code = EXIT_DONE;
 
     fputs("{\"manager\": ", stdout);
-    code = print_json(manager);
+    code = cli_print_json(manager, "");
     fputs(", \"sessions\": ", stdout);
     if (code == EXIT_DONE)
-        code = print_json(sessions);
+        code = cli_print_json(sessions, "");
     fputs(", \"agents\": ", stdout);
     if (code == EXIT_DONE)
-        code = print_json(agents);
+        code = cli_print_json(agents, "");
     fputs("}\n", stdout);
     return code;
 }
@@ -205,7 +187,7 @@ static void show_kind(char *out, size_t size, const reeve_value *o)
 
 static void show_bound(char *out, size_t size, const reeve_value *o)
 {
-    uint64_t max = number_of(o, "maxsize");
+    uint64_t max = cli_number(o, "maxsize");
 
     if (max == 0)
         snprintf(out, size, "-");
@@ -229,9 +211,9 @@ static void show_objects(const reeve_value *objects)
         show_kind(kind, sizeof kind, o);
         show_bound(bound, sizeof bound, o);
         printf("%-*s  %-6s %-14s %8" PRIu64 " %8s %9s %10" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n",
-               width, text_of(o, "name").text, text_of(o, "type").text, kind, number_of(o, "size"),
-               bound, cli_bytes(bytes, number_of(o, "bytes")), number_of(o, "unfinished"),
-               number_of(o, "getters"), number_of(o, "putters"));
+               width, text_of(o, "name").text, text_of(o, "type").text, kind, cli_number(o, "size"),
+               bound, cli_bytes(bytes, cli_number(o, "bytes")), cli_number(o, "unfinished"),
+               cli_number(o, "getters"), cli_number(o, "putters"));
     }
 }
 
@@ -243,12 +225,10 @@ static int show_list(const struct cli_args *args, reeve_context *ctx)
 
     if (err != REEVE_OK)
         return cli_fail_call(err);
-    if (args->json) {
-        code = print_json(objects);
-        putchar('\n');
-    } else {
+    if (args->json)
+        code = cli_print_json(objects, "\n");
+    else
         show_objects(objects);
-    }
     reeve_value_free(&objects);
     return code;
 }

@@ -9,14 +9,6 @@
 
 enum { CALL_MS = 5000 };
 
-static uint64_t number_of(const reeve_value *map, const char *key)
-{
-    uint64_t x = 0;
-
-    reeve_get_uint(reeve_value_find(map, key), &x);
-    return x;
-}
-
 /* What could move the cursor is not printed. */
 static const char *text_of(char out[256], const reeve_value *map, const char *key)
 {
@@ -39,10 +31,10 @@ static void show_who(const reeve_value *row)
 {
     char host[256];
     char program[256];
-    uint64_t thread = number_of(row, "thread");
+    uint64_t thread = cli_number(row, "thread");
 
-    printf("session %" PRIu64 "  %s on %s, pid %" PRIu64, number_of(row, "session"),
-           text_of(program, row, "program"), text_of(host, row, "host"), number_of(row, "pid"));
+    printf("session %" PRIu64 "  %s on %s, pid %" PRIu64, cli_number(row, "session"),
+           text_of(program, row, "program"), text_of(host, row, "host"), cli_number(row, "pid"));
     if (thread != 0)
         printf(", thread %" PRIu64, thread);
 }
@@ -61,11 +53,11 @@ static void show_row(const reeve_value *row)
         printf("%s", text_of(program, row, "program"));
     else
         show_who(row);
-    printf("  for %s", cli_span(since, number_of(row, "since_ms")));
-    if (number_of(row, "count") > 1)
-        printf("  %" PRIu64 " times", number_of(row, "count"));
-    if (number_of(row, "fence") != 0)
-        printf("  fence %" PRIu64, number_of(row, "fence"));
+    printf("  for %s", cli_span(since, cli_number(row, "since_ms")));
+    if (cli_number(row, "count") > 1)
+        printf("  %" PRIu64 " times", cli_number(row, "count"));
+    if (cli_number(row, "fence") != 0)
+        printf("  fence %" PRIu64, cli_number(row, "fence"));
     putchar('\n');
 }
 
@@ -79,16 +71,16 @@ static void show_cycle(const reeve_value *rows, size_t first)
         const reeve_value *row = reeve_value_at(rows, i);
 
         printf("%s session %" PRIu64 " waits for %s", i == first ? "" : ", held by",
-               number_of(row, "session"), text_of(name, row, "name"));
+               cli_number(row, "session"), text_of(name, row, "name"));
     }
-    printf(", held by session %" PRIu64 "\n", number_of(reeve_value_at(rows, first), "session"));
+    printf(", held by session %" PRIu64 "\n", cli_number(reeve_value_at(rows, first), "session"));
 }
 
 static void show(const reeve_value *rows)
 {
     size_t i = 0;
 
-    while (i < reeve_value_len(rows) && number_of(reeve_value_at(rows, i), "cycle") == 0)
+    while (i < reeve_value_len(rows) && cli_number(reeve_value_at(rows, i), "cycle") == 0)
         show_row(reeve_value_at(rows, i++));
     if (reeve_value_len(rows) == 0)
         puts("nobody holds it, nobody waits");

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What a code means for whoever called the tool, and what to do when the message has no advice. */
@@ -89,6 +90,25 @@ int cli_fail_call(reeve_err err)
     if (advice == NULL || strstr(text, "; ") != NULL)
         return cli_fail(cli_exit_of(err), "%s", text);
     return cli_fail(cli_exit_of(err), "%s; %s", text, advice);
+}
+
+uint64_t cli_number(const reeve_value *map, const char *key)
+{
+    uint64_t x = 0;
+
+    (void)reeve_get_uint(reeve_value_find(map, key), &x);
+    return x;
+}
+
+int cli_print_json(const reeve_value *value, const char *end)
+{
+    char *text = reeve_value_json(value);
+
+    if (text == NULL)
+        return cli_fail(EXIT_AGAIN, "cannot print JSON: out of memory");
+    printf("%s%s", text, end);
+    free(text);
+    return EXIT_DONE;
 }
 
 const char *cli_bytes(char out[CLI_TEXT], uint64_t bytes)

@@ -53,6 +53,19 @@ void rv_item_write(struct rv_buf *b, const struct rv_item *item);
 /* Write the head of an inline item; its len bytes go where the result says. NULL without memory. */
 uint8_t *rv_item_room(struct rv_buf *b, const struct rv_item *item);
 
+/* Bytes that a well-formed item takes in a list, from its head on. */
+static inline size_t rv_item_size(const uint8_t *at)
+{
+    uint64_t head = rv_get_number(at, 4);
+    size_t bytes = (size_t)(head & 0x0fffffff);
+    uint64_t place = head >> 28 & 3;
+
+    return 4 + (head >> 31 != 0 ? 12u : 0u) +
+           (place == RV_INLINE      ? bytes
+            : place == RV_FRAGMENTS ? 8u
+                                    : 0u);
+}
+
 /* Check all items; number of body frames that they use goes to *bodies. */
 bool rv_items_check(const struct rv_items *items, size_t *bodies);
 

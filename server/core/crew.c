@@ -431,7 +431,6 @@ static void on_done(struct mgr *mgr, struct member *m, const struct incoming *in
 {
     struct rv_agent_done_args args;
     struct chunk *c = NULL;
-    uint64_t each = 0;
 
     rv_assert(rv_agent_done_args_decode(&args, in->msg->args));
     c = chunk_of(m, args.chunk);
@@ -440,9 +439,7 @@ static void on_done(struct mgr *mgr, struct member *m, const struct incoming *in
         skip(mgr, in, c);
         return;
     }
-    each = args.ns / args.items.count;
-    each = each == 0 ? 1 : each;
-    c->job->item_ns = c->job->item_ns == 0 ? each : (c->job->item_ns * 7 + each) / 8;
+    job_measure(c->job, args.ns, args.items.count);
     job_results(mgr, c, args.first, &args.items, in);
     crew_deal(mgr);
 }

@@ -19,13 +19,6 @@ static const size_t RESULT_COST = 64;
 
 /* ---- slices ---- */
 
-static size_t record_len(const uint8_t *at)
-{
-    uint64_t head = rv_get_number(at, 4);
-
-    return 4 + (head >> 31 != 0 ? 12u : 0u) + (size_t)(head & 0x0fffffff);
-}
-
 size_t slice_skip(const struct slice *s, uint32_t items)
 {
     size_t at = s->at;
@@ -35,7 +28,7 @@ size_t slice_skip(const struct slice *s, uint32_t items)
     if (items == s->count)
         return s->at + s->len;
     for (uint32_t i = 0; i < items; i++)
-        at += record_len(s->body->data + at);
+        at += rv_item_size(s->body->data + at);
     return at;
 }
 
@@ -131,7 +124,7 @@ static uint32_t fitting(const struct slice *s, uint32_t want)
     if (want == s->count && s->len <= RV_LIMIT_CHUNK_BYTES)
         return want;
     while (n < want) {
-        at += record_len(s->body->data + at);
+        at += rv_item_size(s->body->data + at);
         if (n > 0 && at - s->at > RV_LIMIT_CHUNK_BYTES)
             break;
         n++;
@@ -454,7 +447,7 @@ static void take_packed(struct mgr *mgr, struct job *job, uint64_t first, struct
         const uint8_t *to = at;
 
         if (fresh == 0) {
-            at += record_len(at);
+            at += rv_item_size(at);
             first++;
             items.count--;
             job->redone++;
@@ -464,7 +457,7 @@ static void take_packed(struct mgr *mgr, struct job *job, uint64_t first, struct
             to = end;
         else
             for (uint32_t i = 0; i < fresh; i++)
-                to += record_len(to);
+                to += rv_item_size(to);
         if (!RV_MUTANT(RESULT_TWICE))
             count_done(job, first, fresh);
         else
@@ -494,7 +487,7 @@ static void take_one(struct mgr *mgr, struct job *job, uint64_t index, struct rv
     keep_result(mgr, job, r);
 }
 
-static void measure(struct job *job, uint64_t ns, uint32_t count)
+void job_measure(struct job *job, uint64_t ns, uint32_t count)
 {
     uint64_t each = ns / (count == 0 ? 1 : count);
 
@@ -684,7 +677,7 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
     }
     log_it(job, index, told);
     if (told->ns > 0)
-        measure(job, told->ns, 1);
+        job_measure(job, told->ns, 1);
     if (told->status != RV_RAN_OK && !bits_test(&job->done, index)) {
         b = blame_of(job, index);
         c->member->crashed += ended_its_runner(told->status);

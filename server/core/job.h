@@ -151,6 +151,9 @@ extern const struct object_ops job_ops;
 void job_on_open(struct mgr *mgr, const struct incoming *in);
 void job_on_cancel(struct mgr *mgr, const struct incoming *in);
 
+/* So many items took that long: chunks are made by it. */
+void job_measure(struct job *job, uint64_t ns, uint32_t count);
+
 /* Answers of an agent; items and bodies as in the message. */
 void job_results(struct mgr *mgr, struct chunk *c, uint64_t first, const struct rv_items *items,
                  const struct incoming *in);

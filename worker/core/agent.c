@@ -6,6 +6,7 @@ enum {
     ENV_IDLE_MS = 10000, /* an env that no job needs keeps its runners so long */
     START_TRIES = 3,     /* runners that die before they are ready, in a row */
     WHY_MAX = 300,
+    TEXT_MAX = 900, /* bytes of what is told of an item */
 };
 
 enum env_state { ENV_NEW, ENV_LOADING, ENV_LOADED, ENV_FAILED };
@@ -174,17 +175,11 @@ static void say_large(struct agent *a, const struct chunk_here *c, uint64_t inde
     rv_buf_clear(&a->scratch);
 }
 
-static struct rv_slice shortened(struct rv_slice text, size_t max)
-{
-    while (text.len > max || (text.len > 0 && text.len == max))
-        text.len--;
-    return text;
-}
-
 /* Text of a stranger becomes text of the protocol: no control characters, not too long. */
 static struct rv_slice clean(struct rv_buf *out, struct rv_slice text)
 {
-    text = shortened(text, 900);
+    if (text.len >= TEXT_MAX)
+        text.len = TEXT_MAX - 1;
     rv_buf_clear(out);
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.data[i];
@@ -248,19 +243,6 @@ static void free_chunk(struct agent *a, struct chunk_here *c)
     free(c);
 }
 
-static size_t record_len(const uint8_t *at)
-{
-    struct rv_reader r = rv_reader(rv_slice(at, 32));
-    struct rv_item item;
-    uint64_t head = rv_get_number(at, 4);
-
-    if (head >> 28 == 0)
-        return 4 + (size_t)(head & 0x0fffffff);
-    r = rv_reader(rv_slice(at, SIZE_MAX / 2));
-    rv_item_read(&r, &item);
-    return (size_t)(r.data - at);
-}
-
 /* Forget the records of items before `next`. */
 static void forget_until(struct chunk_here *c, uint64_t next)
 {
@@ -271,7 +253,7 @@ static void forget_until(struct chunk_here *c, uint64_t next)
         bool inside = (c->items.data[at] >> 4 & 3) == RV_INLINE;
 
         bodies += !inside;
-        at += record_len(c->items.data + at);
+        at += rv_item_size(c->items.data + at);
     }
     rv_buf_drop(&c->items, at);
     for (size_t i = 0; i < bodies; i++)
