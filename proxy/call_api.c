@@ -342,12 +342,13 @@ reeve_err reeve_async_progress(reeve_async *async, reeve_progress *out)
     if (err != REEVE_OK)
         return err;
     if (async->errand != NULL)
-        *out = (reeve_progress){async->errand->total, async->errand->out.done,
-                                async->errand->out.failed};
+        *out = (reeve_progress){.given = async->errand->total,
+                                .done = async->errand->out.done,
+                                .failed = async->errand->out.failed};
     else
-        *out =
-            (reeve_progress){reeve_results_len(async->results), reeve_results_len(async->results),
-                             reeve_results_failed(async->results)};
+        *out = (reeve_progress){.given = reeve_results_len(async->results),
+                                .done = reeve_results_len(async->results),
+                                .failed = reeve_results_failed(async->results)};
     rv_leave(async->ctx);
     return REEVE_OK;
 }

@@ -25,6 +25,7 @@ struct reeve_pool {
     struct rv_job_open_args open;
     uint8_t digest[RV_LIMIT_DIGEST_BYTES];
     char *initializer, *folder, *labels, *module;
+    char *name; /* of its job, which is the manager's then; "": none */
     struct rv_buf initarg, arguments, environment;
     uint32_t patience_ms;
 
@@ -72,6 +73,9 @@ reeve_err rv_pool_callbacks(reeve_pool *pool);
 
 /* How a call has ended, in words for this thread; results may be NULL. */
 reeve_err rv_pool_verdict(const reeve_results *results, const char *label);
+
+/* What the manager said last of the job's agents; it is asked anew from time to time. */
+void rv_pool_look(reeve_context *ctx, struct rv_work *work, reeve_progress *out);
 
 /* Forget the pool and all in it; its thread is gone. */
 void rv_pool_free(reeve_pool *pool);

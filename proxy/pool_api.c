@@ -42,6 +42,9 @@ static reeve_err check_options(const reeve_pool_options *o)
                        RV_LIMIT_CHUNK_ITEMS);
     if (o->module != NULL && o->commands)
         return rv_fail(REEVE_EINVAL, "cannot open a pool: it is either a module or commands");
+    if (o->name != NULL && strlen(o->name) > RV_LIMIT_NAME_BYTES)
+        return rv_fail(REEVE_ELIMIT, "cannot open a pool: a name has at most %d bytes",
+                       RV_LIMIT_NAME_BYTES);
     return REEVE_OK;
 }
 
@@ -134,6 +137,7 @@ static reeve_err copy_options(reeve_pool *pool, const reeve_pool_options *o)
 
     if (!copy_text(&pool->initializer, o->initializer == NULL ? NULL : o->initializer->name) ||
         !copy_text(&pool->folder, o->folder) || !copy_text(&pool->labels, o->labels) ||
+        !copy_text(&pool->name, o->name) ||
         (o->module != NULL && !copy_text(&pool->module, o->module)))
         return no_memory();
     err = keep_initarg(&pool->initarg, o->initarg);
@@ -145,6 +149,7 @@ static reeve_err copy_options(reeve_pool *pool, const reeve_pool_options *o)
                         : pool->ctx->own != NULL ? OWN_PATIENCE_MS
                                                  : PATIENCE_MS;
     pool->open = (struct rv_job_open_args){
+        .name = rv_slice_str(pool->name),
         .create = 2,
         .kind = o->commands         ? RV_CODE_COMMAND
                 : o->module != NULL ? RV_CODE_MODULE
@@ -253,6 +258,7 @@ static void drop_job(reeve_pool *pool, const char *why)
     pool->past.given += work->next;
     pool->past.done += work->done;
     pool->past.failed += work->failed;
+    pool->past.retried += work->retried;
     free(work);
 }
 
@@ -351,6 +357,11 @@ reeve_err reeve_pool_open(reeve_pool **out, reeve_context *ctx, const reeve_pool
         err = rv_enter(ctx, "open", "a pool");
     if (err == REEVE_OK)
         rv_leave(ctx);
+    if (err == REEVE_OK && ctx->own != NULL && pool->name[0] != '\0')
+        err = rv_fail(REEVE_EINVAL,
+                      "cannot open a pool: a private manager ends with this program, "
+                      "and so would %.100s",
+                      pool->name);
     if (err == REEVE_OK && ctx->own != NULL)
         err = rv_private_agent(ctx->own, &pool->open.processes);
     if (err == REEVE_OK)
@@ -371,6 +382,7 @@ void rv_pool_free(reeve_pool *pool)
     free(pool->folder);
     free(pool->labels);
     free(pool->module);
+    free(pool->name);
     rv_buf_free(&pool->initarg);
     rv_buf_free(&pool->arguments);
     rv_buf_free(&pool->environment);
@@ -455,6 +467,95 @@ reeve_err reeve_pool_end(reeve_pool *pool)
     return REEVE_OK;
 }
 
+/* All items that were given are with the manager. */
+static bool is_put(void *arg)
+{
+    const reeve_pool *pool = arg;
+    const struct rv_work *work = pool->work;
+
+    return work == NULL || work->error != REEVE_OK || (work->due == NULL && work->puts == 0);
+}
+
+/* ... and it has heard that these are all. */
+static bool is_told(void *arg)
+{
+    const reeve_pool *pool = arg;
+
+    return rv_link_flushed(&pool->ctx->link) || pool->ctx->link.state == RV_LINK_DEAD;
+}
+
+static bool drawing(const reeve_pool *pool)
+{
+    const struct rv_errand *e = NULL;
+
+    if (pool->work == NULL)
+        return false;
+    DL_FOREACH (pool->work->errands, e) {
+        if (e->total == UINT64_MAX)
+            return true;
+    }
+    return false;
+}
+
+static reeve_err say_all(reeve_pool *pool, rv_ns deadline)
+{
+    struct rv_link *link = &pool->ctx->link;
+    struct rv_buf args = {0};
+    bool said = false;
+
+    rv_job_end_args_encode(&args, &(struct rv_job_end_args){pool->work->next, 0});
+    said =
+        !args.bad && rv_link_say(link, RV_OP_job_end, pool->work->port.object, rv_buf_slice(&args));
+    rv_buf_free(&args);
+    if (!said)
+        return rv_fail(REEVE_ENOMEM, "cannot detach a pool: out of memory");
+    rv_drive(pool->ctx);
+    if (!rv_wait(pool->ctx, is_told, pool, deadline))
+        return rv_fail(REEVE_ETIME, "cannot detach a pool: manager %s gives no answer",
+                       rv_endpoint(pool->ctx));
+    if (link->state == RV_LINK_DEAD)
+        return rv_fail(link->error, "cannot detach a pool: %s", link->why);
+    return REEVE_OK;
+}
+
+/* The context is entered. */
+static reeve_err detach(reeve_pool *pool, uint32_t timeout_ms)
+{
+    rv_ns deadline = rv_after_ms(rv_clock_now(), timeout_ms);
+    reeve_err err = REEVE_OK;
+
+    if (pool->name[0] == '\0')
+        return rv_fail(REEVE_EINVAL, "cannot detach a pool: it has no name");
+    if (pool->state == RV_POOL_TERMINATED)
+        return not_running(pool, "detach a pool");
+    if (drawing(pool))
+        return rv_fail(REEVE_EINVAL, "cannot detach a pool: an iteration has not ended");
+    pool->state = RV_POOL_ENDED;
+    if (!rv_wait(pool->ctx, is_put, pool, deadline))
+        return rv_fail(REEVE_ETIME, "cannot detach a pool: its items are not all given after %u ms",
+                       timeout_ms);
+    if (pool->work == NULL)
+        return not_running(pool, "detach a pool");
+    if (pool->work->error != REEVE_OK)
+        return rv_fail(pool->work->error, "cannot detach a pool: %s", pool->work->why);
+    err = say_all(pool, deadline);
+    if (err == REEVE_OK)
+        drop_job(pool, "the pool was detached");
+    return err;
+}
+
+reeve_err reeve_pool_detach(reeve_pool *pool, uint32_t timeout_ms)
+{
+    reeve_err err = rv_enter(pool->ctx, "detach", "a pool");
+
+    if (err != REEVE_OK)
+        return err;
+    err = detach(pool, timeout_ms);
+    rv_drive(pool->ctx);
+    rv_leave(pool->ctx);
+    return err;
+}
+
 static void terminate(reeve_pool *pool, const char *why)
 {
     pool->state = RV_POOL_TERMINATED;
@@ -515,10 +616,19 @@ void reeve_pool_close(reeve_pool **out)
         rv_pool_free(pool);
 }
 
+void rv_pool_look(reeve_context *ctx, struct rv_work *work, reeve_progress *out)
+{
+    out->retried += work->retried;
+    out->agents = work->agents;
+    out->slots = work->slots;
+    rv_work_look(work, rv_clock_now());
+    rv_drive(ctx);
+}
+
 reeve_err reeve_pool_progress(reeve_pool *pool, reeve_progress *out)
 {
     reeve_err err = rv_enter(pool->ctx, "ask", "a pool");
-    const struct rv_work *work = NULL;
+    struct rv_work *work = NULL;
     const struct rv_errand *e = NULL;
 
     *out = (reeve_progress){0};
@@ -533,6 +643,7 @@ reeve_err reeve_pool_progress(reeve_pool *pool, reeve_progress *out)
         DL_FOREACH (work->errands, e) {
             out->given += e->in.count;
         }
+        rv_pool_look(pool->ctx, work, out);
     }
     rv_leave(pool->ctx);
     return REEVE_OK;

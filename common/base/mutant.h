@@ -43,7 +43,9 @@
     X(CYCLE_UNSEEN, "a cycle of owners is not seen")                                               \
     X(RESULT_TWICE, "a result that comes a second time is given out again")                        \
     X(LEASE_FORGOTTEN, "what a dead agent had is not dealt again")                                 \
-    X(BLAME_FORGOTTEN, "an item that kills its runner is tried for ever")
+    X(BLAME_FORGOTTEN, "an item that kills its runner is tried for ever")                          \
+    X(LEFT_TAKEN, "who reads a job that was left takes its results away")                          \
+    X(LEFT_ENDED, "a job that was left ends with its client")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

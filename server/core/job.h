@@ -70,6 +70,7 @@ struct told {
     int64_t code;
     char *text;
     struct rv_body *output; /* NULL: none */
+    struct rv_body *item;   /* NULL, but of a detached job when it failed without a value */
 };
 
 /* Values of items first .., or one result with its circumstances. */
@@ -88,7 +89,8 @@ struct reader {
     struct job *job;
     struct result *next_result; /* NULL: all that is here was sent */
     uint64_t sent, taken;       /* bytes */
-    bool ended;                 /* it was told that the job has ended */
+    bool ended;                 /* it was told that the job has ended, */
+    bool counted;               /* or that all its items have come, or it said that itself */
     struct reader *prev, *next;
 };
 

@@ -128,6 +128,7 @@ static void save_told(struct saver *out, const struct told *t)
     save_number(out, (uint64_t)t->code, 8);
     save_text(out, t->text);
     save_body(out, t->output);
+    save_body(out, t->item);
 }
 
 static struct told *load_told(struct rv_reader *in)
@@ -146,6 +147,7 @@ static struct told *load_told(struct rv_reader *in)
     t->code = (int64_t)rv_read_number(in, 8);
     t->text = load_text(in);
     t->output = load_body(in);
+    t->item = load_body(in);
     return t;
 }
 
@@ -201,6 +203,7 @@ static void save_readers(struct saver *out, const struct job *job)
         save_number(out, reader->sent, 8);
         save_number(out, reader->taken, 8);
         save_number(out, reader->ended, 1);
+        save_number(out, reader->counted, 1);
     }
 }
 
@@ -225,6 +228,7 @@ static void load_readers(const struct mgr *mgr, struct rv_reader *in, struct job
         reader->sent = rv_read_number(in, 8);
         reader->taken = rv_read_number(in, 8);
         reader->ended = rv_read_number(in, 1) != 0;
+        reader->counted = rv_read_number(in, 1) != 0;
         DL_APPEND(job->readers, reader);
     }
 }
