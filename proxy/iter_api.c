@@ -67,7 +67,8 @@ static reeve_err iterate(reeve_iter **out, reeve_pool *pool, const reeve_fn *fn,
 {
     static const reeve_map_options defaults;
     const reeve_map_options *o = options == NULL ? &defaults : options;
-    struct rv_pool_job *job = NULL;
+    struct rv_work *work = NULL;
+    uint32_t chunk = 0;
     reeve_iter *iter = NULL;
     const char *name = NULL;
     char label[64];
@@ -77,9 +78,11 @@ static reeve_err iterate(reeve_iter **out, reeve_pool *pool, const reeve_fn *fn,
     if (err == REEVE_OK)
         err = check(o, next, label);
     if (err == REEVE_OK)
+        err = rv_pool_chunk(o->chunksize, label, &chunk);
+    if (err == REEVE_OK)
         err = new_iter(&iter, pool, name, label, ordered, o);
     if (err == REEVE_OK)
-        err = rv_pool_enter(pool, label, o->chunksize, &job);
+        err = rv_pool_enter(pool, label, &work);
     if (err != REEVE_OK) {
         if (iter != NULL) {
             rv_errand_leave(iter->errand);
@@ -89,7 +92,8 @@ static reeve_err iterate(reeve_iter **out, reeve_pool *pool, const reeve_fn *fn,
     }
     iter->next = next;
     iter->arg = arg;
-    rv_errand_begin(&job->work, iter->errand, rv_clock_now());
+    iter->errand->chunk = chunk;
+    rv_errand_begin(work, iter->errand, rv_clock_now());
     rv_leave(pool->ctx);
     *out = iter;
     return REEVE_OK;

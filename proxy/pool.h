@@ -2,7 +2,7 @@
 #define RV_POOL_H
 
 /*
- * pool.h -- a pool in the library: its jobs, its state, and who is told what has ended.
+ * pool.h -- a pool in the library: its job, its state, and who is told what has ended.
  *
  *     RUNS --- end ---> ENDED --- terminate ---> TERMINATED
  *       '------------- terminate --------------------^
@@ -17,13 +17,6 @@
 
 enum rv_pool_state { RV_POOL_RUNS, RV_POOL_ENDED, RV_POOL_TERMINATED };
 
-/* Calls with the same size of chunks share a job, so that its runners last as long as the pool. */
-struct rv_pool_job {
-    struct rv_work work; /* first */
-    uint32_t chunk;
-    struct rv_pool_job *next;
-};
-
 struct reeve_pool {
     reeve_context *ctx;
     enum rv_pool_state state;
@@ -35,9 +28,9 @@ struct reeve_pool {
     struct rv_buf initarg, arguments, environment;
     uint32_t patience_ms;
 
-    struct rv_pool_job *jobs;
-    bool opening;    /* a thread waits for the manager's answer */
-    reeve_err ended; /* how a job of it ended before its time; else OK */
+    struct rv_work *work; /* its job, which all calls share, so that runners last; NULL: none yet */
+    bool opening;         /* a thread waits for the manager's answer */
+    reeve_err ended;      /* how a job of it ended before its time; else OK */
     char why[256];
     reeve_progress past; /* of jobs that are no more */
 
@@ -63,10 +56,12 @@ struct reeve_async {
     struct reeve_async *prev, *next;
 };
 
-/* Enter the context for a call of a function, and find the job for it, with chunks of this size (0:
- * the pool's). Not entered on error. label: "map square". */
-reeve_err rv_pool_enter(reeve_pool *pool, const char *label, int64_t chunksize,
-                        struct rv_pool_job **out);
+/* Enter the context for a call of a function, and find the job for it. Not entered on error. label:
+ * "map square". */
+reeve_err rv_pool_enter(reeve_pool *pool, const char *label, struct rv_work **out);
+
+/* The size of chunks that a call asks for. Errors: EINVAL. */
+reeve_err rv_pool_chunk(int64_t chunksize, const char *label, uint32_t *out);
 
 /* The function's name for an errand; an error when there is none. */
 reeve_err rv_pool_function(const reeve_pool *pool, const reeve_fn *fn, const char *verb,

@@ -184,23 +184,21 @@ static void open_done(struct rv_link *link, struct rv_request *call, rv_ns now,
         (void)rv_link_say(link, RV_OP_object_close, opened.job, rv_slice(NULL, 0));
 }
 
-static reeve_err ask_job(reeve_pool *pool, const char *verb, uint32_t chunk, uint64_t *job)
+static reeve_err ask_job(reeve_pool *pool, uint64_t *job)
 {
-    struct rv_job_open_args args = pool->open;
     struct rv_job_open_result opened;
     struct rv_buf bytes = {0};
     struct rv_buf result = {0};
     struct rv_request *call = NULL;
     reeve_err err = REEVE_OK;
 
-    args.chunk = chunk;
-    rv_job_open_args_encode(&bytes, &args);
+    rv_job_open_args_encode(&bytes, &pool->open);
     if (!bytes.bad)
         call = rv_link_call(&pool->ctx->link, RV_OP_job_open, 0, OPEN_MS, rv_buf_slice(&bytes),
                             NULL, 0);
     if (call != NULL)
         call->hook = open_done;
-    err = rv_finish(pool->ctx, call, OPEN_MS, verb, "a pool's job", &result);
+    err = rv_finish(pool->ctx, call, OPEN_MS, "open", "a pool's job", &result);
     if (err == REEVE_OK && !rv_job_open_result_decode(&opened, rv_buf_slice(&result)))
         err = rv_fail(REEVE_EPROTO, "cannot open a pool: malformed answer");
     if (err == REEVE_OK)
@@ -210,70 +208,52 @@ static reeve_err ask_job(reeve_pool *pool, const char *verb, uint32_t chunk, uin
     return err;
 }
 
-/* Open a job with chunks of this size. */
-static reeve_err open_job(reeve_pool *pool, uint32_t chunk, struct rv_pool_job **out)
+static reeve_err open_job(reeve_pool *pool)
 {
-    struct rv_pool_job *job = calloc(1, sizeof *job);
+    struct rv_work *work = calloc(1, sizeof *work);
     uint64_t object = 0;
-    reeve_err err = job == NULL ? no_memory() : REEVE_OK;
+    reeve_err err = work == NULL ? no_memory() : REEVE_OK;
 
     pool->opening = true;
     if (err == REEVE_OK)
-        err = ask_job(pool, "open", chunk, &object);
+        err = ask_job(pool, &object);
     pool->opening = false;
     if (err == REEVE_OK &&
-        rv_work_init(&job->work, &pool->ctx->link, object, pool->patience_ms) != REEVE_OK) {
+        rv_work_init(work, &pool->ctx->link, object, pool->patience_ms) != REEVE_OK) {
         (void)rv_link_say(&pool->ctx->link, RV_OP_object_close, object, rv_slice(NULL, 0));
         err = no_memory();
     }
     if (err != REEVE_OK) {
-        free(job);
+        free(work);
         return err;
     }
-    job->chunk = chunk;
-    job->next = pool->jobs;
-    pool->jobs = job;
-    *out = job;
+    pool->work = work;
     return REEVE_OK;
 }
 
-static void note_end(reeve_pool *pool, const struct rv_work *work)
+static void note_end(reeve_pool *pool)
 {
+    const struct rv_work *work = pool->work;
+
     if (work->error == REEVE_OK || work->error == REEVE_ECANCELED || pool->ended != REEVE_OK)
         return;
     pool->ended = work->error;
     snprintf(pool->why, sizeof pool->why, "%s", work->why);
 }
 
-static void drop_job(reeve_pool *pool, struct rv_pool_job **at, const char *why)
+static void drop_job(reeve_pool *pool, const char *why)
 {
-    struct rv_pool_job *job = *at;
+    struct rv_work *work = pool->work;
 
-    note_end(pool, &job->work);
-    *at = job->next;
-    rv_work_fini(&job->work, REEVE_ECANCELED, why);
-    pool->past.given += job->work.next;
-    pool->past.done += job->work.done;
-    pool->past.failed += job->work.failed;
-    free(job);
-}
-
-static void drop_jobs(reeve_pool *pool, const char *why)
-{
-    while (pool->jobs != NULL)
-        drop_job(pool, &pool->jobs, why);
-}
-
-/* The job with chunks of this size, if it has not ended; one that has makes room for another. */
-static struct rv_pool_job *find_job(reeve_pool *pool, uint32_t chunk)
-{
-    struct rv_pool_job **at = &pool->jobs;
-
-    while (*at != NULL && (*at)->chunk != chunk)
-        at = &(*at)->next;
-    if (*at != NULL && (*at)->work.error != REEVE_OK)
-        drop_job(pool, at, "its job has ended");
-    return *at != NULL && (*at)->chunk == chunk ? *at : NULL;
+    if (work == NULL)
+        return;
+    note_end(pool);
+    pool->work = NULL;
+    rv_work_fini(work, REEVE_ECANCELED, why);
+    pool->past.given += work->next;
+    pool->past.done += work->done;
+    pool->past.failed += work->failed;
+    free(work);
 }
 
 static bool opened(void *arg)
@@ -289,16 +269,19 @@ static reeve_err not_running(const reeve_pool *pool, const char *label)
                    pool->state == RV_POOL_ENDED ? "ended" : "terminated");
 }
 
-reeve_err rv_pool_enter(reeve_pool *pool, const char *label, int64_t chunksize,
-                        struct rv_pool_job **out)
+reeve_err rv_pool_chunk(int64_t chunksize, const char *label, uint32_t *out)
 {
-    uint32_t chunk = chunksize == 0 ? pool->open.chunk : (uint32_t)chunksize;
-    reeve_err err = REEVE_OK;
+    *out = (uint32_t)chunksize;
+    if (chunksize >= 0 && chunksize <= RV_LIMIT_CHUNK_ITEMS)
+        return REEVE_OK;
+    return rv_fail(REEVE_EINVAL, "cannot %s: chunksize %lld is not between 1 and %d", label,
+                   (long long)chunksize, RV_LIMIT_CHUNK_ITEMS);
+}
 
-    if (chunksize < 0 || chunksize > RV_LIMIT_CHUNK_ITEMS)
-        return rv_fail(REEVE_EINVAL, "cannot %s: chunksize %lld is not between 1 and %d", label,
-                       (long long)chunksize, RV_LIMIT_CHUNK_ITEMS);
-    err = rv_enter(pool->ctx, label, "with a pool");
+reeve_err rv_pool_enter(reeve_pool *pool, const char *label, struct rv_work **out)
+{
+    reeve_err err = rv_enter(pool->ctx, label, "with a pool");
+
     if (err != REEVE_OK)
         return err;
     if (!rv_wait(pool->ctx, opened, pool, rv_after_ms(rv_clock_now(), OPEN_MS)))
@@ -306,13 +289,15 @@ reeve_err rv_pool_enter(reeve_pool *pool, const char *label, int64_t chunksize,
                       rv_endpoint(pool->ctx));
     else if (pool->state != RV_POOL_RUNS)
         err = not_running(pool, label);
-    *out = err == REEVE_OK ? find_job(pool, chunk) : NULL;
-    if (err == REEVE_OK && *out == NULL)
-        err = open_job(pool, chunk, out);
+    if (err == REEVE_OK && pool->work != NULL && pool->work->error != REEVE_OK)
+        drop_job(pool, "its job has ended"); /* and makes room for another */
+    if (err == REEVE_OK && pool->work == NULL)
+        err = open_job(pool);
     if (err == REEVE_OK && pool->state != RV_POOL_RUNS)
         err = not_running(pool, label); /* meanwhile */
     if (err != REEVE_OK)
         rv_leave(pool->ctx);
+    *out = pool->work;
     return err;
 }
 
@@ -335,13 +320,13 @@ reeve_err rv_pool_function(const reeve_pool *pool, const reeve_fn *fn, const cha
 
 static reeve_err begin_pool(reeve_pool *pool, bool again)
 {
-    struct rv_pool_job *job = NULL;
+    struct rv_work *work = NULL;
     reeve_err err = REEVE_OK;
 
     if (pool->open.kind != RV_CODE_COMMAND)
         err = rv_ship(pool->ctx, pool->module, again, pool->digest);
     if (err == REEVE_OK)
-        err = rv_pool_enter(pool, "open", 0, &job);
+        err = rv_pool_enter(pool, "open", &work);
     if (err == REEVE_OK)
         rv_leave(pool->ctx);
     return err;
@@ -447,14 +432,10 @@ static bool in_callback(const reeve_pool *pool)
 
 bool rv_pool_idle(const reeve_pool *pool)
 {
-    const struct rv_pool_job *job = NULL;
+    const struct rv_work *work = pool->work;
 
-    if (pool->due != NULL || pool->calling || pool->opening)
-        return false;
-    for (job = pool->jobs; job != NULL; job = job->next)
-        if (job->work.error == REEVE_OK && job->work.errands != NULL)
-            return false;
-    return true;
+    return pool->due == NULL && !pool->calling && !pool->opening &&
+           (work == NULL || work->error != REEVE_OK || work->errands == NULL);
 }
 
 static bool is_idle(void *arg)
@@ -477,7 +458,7 @@ reeve_err reeve_pool_end(reeve_pool *pool)
 static void terminate(reeve_pool *pool, const char *why)
 {
     pool->state = RV_POOL_TERMINATED;
-    drop_jobs(pool, why);
+    drop_job(pool, why);
     rv_drive(pool->ctx);
 }
 
@@ -495,7 +476,6 @@ reeve_err reeve_pool_terminate(reeve_pool *pool)
 reeve_err reeve_pool_join(reeve_pool *pool, uint32_t timeout_ms)
 {
     reeve_err err = rv_enter(pool->ctx, "join", "a pool");
-    const struct rv_pool_job *job = NULL;
 
     if (err != REEVE_OK)
         return err;
@@ -505,8 +485,8 @@ reeve_err reeve_pool_join(reeve_pool *pool, uint32_t timeout_ms)
         err = rv_fail(REEVE_EINVAL, "cannot join a pool from its own callback");
     else if (!rv_wait(pool->ctx, is_idle, pool, rv_after_ms(rv_clock_now(), timeout_ms)))
         err = rv_fail(REEVE_ETIME, "cannot join a pool: it is not done after %u ms", timeout_ms);
-    for (job = pool->jobs; err == REEVE_OK && job != NULL; job = job->next)
-        note_end(pool, &job->work);
+    if (err == REEVE_OK && pool->work != NULL)
+        note_end(pool);
     if (err == REEVE_OK && pool->ended != REEVE_OK)
         err = rv_fail(pool->ended, "cannot join a pool: %s", pool->why);
     rv_leave(pool->ctx);
@@ -538,19 +518,19 @@ void reeve_pool_close(reeve_pool **out)
 reeve_err reeve_pool_progress(reeve_pool *pool, reeve_progress *out)
 {
     reeve_err err = rv_enter(pool->ctx, "ask", "a pool");
-    const struct rv_pool_job *job = NULL;
+    const struct rv_work *work = NULL;
+    const struct rv_errand *e = NULL;
 
     *out = (reeve_progress){0};
     if (err != REEVE_OK)
         return err;
     *out = pool->past;
-    for (job = pool->jobs; job != NULL; job = job->next) {
-        const struct rv_errand *e = NULL;
-
-        out->given += job->work.next;
-        out->done += job->work.done;
-        out->failed += job->work.failed;
-        DL_FOREACH (job->work.errands, e) {
+    work = pool->work;
+    if (work != NULL) {
+        out->given += work->next;
+        out->done += work->done;
+        out->failed += work->failed;
+        DL_FOREACH (work->errands, e) {
             out->given += e->in.count;
         }
     }

@@ -445,6 +445,7 @@ static struct rv_request *send_put(struct rv_work *work, const struct rv_errand 
 
     rv_job_put_args_encode(&args, &(struct rv_job_put_args){.first = work->next,
                                                             .function = rv_slice_str(e->function),
+                                                            .chunk = e->chunk,
                                                             .items = *items});
     if (!args.bad)
         call = rv_link_call(work->link, RV_OP_job_put, work->port.object, UINT32_MAX,

@@ -40,6 +40,7 @@ struct rv_work;
 struct rv_errand {
     struct rv_work *work; /* NULL: over */
     char *function;
+    uint32_t chunk;     /* items of it that travel together; 0: as the job says */
     struct rv_packs in; /* not put yet */
     size_t in_bytes;    /* of an iteration's items in it */
     uint64_t put;       /* items that were put */

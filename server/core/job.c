@@ -154,6 +154,7 @@ bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint
     }
     if (span == NULL)
         return false;
+    want = span->slice.chunk > 0 ? span->slice.chunk : want;
     n = span->slice.large ? 1 : fitting(&span->slice, want);
     *out = split(&span->slice, n);
     job->waiting -= out->count;
@@ -767,33 +768,34 @@ static void make_room(struct slice *s, size_t more)
 }
 
 /* Small puts that follow each other become one span, so that chunks can be larger than puts. */
-static bool append(struct job *job, uint64_t first, uint32_t count, const char *function,
-                   struct rv_slice records)
+static bool append(struct job *job, const struct slice *more, struct rv_slice records)
 {
     struct span *tail = job->pending == NULL ? NULL : job->pending->prev;
     struct slice *s = tail == NULL ? NULL : &tail->slice;
 
-    if (s == NULL || s->large || s->run != 1 || s->function != function ||
-        s->first + s->count != first || s->len + records.len > ARENA_BYTES)
+    if (s == NULL || s->large || s->run != 1 || s->function != more->function ||
+        s->chunk != more->chunk || s->first + s->count != more->first ||
+        s->len + records.len > ARENA_BYTES)
         return false;
     make_room(s, records.len);
     memcpy(s->body->data + s->body->len, records.data, records.len);
     s->body->len += records.len;
     s->len += records.len;
-    s->count += count;
-    job->waiting += count;
+    s->count += more->count;
+    job->waiting += more->count;
     job->bytes_in += records.len;
     return true;
 }
 
-static void add_packed(struct job *job, uint64_t first, uint32_t count, const char *function,
-                       struct rv_slice records)
+/* The next items of a put, packed: so many as slice says, which has no bytes yet. */
+static void add_packed(struct job *job, struct slice slice, struct rv_slice records)
 {
     struct rv_body *body = NULL;
-    struct slice slice = {.first = first, .count = count, .run = 1, .function = function};
     size_t room = job->pending == NULL ? ARENA_FIRST : ARENA_BYTES;
 
-    if (count == 0 || append(job, first, count, function, records))
+    slice.first = job->put;
+    job->put += slice.count;
+    if (slice.count == 0 || append(job, &slice, records))
         return;
     body = rv_body_new(records.len > room ? records.len : room);
     rv_assert(body != NULL);
@@ -809,40 +811,40 @@ static bool add_items(struct job *job, const struct rv_job_put_args *args, const
 {
     struct rv_reader r = rv_reader(args->items.bytes);
     struct rv_slice packed = rv_slice(r.data, 0);
-    uint32_t count = 0;
+    struct slice slice = {.run = 1, .function = function};
     bool whole = true;
 
+    slice.chunk = args->chunk < RV_LIMIT_CHUNK_ITEMS ? args->chunk : RV_LIMIT_CHUNK_ITEMS;
     for (uint32_t i = 0; i < args->items.count; i++) {
         const uint8_t *before = r.data;
         struct rv_body *body = NULL;
         struct rv_item item;
-        struct slice slice = {
-            .first = job->put, .count = 1, .run = 1, .function = function, .large = true};
+        struct slice large = slice;
 
         rv_item_read(&r, &item);
         if (item.place == RV_INLINE) {
-            count++;
+            slice.count++;
             continue;
         }
         packed.len = (size_t)(before - packed.data);
-        add_packed(job, job->put, count, function, packed);
-        job->put += count;
+        add_packed(job, slice, packed);
         packed = rv_slice(r.data, 0);
-        count = 0;
+        slice.count = 0;
         if (!rv_item_receive(&item, &in->session->assembly, in->bodies, in->bodies_len, in->frames,
                              &body)) {
             *in->frames += item.place == RV_BODY;
             whole = false;
             body = rv_body_new(0);
         }
-        slice.first = job->put++;
-        slice.body = body;
-        slice.len = body->len;
-        add_span(job, &job->pending, &slice, false, NULL);
+        large.first = job->put++;
+        large.count = 1;
+        large.large = true;
+        large.body = body;
+        large.len = body->len;
+        add_span(job, &job->pending, &large, false, NULL);
     }
     packed.len = (size_t)(r.data - packed.data);
-    add_packed(job, job->put, count, function, packed);
-    job->put += count;
+    add_packed(job, slice, packed);
     return whole;
 }
 

@@ -58,6 +58,7 @@ static void save_slice(struct saver *out, const struct job *job, const struct sl
     save_number(out, s->first, 8);
     save_number(out, s->count, 4);
     save_number(out, s->run, 4);
+    save_number(out, s->chunk, 4);
     save_number(out, function_number(job, s->function), 4);
     save_number(out, s->large, 1);
     save_bytes(out, rv_slice(s->body->data + s->at, s->len));
@@ -71,6 +72,7 @@ static struct slice load_slice(struct rv_reader *in, const struct job *job)
 
     s.count = (uint32_t)rv_read_number(in, 4);
     s.run = (uint32_t)rv_read_number(in, 4);
+    s.chunk = (uint32_t)rv_read_number(in, 4);
     function = rv_read_number(in, 4);
     s.large = rv_read_number(in, 1) != 0;
     bytes = load_bytes(in);

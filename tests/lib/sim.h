@@ -389,6 +389,7 @@ void sim_runner_kill(struct sim *s, int client, uint32_t slot);
 
 struct sim_map {
     uint64_t items;
+    uint32_t put_chunk; /* of its puts, instead of the job's */
     uint32_t chunk, retries, runs_max, timeout_ms, processes;
     bool stream;        /* how many will come is said at the end */
     const char *name;   /* detached */

@@ -144,8 +144,10 @@ static void put_some(struct sim_job *job)
         rv_set_number(bytes, job->put + count, 8);
         rv_item_write(&items, &(struct rv_item){.len = 8, .bytes = rv_slice(bytes, 8)});
     }
-    rv_job_put_args_encode(&args, &(struct rv_job_put_args){
-                                      .first = job->put, .items = {count, rv_buf_slice(&items)}});
+    rv_job_put_args_encode(&args,
+                           &(struct rv_job_put_args){.first = job->put,
+                                                     .chunk = job->map.put_chunk,
+                                                     .items = {count, rv_buf_slice(&items)}});
     call = rv_link_call(link, RV_OP_job_put, job->port.object, UINT32_MAX, rv_buf_slice(&args),
                         NULL, 0);
     if (call != NULL) {
