@@ -43,7 +43,10 @@
     X(CYCLE_UNSEEN, "a cycle of owners is not seen")                                               \
     X(RESULT_TWICE, "a result that comes a second time is given out again")                        \
     X(LEASE_FORGOTTEN, "what a dead agent had is not dealt again")                                 \
-    X(BLAME_FORGOTTEN, "an item that kills its runner is tried for ever")
+    X(BLAME_FORGOTTEN, "an item that kills its runner is tried for ever")                          \
+    X(DEATHLESS, "an item comes back for ever, however often it was delivered")                    \
+    X(DEATH_LATE, "an item is delivered once more than its queue allows")                          \
+    X(RETRY_AT_ONCE, "an item that came back does not wait for its time")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

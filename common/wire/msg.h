@@ -34,6 +34,8 @@ enum rv_lock_flags { RV_LOCK_LEASE = 1, RV_LOCK_NO_CYCLE = 2, RV_LOCK_LATE = 4 }
 enum rv_lock_grant { RV_GRANT_PLAIN, RV_GRANT_LEASE, RV_GRANT_LATE };
 enum rv_role { RV_ROLE_HOLDS, RV_ROLE_WAITS, RV_ROLE_SLEEPS, RV_ROLE_DIED };
 enum rv_order { RV_ORDER_FIFO, RV_ORDER_LIFO, RV_ORDER_PRIORITY };
+/* How whoever had an item went without finishing it. */
+enum rv_left { RV_LEFT_CLOSED, RV_LEFT_GOODBYE, RV_LEFT_LOST, RV_LEFT_EXPIRED, RV_LEFT_REVOKED };
 
 /* What a job runs. */
 enum rv_code { RV_CODE_PROGRAM, RV_CODE_MODULE, RV_CODE_COMMAND };
