@@ -98,6 +98,14 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "--follow, or with --timeout, a queue that is missing is made. An item of a joinable\n"      \
       "queue is done when its line has been written; before that it goes back when this\n"         \
       "command ends, however it ends. Ctrl-C ends it at once and loses nothing.\n")                \
+    X(dead, "ls|show|requeue QUEUE [NUMBER]...", 2, CLI_MANY,                                      \
+      "look at the dead letters of a queue, or send them back",                                    \
+      "Items of a joinable queue that its --deliveries did not finish. ls lists them; show "       \
+      "tells\n"                                                                                    \
+      "who had the one of that NUMBER, when, and how that ended; requeue sends those of the "      \
+      "NUMBERs\n"                                                                                  \
+      "back to their queue, as new, without any all. QUEUE is the queue that they come from, or\n" \
+      "the one where they are, from which reeve get takes them for good.\n")                       \
     X(lock, "NAME -- COMMAND [ARGUMENT]...", 2, CLI_MANY, "run a command while a lock is held",    \
       "One at a time in the whole cluster. Waits for the lock, up to --timeout; default: for\n"    \
       "ever. The exit code is that of the command. $REEVE_FENCE is the fence of the lock, and\n"   \
@@ -152,6 +160,10 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(COUNT, maxsize, "maxsize", 0, "N", CLI_ON(put), "the queue holds at most N items")           \
     X(FLAG, joinable, "joinable", 0, NULL, CLI_ON(put) | CLI_ON(get),                              \
       "the queue is joinable: each item must be said to be done")                                  \
+    X(COUNT, deliveries, "deliveries", 0, "N", CLI_ON(put) | CLI_ON(get),                          \
+      "an item that N deliveries did not finish goes to QUEUE.dead; needs --joinable")             \
+    X(TIME, retry, "retry", 0, "S", CLI_ON(put) | CLI_ON(get),                                     \
+      "pause before an item that came back is delivered again, twice as long each time")           \
     X(COUNT, count, "count", 'n', "N", CLI_ON(get), "take at most N items")                        \
     X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get), "go on until the queue is shut down")        \
     X(FLAG, bytes, "bytes", 0, NULL, CLI_ON(put) | CLI_ON(get),                                    \
@@ -179,7 +191,7 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(FLAG, reset, "reset", 0, NULL, CLI_ON(barrier), "send away who waits, and make it as new")   \
     X(FLAG, json, "json", 0, NULL,                                                                 \
       CLI_ON(status) | CLI_ON(ls) | CLI_ON(why) | CLI_ON(put) | CLI_ON(get) | CLI_ON(jobs) |       \
-          CLI_ON(logs),                                                                            \
+          CLI_ON(logs) | CLI_ON(dead),                                                             \
       "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                   \
     X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                              \
       "say how many items there were")                                                             \

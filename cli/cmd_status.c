@@ -56,9 +56,10 @@ static void show_manager(const reeve_context *ctx, const reeve_value *manager)
            cli_number(manager, "objects"), cli_number(manager, "queued"),
            cli_bytes(queued, cli_number(manager, "queued_bytes")));
     printf("items    put %" PRIu64 "   got %" PRIu64 "   came back %" PRIu64
-           "   calls refused %" PRIu64 "\n",
+           "   dead letters %" PRIu64 "   calls refused %" PRIu64 "\n",
            cli_number(manager, "puts"), cli_number(manager, "gets"),
-           cli_number(manager, "redelivered"), cli_number(manager, "refused"));
+           cli_number(manager, "redelivered"), cli_number(manager, "dead"),
+           cli_number(manager, "refused"));
 }
 
 static void show_log(const reeve_value *manager)
@@ -181,8 +182,9 @@ static void show_kind(char *out, size_t size, const reeve_value *o)
 {
     bool queue = strstr(text_of(o, "type").text, "Queue") != NULL;
 
-    snprintf(out, size, "%s%s%s", queue ? text_of(o, "order").text : "-",
-             truth_of(o, "joinable") ? ",joinable" : "", truth_of(o, "shutdown") ? ",shut" : "");
+    snprintf(out, size, "%s%s%s%s", queue ? text_of(o, "order").text : "-",
+             truth_of(o, "joinable") ? ",joinable" : "", cli_number(o, "later") > 0 ? ",later" : "",
+             truth_of(o, "shutdown") ? ",shut" : "");
 }
 
 static void show_bound(char *out, size_t size, const reeve_value *o)

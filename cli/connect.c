@@ -70,10 +70,13 @@ reeve_err cli_open_queue(reeve_queue **out, reeve_context *ctx, const struct cli
                          bool create)
 {
     enum { FEW = 16 }; /* so few items are not worth being fetched ahead */
-    bool asked = args->maxsize.given || args->joinable;
+    bool asked =
+        args->maxsize.given || args->joinable || args->deliveries.given || args->retry.given;
     reeve_queue_options options = {
         .maxsize = args->maxsize.value,
         .joinable = args->joinable,
+        .deliveries = args->deliveries.value,
+        .retry_ms = args->retry.value,
         .create = asked ? REEVE_CREATE_OR_GET : REEVE_GET_ONLY,
         .no_prefetch = args->count.given && args->count.value <= FEW,
     };

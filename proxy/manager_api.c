@@ -99,7 +99,7 @@ reeve_err reeve_status(reeve_value **out, reeve_context *ctx, uint32_t timeout_m
         store[2 * i + 1] = hex[st.store.bytes[i] & 15];
     }
     b = reeve_builder_new();
-    (void)reeve_put_map(b, 24);
+    (void)reeve_put_map(b, 25);
     put_slice(b, "server", st.server);
     put_slice(b, "store", rv_slice(store, 32));
     put_number(b, "term", st.term);
@@ -124,6 +124,7 @@ reeve_err reeve_status(reeve_value **out, reeve_context *ctx, uint32_t timeout_m
     put_number(b, "snapshots", st.snapshots);
     put_number(b, "snapshot_index", st.snapshot_index);
     put_number(b, "snapshot_bytes", st.snapshot_bytes);
+    put_number(b, "dead", st.dead);
     err = to_value(out, b);
     reeve_builder_free(&b);
     rv_buf_free(&result);
@@ -163,7 +164,7 @@ static void put_object(reeve_builder *b, const struct rv_object_row *row)
 {
     static const char *const orders[] = {"fifo", "lifo", "priority"};
 
-    (void)reeve_put_map(b, 13);
+    (void)reeve_put_map(b, 16);
     put_number(b, "object", row->object);
     put_slice(b, "name", row->name);
     put_slice(b, "type", rv_slice_str(type_of(row)));
@@ -177,6 +178,9 @@ static void put_object(reeve_builder *b, const struct rv_object_row *row)
     put_number(b, "putters", row->putters);
     put_number(b, "refs", row->refs);
     put_truth(b, "shutdown", row->shutdown != 0);
+    put_number(b, "later", row->later);
+    put_number(b, "deliveries", row->deliveries);
+    put_slice(b, "dead", row->dead);
 }
 
 static void put_session(reeve_builder *b, const struct rv_session_row *row)

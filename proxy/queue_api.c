@@ -117,6 +117,10 @@ static struct rv_request *open_request(reeve_context *ctx, const char *name,
                                           .maxsize = o->maxsize,
                                           .ttl_ms = o->ttl_ms,
                                           .durable = (uint8_t)o->durable,
+                                          .deliveries = o->deliveries,
+                                          .dead = rv_slice_str(o->dead),
+                                          .retry_ms = o->retry_ms,
+                                          .retry_max_ms = o->retry_max_ms,
                                       });
     if (!args.bad)
         call = rv_link_call(&ctx->link, RV_OP_object_open, 0, timeout_ms, rv_buf_slice(&args), NULL,
@@ -137,7 +141,11 @@ static reeve_err check_options(const char *name, const reeve_queue_options *o)
         (unsigned)o->durable > REEVE_DURABLE_SYNC)
         return rv_fail(REEVE_EINVAL,
                        "cannot open queue %s: no such order, create or durable option", name);
-    if (strlen(name) > RV_LIMIT_NAME_BYTES)
+    if (o->deliveries > 0 && !o->joinable)
+        return rv_fail(REEVE_EINVAL, "cannot open queue %s: only a joinable queue has dead letters",
+                       name);
+    if (strlen(name) > RV_LIMIT_NAME_BYTES ||
+        (o->dead != NULL && strlen(o->dead) > RV_LIMIT_NAME_BYTES))
         return rv_fail(REEVE_ELIMIT, "cannot open queue %.40s...: a name has at most %d bytes",
                        name, RV_LIMIT_NAME_BYTES);
     for (const char *c = name; *c != '\0'; c++)

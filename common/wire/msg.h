@@ -28,10 +28,14 @@ enum rv_kind {
     RV_KIND_JOB = 9,
     RV_KIND_AGENT = 10,
 };
-/* How a lock is acquired: with a lease if nobody waits; to fail when that closes a cycle. */
-enum rv_lock_flags { RV_LOCK_LEASE = 1, RV_LOCK_NO_CYCLE = 2 };
+/* How a lock is acquired: with a lease if nobody waits; to fail when that closes a cycle; with a
+ * release that may be late, if nobody waits. What of the first and the last was granted: */
+enum rv_lock_flags { RV_LOCK_LEASE = 1, RV_LOCK_NO_CYCLE = 2, RV_LOCK_LATE = 4 };
+enum rv_lock_grant { RV_GRANT_PLAIN, RV_GRANT_LEASE, RV_GRANT_LATE };
 enum rv_role { RV_ROLE_HOLDS, RV_ROLE_WAITS, RV_ROLE_SLEEPS, RV_ROLE_DIED };
 enum rv_order { RV_ORDER_FIFO, RV_ORDER_LIFO, RV_ORDER_PRIORITY };
+/* How whoever had an item went without finishing it. */
+enum rv_left { RV_LEFT_CLOSED, RV_LEFT_GOODBYE, RV_LEFT_LOST, RV_LEFT_EXPIRED, RV_LEFT_REVOKED };
 
 /* What a job runs. */
 enum rv_code { RV_CODE_PROGRAM, RV_CODE_MODULE, RV_CODE_COMMAND };

@@ -75,7 +75,8 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_ping(reeve_context *ctx, uint32_t time
  * objects, queued, queued_bytes, commands, puts, gets, redelivered, refused; and of its log: full
  * (1: the disk is), log_records, log_groups, log_flushes (written by this process),
  * log_latency_ns (of a group with a flush, lately), log_bytes (since the last snapshot), snapshots
- * (of this process), snapshot_index (the last record in the last one), snapshot_bytes. The caller
+ * (of this process), snapshot_index (the last record in the last one), snapshot_bytes; dead (letters,
+ * of all time). The caller
  * frees *out with reeve_value_free(). Blocks for at most timeout_ms. Errors: as reeve_ping.
  * Answers row M16. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_status(reeve_value **out, reeve_context *ctx,
@@ -83,7 +84,7 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_status(reeve_value **out, reeve_contex
 
 /* The named objects whose names begin with prefix (NULL: all) as an array of maps: object,
  * name, type, order, joinable, maxsize, size, bytes, unfinished, getters, putters, refs,
- * shutdown. Else as reeve_status. */
+ * shutdown, later (items that wait to be delivered again), deliveries, dead. Else as reeve_status. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_list(reeve_value **out, reeve_context *ctx,
                                                const char *prefix, uint32_t timeout_ms);
 

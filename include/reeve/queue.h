@@ -40,6 +40,11 @@ typedef struct reeve_queue_options {
     uint32_t timeout_ms;   /* of the open; 0: 5000 */
     bool no_prefetch;      /* take each item only when it is asked for */
     reeve_durable durable; /* what a call survives once it has returned */
+    uint32_t
+        deliveries;   /* joinable: an item that so many did not finish is a dead letter; 0: never */
+    const char *dead; /* the queue where dead letters go; NULL: the queue's name and ".dead" */
+    uint32_t retry_ms;     /* pause before an item that came back is delivered again; 0: none */
+    uint32_t retry_max_ms; /* it doubles each time, up to here; 0: a minute */
     uint64_t reserved[4];
 } reeve_queue_options;
 
@@ -47,7 +52,8 @@ typedef struct reeve_queue_options {
  * Open a queue by name; a NULL or empty name makes one without name, which lives while a
  * session holds it. On REEVE_OK the caller owns *out. Blocks for at most options->timeout_ms.
  * Errors: EEXIST, ETYPE (the name is another type's), ENOENT, EPERM, ELIMIT (name too long),
- * and as reeve_ping. Answers rows Q01, Q12, T01, and Q17 with maxsize.
+ * EINVAL (dead letters of a queue that is not joinable, or with no place to go), and as reeve_ping.
+ * Answers rows Q01, Q12, T01, and Q17 with maxsize.
  */
 REEVE_API REEVE_NODISCARD reeve_err reeve_queue_open(reeve_queue **out, reeve_context *ctx,
                                                      const char *name,
@@ -137,6 +143,32 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_queue_shutdown(reeve_queue *queue, boo
 /* Wait until the manager has all that was put on this queue so far. Errors: ETIME, and the
  * first refusal. Blocks for at most timeout_ms. Answers row Q09. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_queue_flush(reeve_queue *queue, uint32_t timeout_ms);
+
+/*
+ * Dead letters. An item of a joinable queue counts as delivered when an application has had it and
+ * its handle or session went without a task_done. After so many of these as the queue's options say
+ * it goes to the dead-letter queue, which the manager makes: an ordinary queue, from which they can
+ * be taken. Who waits in join does not wait for them. multiprocessing has nothing like it.
+ *
+ * name: of the dead-letter queue, or of the queue whose dead letters these are.
+ */
+
+/* The dead letters behind number `after` (0: from the first) as an array of at most 100 maps: number,
+ * queue, origin, deliveries, bytes, age_ms, item (as much as is asked for by item_bytes: nil when it
+ * is longer), past: an array of maps: key, host, program, pid, age_ms, how ("closed", "goodbye",
+ * "lost", "expired", "revoked"), the last 16 deliveries. They stay where they are. The caller frees
+ * *out. Blocks for at most timeout_ms. Errors: ENOENT, EPERM (right get), and as reeve_ping. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_dead_list(reeve_value **out, reeve_context *ctx,
+                                                    const char *name, uint64_t after,
+                                                    uint32_t item_bytes, uint32_t timeout_ms);
+
+/* Dead letters go back to where they came from, as if never delivered: that of the number, or with 0
+ * all. *moved (may be NULL) tells how many, also on error. Blocks for at most timeout_ms. Errors:
+ * ENOENT (no such letter; its queue is gone), EFULL, ESHUTDOWN (of its queue), EPERM (right get on
+ * the letters, put on the queue), and as reeve_ping. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_dead_requeue(reeve_context *ctx, const char *name,
+                                                       uint64_t number, uint64_t *moved,
+                                                       uint32_t timeout_ms);
 
 /* What a call on the queue survives once it has returned: what was asked for when it was made, but
  * REEVE_DURABLE_NONE of a manager without a log. */

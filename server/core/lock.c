@@ -67,8 +67,11 @@ static void answer(struct mgr *mgr, struct session *s, uint64_t number, const st
             &mgr->scratch,
             &(struct rv_condition_wait_result){.fence = h->fence, .notified = wait->notified});
     else
-        rv_lock_acquire_result_encode(&mgr->scratch,
-                                      &(struct rv_lock_acquire_result){h->fence, h->leased, 0});
+        rv_lock_acquire_result_encode(
+            &mgr->scratch, &(struct rv_lock_acquire_result){.fence = h->fence,
+                                                            .leased = h->leased ? RV_GRANT_LEASE
+                                                                      : h->late ? RV_GRANT_LATE
+                                                                                : RV_GRANT_PLAIN});
     mgr_reply(mgr, s, number, h->died ? REEVE_OWNER_DIED : REEVE_OK, h->died ? l->dead : NULL,
               rv_buf_slice(&mgr->scratch), NULL, 0);
 }
@@ -96,6 +99,13 @@ static bool may_lease(const struct lock *l, uint8_t flags)
     return (flags & RV_LOCK_LEASE) && !l->counted && l->waiters == NULL;
 }
 
+/* May the client have given the lock back, or to another of its threads, without our knowing yet? Its
+ * own later calls come behind what it says of that. */
+static bool unsure(const struct hold *h, const struct session *asking)
+{
+    return h != NULL && (h->leased || h->late) && (h->leased || h->session != asking);
+}
+
 static void push_recall(struct mgr *mgr, const struct lock *l, const struct hold *h, bool revoked)
 {
     rv_buf_clear(&mgr->scratch);
@@ -108,7 +118,7 @@ static void recall(struct mgr *mgr, const struct lock *l)
 {
     struct hold *h = l->holds;
 
-    if (h == NULL || !h->leased || h->recalled || RV_MUTANT(LEASE_STAYS))
+    if (h == NULL || !(h->leased || h->late) || h->recalled || RV_MUTANT(LEASE_STAYS))
         return;
     h->recalled = true;
     push_recall(mgr, l, h, false);
@@ -222,11 +232,12 @@ static void on_acquire(struct mgr *mgr, struct lock *l, struct ref *ref, const s
     if (l->value > 0 && l->waiters == NULL) {
         h = take(mgr, l, ref, in->session, args.thread, in->number, 1);
         h->leased = may_lease(l, args.flags);
+        h->late = !h->leased && !l->counted && (args.flags & RV_LOCK_LATE);
         answer(mgr, in->session, in->number, l, h, NULL);
         return;
     }
-    /* Whoever does not wait still waits for a lease that may be idle. */
-    if (wait.timeout_ms == 0 && l->holds != NULL && l->holds->leased)
+    /* Whoever does not wait still waits for a lease that may be idle, and for a late release. */
+    if (wait.timeout_ms == 0 && unsure(l->holds, in->session))
         wait.timeout_ms = RV_LIMIT_LEASE_MS;
     if (wait.timeout_ms == 0) {
         refuse(mgr, in->session, in->number, l, REEVE_ETIME);
@@ -282,7 +293,7 @@ static void release(struct mgr *mgr, struct lock *l, struct ref *ref, struct ses
     serve(mgr, l);
 }
 
-/* Another's lease may be idle: its client says whether anybody has the lock at all. */
+/* Another's lease may be idle, its release late: it says whether anybody has the lock at all. */
 static void on_release(struct mgr *mgr, struct lock *l, struct ref *ref, const struct incoming *in)
 {
     struct rv_lock_release_args args;
@@ -291,7 +302,7 @@ static void on_release(struct mgr *mgr, struct lock *l, struct ref *ref, const s
     struct call *call = NULL;
 
     rv_assert(rv_lock_release_args_decode(&args, in->msg->args));
-    if (l->recursive || l->holds == NULL || !l->holds->leased || l->holds->session == in->session) {
+    if (l->recursive || !unsure(l->holds, in->session) || l->holds->session == in->session) {
         release(mgr, l, ref, in->session, in->number, args.thread);
         return;
     }
@@ -317,7 +328,7 @@ static void settle(struct mgr *mgr, struct lock *l)
         release(mgr, l, session_ref(ended.session, l->object.id), ended.session, ended.number,
                 ended.thread);
     }
-    if (l->holds == NULL || l->holds->leased)
+    if (l->holds == NULL || l->holds->leased || l->holds->late)
         return;
     DL_FOREACH_SAFE (l->waiters, call, next) {
         struct session *s = call->session;
@@ -375,11 +386,11 @@ static void on_kept(struct mgr *mgr, struct lock *l, struct ref *ref, struct rv_
     struct call *next = NULL;
 
     rv_assert(rv_lock_kept_args_decode(&args, bytes));
-    if (h == NULL || !h->leased || h->fence != args.fence) {
+    if (h == NULL || !(h->leased || h->late) || h->fence != args.fence) {
         mgr->refused++;
         return;
     }
-    h->leased = h->recalled = false;
+    h->leased = h->late = h->recalled = false;
     h->thread = args.thread;
     settle(mgr, l);
     DL_FOREACH_SAFE (l->waiters, call, next) {
@@ -605,7 +616,8 @@ void lock_check(const struct object *o)
         DL_SEARCH_SCALAR(h->ref->holds, other, thread, h->thread);
         rv_assert(l->counted || (h->next == NULL && h == l->holds)); /* at most one owner */
         held += l->counted ? h->count : 1;
-        rv_assert(!h->leased || !l->counted);
+        rv_assert(!(h->leased || h->late) || !l->counted);
+        rv_assert(!h->leased || !h->late);
     }
     /* Permits are conserved, over deaths too. */
     rv_assert(l->value + held == l->total);
@@ -613,7 +625,7 @@ void lock_check(const struct object *o)
     rv_assert(l->counted || l->total == 1);
     /* Nobody waits for what is free. */
     rv_assert(l->waiters == NULL || l->value == 0);
-    rv_assert(l->releasers == NULL || (l->holds != NULL && l->holds->leased));
+    rv_assert(l->releasers == NULL || (l->holds != NULL && (l->holds->leased || l->holds->late)));
 }
 
 const struct object_ops lock_ops = {

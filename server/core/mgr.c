@@ -1,4 +1,5 @@
 #include "server/core/crew.h"
+#include "server/core/dead.h"
 #include "server/core/object.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
@@ -342,6 +343,9 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     case RV_OP_shutdown:
         on_shutdown(mgr, s, in->number);
         return;
+    case RV_OP_dead_requeue:
+        dead_on_requeue(mgr, s, in->number, in->msg);
+        return;
     case RV_OP_job_open:
         job_on_open(mgr, in);
         return;
@@ -466,6 +470,9 @@ static void on_expire(struct mgr *mgr)
             break;
         case TIMER_MEMBER:
             crew_on_timer(mgr, owner_of(struct member, timer, t));
+            break;
+        case TIMER_RETRY:
+            queue_on_timer(mgr, owner_of(struct queue, retry, t));
             break;
         }
     }

@@ -1,5 +1,6 @@
 #include "server/core/object.h"
 #include "server/core/crew.h"
+#include "server/core/dead.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
 #include "server/core/sync.h"
@@ -180,6 +181,10 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
     if (o == NULL && object_ops_of(args.kind)->refuse != NULL &&
         object_ops_of(args.kind)->refuse(&args) != NULL) {
         mgr_reply_text(mgr, s, number, REEVE_EINVAL, object_ops_of(args.kind)->refuse(&args));
+        return;
+    }
+    if (o == NULL && dead_refuse(mgr, s, &args) != NULL) {
+        mgr_reply_text(mgr, s, number, REEVE_EINVAL, dead_refuse(mgr, s, &args));
         return;
     }
     if (o == NULL) {

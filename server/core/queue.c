@@ -1,4 +1,5 @@
 #include "server/core/queue.h"
+#include "server/core/dead.h"
 
 enum {
     BLOCK_BYTES = 16384 - 64, /* of records; a malloc of 16 KiB with its overhead */
@@ -39,6 +40,7 @@ static void item_free(struct mgr *mgr, struct queue *q, struct item *item)
     if (item->block != NULL)
         release_block(q, item->block);
     rv_body_drop(item->body);
+    past_free(&item->past);
     item->next = mgr->spare;
     mgr->spare = item;
 }
@@ -152,13 +154,17 @@ static void heap_push(struct queue *q, struct item *item)
     q->heap[at] = item;
 }
 
-static struct item *heap_pop(struct queue *q)
+/* The last one takes the place of what leaves, and sinks from there, or rises. */
+static struct item *heap_take(struct queue *q, size_t at)
 {
-    struct item *top = q->heap[0];
+    struct item *top = q->heap[at];
     struct item *last = q->heap[--q->heap_len];
-    size_t at = 0;
 
-    for (size_t child = 1; child < q->heap_len; child = at * 2 + 1) {
+    if (at == q->heap_len)
+        return top;
+    for (; at > 0 && before(last, q->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        q->heap[at] = q->heap[(at - 1) / 2];
+    for (size_t child = at * 2 + 1; child < q->heap_len; child = at * 2 + 1) {
         if (child + 1 < q->heap_len && before(q->heap[child + 1], q->heap[child]))
             child++;
         if (!before(q->heap[child], last))
@@ -166,8 +172,7 @@ static struct item *heap_pop(struct queue *q)
         q->heap[at] = q->heap[child];
         at = child;
     }
-    if (q->heap_len > 0)
-        q->heap[at] = last;
+    q->heap[at] = last;
     return top;
 }
 
@@ -208,7 +213,7 @@ static struct item *take_ready(struct mgr *mgr, struct queue *q)
 
     rv_assert(q->ready > 0);
     if (q->order == RV_ORDER_PRIORITY) {
-        item = heap_pop(q);
+        item = heap_take(q, 0);
     } else if (q->returned != NULL) {
         item = q->returned;
         DL_DELETE(q->returned, item);
@@ -418,6 +423,159 @@ static void take_back(struct mgr *mgr, struct queue *q, struct item *item)
     } else {
         place(q, item);
     }
+}
+
+/* ---- items that come back from a consumer that had them ---- */
+
+static void serve(struct mgr *mgr, struct queue *q);
+
+/* It takes its bytes along when it leaves the queue. */
+static void leave_arena(struct queue *q, struct item *item)
+{
+    struct rv_body *body = NULL;
+
+    if (item->block == NULL)
+        return;
+    if (item->body == NULL) {
+        body = rv_body_new(item->len);
+        rv_assert(body != NULL);
+        if (item->len > 0)
+            memcpy(body->data, item->data, item->len);
+        item->body = body;
+        item->data = body->data;
+    }
+    release_block(q, item->block);
+    item->block = NULL;
+}
+
+static void move_to(struct queue *from, struct queue *to, struct item *item)
+{
+    leave_arena(from, item);
+    from->gone++;
+    from->unfinished -= from->joinable;
+    to->accepted++;
+    to->unfinished += to->joinable;
+    item->arrival = to->arrivals++;
+    place(to, item);
+}
+
+/* It has been delivered too often: to the dead letters. False: they take none, it must stay. */
+static bool bury(struct mgr *mgr, struct queue *q, struct item *item)
+{
+    struct queue *d = dead_queue(mgr, q);
+
+    if (d == NULL) {
+        mgr_say(mgr, RV_WARN, "item.stays object=%llu deliveries=%u why=\"%s takes nothing\"",
+                (unsigned long long)q->object.id, item->deliveries, q->dead);
+        return false;
+    }
+    item->past->number = ++mgr->last_dead;
+    item->past->died_at = mgr->now;
+    free(item->past->queue);
+    item->past->queue = mgr_text(rv_slice_str(q->object.name));
+    mgr->dead++;
+    mgr_say(mgr, RV_WARN, "item.dead number=%llu object=%llu deliveries=%u to=%llu",
+            (unsigned long long)item->past->number, (unsigned long long)q->object.id,
+            item->deliveries, (unsigned long long)d->object.id);
+    move_to(q, d, item);
+    serve(mgr, d);
+    return true;
+}
+
+/* The n-th pause is twice the one before, up to the longest. */
+static uint32_t pause_of(const struct queue *q, uint32_t deliveries)
+{
+    uint64_t ms = q->retry_ms;
+
+    for (; deliveries > 1 && ms < q->retry_max_ms; deliveries--)
+        ms *= 2;
+    return (uint32_t)(ms < q->retry_max_ms ? ms : q->retry_max_ms);
+}
+
+static void put_off(struct mgr *mgr, struct queue *q, struct item *item)
+{
+    struct item *at = q->later;
+
+    item->past->due = rv_after_ms(mgr->now, pause_of(q, item->deliveries));
+    item->state = ITEM_LATER;
+    item->delivery = item->call = 0;
+    q->later_len++;
+    while (at != NULL && at->past->due <= item->past->due)
+        at = at->next;
+    if (at != NULL)
+        DL_PREPEND_ELEM(q->later, at, item);
+    else
+        DL_APPEND(q->later, item);
+    rv_heap_set(&mgr->heap, &q->retry, q->later->past->due);
+}
+
+/* Those that are due by then are ready again. */
+static void bring_back(struct mgr *mgr, struct queue *q, rv_ns due)
+{
+    while (q->later != NULL && q->later->past->due <= due) {
+        struct item *item = q->later;
+
+        DL_DELETE(q->later, item);
+        q->later_len--;
+        place(q, item);
+    }
+    rv_heap_set(&mgr->heap, &q->retry, q->later == NULL ? RV_NEVER : q->later->past->due);
+}
+
+void queue_on_timer(struct mgr *mgr, struct queue *q)
+{
+    bring_back(mgr, q, mgr->now);
+    serve(mgr, q);
+}
+
+/* The application had it, and its session or handle went without a task_done. */
+static void fall_back(struct mgr *mgr, struct queue *q, const struct consumer *c, struct item *item)
+{
+    item->deliveries++;
+    if (q->deliveries > 0 || q->retry_ms > 0)
+        past_add(mgr, item, c->session);
+    if (q->drop_returns) {
+        take_back(mgr, q, item);
+        return;
+    }
+    if (q->deliveries > 0 && !RV_MUTANT(DEATHLESS) &&
+        item->deliveries >= q->deliveries + (RV_MUTANT(DEATH_LATE) ? 1u : 0u) && bury(mgr, q, item))
+        return;
+    if (q->retry_ms > 0 && !q->shutdown && !RV_MUTANT(RETRY_AT_ONCE))
+        put_off(mgr, q, item);
+    else
+        take_back(mgr, q, item);
+}
+
+reeve_err queue_requeue(struct mgr *mgr, struct queue *d, struct queue *q, uint64_t number)
+{
+    struct item *item = NULL;
+    size_t at = 0;
+
+    if (q->shutdown)
+        return REEVE_ESHUTDOWN;
+    if (room_of(q) == 0)
+        return REEVE_EFULL;
+    if (d->order == RV_ORDER_PRIORITY) {
+        while (d->heap[at]->past == NULL || d->heap[at]->past->number != number)
+            at++;
+        item = heap_take(d, at);
+    } else {
+        item = d->returned;
+        while (item->past == NULL || item->past->number != number)
+            item = item->next;
+        DL_DELETE(d->returned, item);
+    }
+    d->ready--;
+    d->bytes -= item->len;
+    item->deliveries = 0;
+    item->past->number = 0;
+    mgr_say(mgr, RV_INFO, "item.requeue number=%llu object=%llu", (unsigned long long)number,
+            (unsigned long long)q->object.id);
+    move_to(d, q, item);
+    serve(mgr, q);
+    serve(mgr, d);
+    return REEVE_OK;
 }
 
 static void not_ahead(struct consumer *c, const struct item *item)
@@ -774,6 +932,7 @@ static void on_join(struct mgr *mgr, struct queue *q, const struct incoming *in)
 
 static void drop_ready(struct mgr *mgr, struct queue *q)
 {
+    bring_back(mgr, q, RV_NEVER);
     while (q->ready > 0) {
         q->unfinished -= q->joinable;
         item_gone(mgr, q, take_ready(mgr, q));
@@ -790,6 +949,7 @@ static void on_shutdown(struct mgr *mgr, struct queue *q, const struct incoming 
             (unsigned long long)q->object.id, args.immediate, (unsigned long long)s->serial);
     q->shutdown = true;
     end_all(mgr, &q->putters, REEVE_ESHUTDOWN, NULL);
+    bring_back(mgr, q, RV_NEVER); /* or who drains it would not see them */
     recall_all(mgr, q);
     if (args.immediate != 0) {
         q->drop_returns = true;
@@ -870,22 +1030,20 @@ static void drop_consumer(struct mgr *mgr, struct ref *ref, bool died)
         struct item *item = c->unfinished;
 
         DL_DELETE(c->unfinished, item);
-        item->deliveries++;
-        take_back(mgr, q, item);
+        fall_back(mgr, q, c, item);
     }
     while (c->granted != NULL) {
         struct item *item = c->granted;
+        bool direct = item->state == ITEM_DIRECT;
+        bool had = direct ? died : fromhand;
 
         DL_DELETE(c->granted, item);
-        if (item->state == ITEM_DIRECT) {
-            item->deliveries += died;
-        } else if (fromhand) {
-            item->deliveries++;
-            fromhand = false;
-        }
         not_ahead(c, item);
+        fromhand = fromhand && direct;
         if (RV_MUTANT(EXPIRY_FORGETS))
             item_gone(mgr, q, item);
+        else if (had)
+            fall_back(mgr, q, c, item);
         else
             take_back(mgr, q, item);
     }
@@ -992,11 +1150,32 @@ void queue_add_heap(struct queue *q, struct item *item)
 
 /* ---- life ---- */
 
+char *queue_dead_name(const struct rv_object_open_args *args)
+{
+    static const char ending[] = ".dead";
+    struct rv_buf name = {0};
+
+    if (args->dead.len > 0)
+        return mgr_text(args->dead);
+    rv_buf_add(&name, args->name.data, args->name.len);
+    rv_buf_add(&name, ending, sizeof ending);
+    rv_assert(!name.bad);
+    return (char *)name.data;
+}
+
 static struct object *create(struct mgr *mgr, const struct rv_object_open_args *args)
 {
-    struct queue *q = rv_alloc(sizeof *q);
+    struct queue *q = (struct queue *)queue_create_empty();
 
     (void)mgr;
+    q->deliveries = args->deliveries;
+    q->dead = args->deliveries == 0 ? NULL : queue_dead_name(args);
+    q->retry_ms = args->retry_ms;
+    q->retry_max_ms = args->retry_max_ms;
+    if (q->retry_max_ms == 0)
+        q->retry_max_ms = RV_LIMIT_RETRY_MS;
+    if (q->retry_max_ms < q->retry_ms)
+        q->retry_max_ms = q->retry_ms;
     q->order = args->order;
     q->joinable = args->joinable != 0;
     q->maxsize = args->maxsize;
@@ -1008,7 +1187,12 @@ static bool fits(const struct object *o, const struct rv_object_open_args *args)
     const struct queue *q = (const struct queue *)o;
 
     return args->order == q->order && (args->joinable != 0) == q->joinable &&
-           args->maxsize == q->maxsize;
+           args->maxsize == q->maxsize &&
+           (args->deliveries == 0 || args->deliveries == q->deliveries) &&
+           (args->dead.len == 0 ||
+            (q->dead != NULL && rv_slice_equal(args->dead, rv_slice_str(q->dead)))) &&
+           (args->retry_ms == 0 || args->retry_ms == q->retry_ms) &&
+           (args->retry_max_ms == 0 || args->retry_max_ms == q->retry_max_ms);
 }
 
 static void on_unparked(struct mgr *mgr, struct call *call)
@@ -1040,6 +1224,7 @@ static void on_free(struct mgr *mgr, struct object *o)
         free(q->tail);
     }
     free(q->heap);
+    free(q->dead);
     free(q);
 }
 
@@ -1077,6 +1262,8 @@ static void check(const struct object *o)
     uint64_t held = 0;
     uint64_t ahead = 0;
     uint64_t returned = 0;
+    uint64_t later = 0;
+    rv_ns due = 0;
 
     DL_FOREACH (q->consumers, c) {
         check_consumer(q, c, &held);
@@ -1086,9 +1273,15 @@ static void check(const struct object *o)
     DL_FOREACH (q->returned, item) {
         returned++;
     }
+    DL_FOREACH (q->later, item) {
+        rv_assert(item->state == ITEM_LATER && item->past->due >= due);
+        due = item->past->due;
+        later++;
+    }
+    rv_assert(later == q->later_len && (later > 0) == (q->retry.pos != 0));
     rv_assert(q->ready == returned + q->arena_len + q->heap_len);
     /* An accepted item is in exactly one place. */
-    rv_assert(q->accepted == q->gone + q->ready + held);
+    rv_assert(q->accepted == q->gone + q->ready + later + held);
     /* A queue never holds more than its bound, but for items that came back to it. */
     rv_assert(q->maxsize == 0 || q->arena_len <= q->maxsize);
     rv_assert(!(q->getters != NULL && q->ready > 0));
@@ -1111,6 +1304,9 @@ static void row(const struct object *o, struct rv_object_row *out)
     out->getters = size.getters;
     out->putters = size.putters;
     out->shutdown = size.shutdown;
+    out->later = q->later_len;
+    out->deliveries = q->deliveries;
+    out->dead = rv_slice_str(q->dead);
 }
 
 const struct object_ops queue_ops = {

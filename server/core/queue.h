@@ -10,7 +10,8 @@
  *                   |  '--- grant ---> AHEAD ---take----'
  *                   |                    |
  *                   '---- recall --------'
- *                   '---- the session died or cancelled: back to the head, in order
+ *                   '---- the session died or cancelled: back to the head, in order; LATER first
+ *                         if the queue has a delay; or away, to the dead letters (dead.h)
  *
  * READY and AHEAD count in the size: they are not yet anybody's. DIRECT has answered a
  * waiting get and is as good as handed over; TAKEN has been. An item is in exactly one place.
@@ -18,7 +19,7 @@
 
 #include "server/core/state.h"
 
-enum item_state { ITEM_READY, ITEM_DIRECT, ITEM_AHEAD, ITEM_TAKEN };
+enum item_state { ITEM_READY, ITEM_DIRECT, ITEM_AHEAD, ITEM_TAKEN, ITEM_LATER };
 
 /* An item outside the arena: granted, returned, or of a queue that is not first-in first-out. */
 struct item {
@@ -33,6 +34,7 @@ struct item {
     struct block *block;  /* where the bytes are, if in the arena */
     struct rv_body *body; /* or else here */
     const uint8_t *data;
+    struct past *past; /* of an item that came back, if the queue wants to know; else NULL */
 };
 
 /* A piece of the arena: records of u32 length and bytes, or RECORD_BODY and a pointer. */
@@ -64,14 +66,21 @@ struct queue {
     uint8_t order;
     bool joinable;
     bool shutdown;
-    bool drop_returns; /* after shutdown(immediate) */
-    uint32_t maxsize;  /* 0: unbounded */
+    bool drop_returns;               /* after shutdown(immediate) */
+    uint32_t maxsize;                /* 0: unbounded */
+    uint32_t deliveries;             /* after so many an item is a dead letter; 0: never */
+    char *dead;                      /* the name of the queue that it goes to then; NULL: none */
+    uint32_t retry_ms, retry_max_ms; /* pause of what came back: the first, the longest; 0: none */
 
     struct block *head, *tail; /* FIFO: the arena */
     uint64_t arena_len;
     struct item *returned; /* FIFO: older than the arena; LIFO: everything, newest first */
     struct item **heap;    /* PRIORITY */
     size_t heap_len, heap_cap;
+
+    struct item *later; /* wait for their time, the first of them first */
+    uint64_t later_len;
+    struct rv_timer retry; /* when that is */
 
     uint64_t ready; /* items that are nobody's */
     uint64_t ahead; /* items granted ahead, of all consumers */
@@ -100,6 +109,16 @@ struct item *queue_item(struct mgr *mgr, struct rv_slice bytes);
 struct consumer *queue_consumer(struct session *s, struct queue *q, struct ref *ref);
 /* In heap order. */
 void queue_add_heap(struct queue *q, struct item *item);
+
+/* ---- for dead.c ---- */
+
+/* The name of the dead-letter queue of a queue that is opened so; the caller frees it. */
+char *queue_dead_name(const struct rv_object_open_args *args);
+/* The dead letter of that number goes from d to q, as if it had never been delivered. EFULL,
+ * ESHUTDOWN: q does not take it, and it stays. */
+reeve_err queue_requeue(struct mgr *mgr, struct queue *d, struct queue *q, uint64_t number);
+/* Some items of the queue have waited long enough. */
+void queue_on_timer(struct mgr *mgr, struct queue *q);
 
 /* ---- queue_save.c ---- */
 

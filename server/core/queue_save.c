@@ -1,5 +1,6 @@
 /* queue_save.c -- a queue in a snapshot. Items lose their place in the arena, not in the order. */
 
+#include "server/core/dead.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
 
@@ -12,6 +13,7 @@ static void save_item(struct saver *out, const struct item *item)
     save_number(out, item->deliveries, 4);
     save_number(out, item->state, 1);
     save_bytes(out, rv_slice(item->body != NULL ? item->body->data : item->data, item->len));
+    past_save(out, item->past);
 }
 
 static struct item *load_item(struct mgr *mgr, struct rv_reader *in)
@@ -31,6 +33,7 @@ static struct item *load_item(struct mgr *mgr, struct rv_reader *in)
     item->call = head.call;
     item->deliveries = head.deliveries;
     item->state = head.state;
+    item->past = past_load(in);
     return item;
 }
 
@@ -115,6 +118,7 @@ struct object *queue_create_empty(void)
 {
     struct queue *q = rv_alloc(sizeof *q);
 
+    q->retry.kind = TIMER_RETRY;
     return &q->object;
 }
 
@@ -128,6 +132,10 @@ void queue_save(const struct object *o, struct saver *out)
     save_number(out, q->shutdown, 1);
     save_number(out, q->drop_returns, 1);
     save_number(out, q->maxsize, 4);
+    save_number(out, q->deliveries, 4);
+    save_text(out, q->dead);
+    save_number(out, q->retry_ms, 4);
+    save_number(out, q->retry_max_ms, 4);
     save_number(out, q->arrivals, 8);
     save_number(out, q->unfinished, 8);
     save_number(out, q->accepted, 8);
@@ -138,6 +146,8 @@ void queue_save(const struct object *o, struct saver *out)
     save_number(out, q->heap_len, 8);
     for (size_t i = 0; i < q->heap_len; i++)
         save_item(out, q->heap[i]);
+    save_items(out, q->later);
+    save_timer(out, &q->retry);
     save_number(out, q->consumers_len, 8);
     DL_FOREACH (q->consumers, c) {
         save_consumer(out, c);
@@ -159,6 +169,14 @@ void queue_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
     q->shutdown = rv_read_number(in, 1) != 0;
     q->drop_returns = rv_read_number(in, 1) != 0;
     q->maxsize = (uint32_t)rv_read_number(in, 4);
+    q->deliveries = (uint32_t)rv_read_number(in, 4);
+    q->dead = load_text(in);
+    if (q->deliveries == 0) {
+        free(q->dead);
+        q->dead = NULL;
+    }
+    q->retry_ms = (uint32_t)rv_read_number(in, 4);
+    q->retry_max_ms = (uint32_t)rv_read_number(in, 4);
     q->arrivals = rv_read_number(in, 8);
     q->unfinished = rv_read_number(in, 8);
     q->accepted = rv_read_number(in, 8);
@@ -177,6 +195,11 @@ void queue_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
         q->ready++;
         q->bytes += one->len;
     }
+    q->later_len = load_items(mgr, in, &q->later);
+    DL_FOREACH (q->later, item) {
+        in->bad = in->bad || item->past == NULL;
+    }
+    load_timer(mgr, in, &q->retry);
     for (count = rv_read_number(in, 8); count > 0 && !in->bad; count--)
         load_consumer(mgr, q, in);
     load_calls(mgr, in, o, &q->getters);

@@ -1,6 +1,7 @@
 /* reads.c -- questions: they change nothing, and are neither numbered nor logged. */
 
 #include "server/core/crew.h"
+#include "server/core/dead.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
 #include "server/core/sync.h"
@@ -126,6 +127,7 @@ static void read_status(struct mgr *mgr, struct session *s, const struct rv_read
         .gets = mgr->gets,
         .redelivered = mgr->redelivered,
         .refused = mgr->refused,
+        .dead = mgr->dead,
         .durable = rv_slice_str(mgr->conf.durable),
         .server = rv_slice_str(mgr->conf.server),
         .full = mgr->full,
@@ -201,6 +203,9 @@ void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
         break;
     case RV_OP_sync_state:
         sync_on_state(mgr, s, msg);
+        break;
+    case RV_OP_dead_list:
+        dead_on_list(mgr, s, msg);
         break;
     case RV_OP_why:
         why_on_read(mgr, s, msg);

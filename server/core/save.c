@@ -479,6 +479,8 @@ void mgr_save(const struct mgr *mgr, struct saver *out)
     save_number(out, mgr->refused, 8);
     save_number(out, mgr->last_fence, 8);
     save_number(out, mgr->last_chunk, 8);
+    save_number(out, mgr->last_dead, 8);
+    save_number(out, mgr->dead, 8);
     save_principals(out, mgr);
     save_number(out, HASH_CNT(by_serial, mgr->sessions), 8);
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next)
@@ -509,6 +511,8 @@ bool mgr_load(struct mgr *mgr, struct rv_slice state)
     mgr->refused = rv_read_number(&r, 8);
     mgr->last_fence = rv_read_number(&r, 8);
     mgr->last_chunk = rv_read_number(&r, 8);
+    mgr->last_dead = rv_read_number(&r, 8);
+    mgr->dead = rv_read_number(&r, 8);
     load_principals(mgr, &r);
     for (count = load_count(&r); count > 0 && !r.bad; count--)
         load_one_session(mgr, &r);

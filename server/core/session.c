@@ -43,6 +43,9 @@ void session_end(struct mgr *mgr, struct session *s, reeve_err reason)
             reason == REEVE_OK      ? "goodbye"
             : reason == REEVE_ELOST ? "lost"
                                     : "expired");
+    s->left = reason == REEVE_OK      ? RV_LEFT_GOODBYE
+              : reason == REEVE_ELOST ? RV_LEFT_LOST
+                                      : RV_LEFT_EXPIRED;
     while (s->calls != NULL)
         mgr_unpark(mgr, s->calls);
     while (s->refs != NULL)

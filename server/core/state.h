@@ -22,7 +22,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT, TIMER_MEMBER };
+enum timer_kind { TIMER_CALL, TIMER_SESSION, TIMER_OBJECT, TIMER_MEMBER, TIMER_RETRY };
 
 #define owner_of(type, member, ptr) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
@@ -150,6 +150,7 @@ struct session {
     uint64_t applied; /* calls up to this number have taken effect */
     uint64_t calls_total;
     uint64_t bodies; /* numbers given to fragmented bodies that we send */
+    uint8_t left;    /* enum rv_left: how it ends, while it does; else CLOSED */
     bool output;     /* an EFFECT_OUTPUT is in the outbox of this step */
     struct rv_stream out;
     struct rv_assembly assembly;
@@ -196,7 +197,8 @@ struct mgr {
     uint32_t slots;         /* of agents that are there */
     struct ticket *tickets; /* sessions of tasks that may come, by id */
     uint64_t last_chunk;
-    uint64_t commands, puts, gets, redelivered, refused;
+    uint64_t last_dead; /* number of a dead letter */
+    uint64_t commands, puts, gets, redelivered, refused, dead;
 };
 
 /* ---- mgr.c, for the object kinds ---- */

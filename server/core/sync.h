@@ -30,6 +30,7 @@ struct hold {
     uint32_t levels; /* so many */
     bool died;       /* it was told that its predecessor died */
     bool leased;
+    bool late; /* its release may be on its way for a while */
     bool recalled;
     rv_ns since;
     struct hold *prev, *next;         /* of the lock, the oldest first */

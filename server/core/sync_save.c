@@ -41,6 +41,7 @@ static void save_hold(const struct hold *h, struct saver *out)
     save_number(out, h->levels, 4);
     save_number(out, h->died, 1);
     save_number(out, h->leased, 1);
+    save_number(out, h->late, 1);
     save_number(out, h->recalled, 1);
     save_number(out, (uint64_t)h->since, 8);
 }
@@ -65,6 +66,7 @@ static void load_hold(struct mgr *mgr, struct lock *l, struct rv_reader *in)
     h->levels = (uint32_t)rv_read_number(in, 4);
     h->died = rv_read_number(in, 1) != 0;
     h->leased = rv_read_number(in, 1) != 0;
+    h->late = rv_read_number(in, 1) != 0;
     h->recalled = rv_read_number(in, 1) != 0;
     h->since = (rv_ns)rv_read_number(in, 8);
     DL_APPEND(l->holds, h);

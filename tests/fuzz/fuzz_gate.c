@@ -317,6 +317,9 @@ static void add_open(struct world *w, uint32_t how, struct rv_slice name)
         .joinable = (how >> 10) & 1,
         .maxsize = (how >> 11) & 3,
         .ttl_ms = (how >> 13) & 1 ? 30 : 0,
+        .deliveries = (how >> 14) & 3,
+        .dead = (how >> 16) & 1 ? rv_slice_str("b") : rv_slice(NULL, 0),
+        .retry_ms = (how >> 17) & 1 ? 20 : 0,
     };
 
     rv_object_open_args_encode(&w->args, &args);
@@ -533,6 +536,18 @@ static void add_message(struct world *w, struct client *c, struct draft *d)
         break;
     case 23:
         add_read(w, object < 2 ? RV_OP_status : RV_OP_queue_size, object);
+        break;
+    case 29:
+        if (object > 1) {
+            rv_dead_requeue_args_encode(
+                &w->args,
+                &(struct rv_dead_requeue_args){.name = some_name(w), .number = pick(&w->in, 4)});
+            add_call(w, RV_OP_dead_requeue, 0);
+        } else {
+            rv_dead_list_args_encode(&w->args,
+                                     &(struct rv_dead_list_args){.name = some_name(w), .bytes = 9});
+            add_read(w, RV_OP_dead_list, 0);
+        }
         break;
     case 30:
         if (object > 1) {

@@ -360,6 +360,14 @@ void sim_size(struct sim *s, int client)
     sim_op_begin(s, sim_op_new(s, client, SIM_OP_SIZE, 0, UINT32_MAX));
 }
 
+void sim_requeue(struct sim *s, int client, const char *name)
+{
+    struct sim_op *op = sim_op_new(s, client, SIM_OP_REQUEUE, 0, UINT32_MAX);
+
+    snprintf(op->name, sizeof op->name, "%s", name);
+    sim_op_begin(s, op);
+}
+
 void sim_remove(struct sim *s, int client, const char *name)
 {
     struct sim_op *op = sim_op_new(s, client, SIM_OP_REMOVE, 0, UINT32_MAX);

@@ -234,6 +234,8 @@ struct sim_options {
     enum { SIM_CREATE_OR_GET, SIM_MUST_EXIST, SIM_MUST_NOT_EXIST } create;
     bool no_prefetch;
     enum rv_durable durable;
+    uint32_t deliveries, retry_ms, retry_max_ms;
+    const char *dead; /* NULL: NAME.dead */
 };
 
 /* An item that an application of a joinable queue has to report done. */
@@ -260,6 +262,7 @@ enum sim_op_kind {
     SIM_OP_SHUTDOWN,
     SIM_OP_SIZE,
     SIM_OP_REMOVE,
+    SIM_OP_REQUEUE,
     SIM_OP_SYNC, /* of sim_sync.h */
 };
 
@@ -296,8 +299,9 @@ struct sim_op {
     uint32_t deliveries[SIM_BATCH];
     size_t items_len, items_done;
     struct sim_options options; /* OPEN */
-    char name[32];              /* REMOVE */
+    char name[32];              /* REMOVE, REQUEUE */
     uint32_t max;               /* GET */
+    struct rv_dead_requeue_result requeued;
     uint32_t accepted;
     int64_t priority;
     struct rv_queue_size_result size;
@@ -423,6 +427,7 @@ struct sim_item {
     uint32_t done;
     bool came_back;  /* the manager may have given it out and taken it back */
     bool must_count; /* it was somebody's when its session died */
+    bool died;       /* it was a dead letter, if it is none now */
 };
 
 struct sim_book_queue {
@@ -450,7 +455,7 @@ struct sim_book {
     struct sim_book_life *lives;
     size_t lives_len;
     struct sim_book_order *orders;
-    uint64_t accepted, delivered, redelivered, done, joins;
+    uint64_t accepted, delivered, redelivered, done, joins, dead;
     uint64_t accepted_by[SIM_OBJECTS]; /* as the manager counted it before this step */
 };
 
@@ -477,6 +482,8 @@ void sim_book_replayed(struct sim *s);
 void sim_book_new_store(struct sim *s);
 /* Nothing that was accepted may be missing now. */
 void sim_book_finish(struct sim *s);
+/* Is the item among the dead letters in that queue? */
+bool sim_book_is_dead(const struct sim *s, uint64_t id, const char *queue);
 void sim_book_free(struct sim *s);
 
 /* Everything of a manager that must survive, as text; the caller frees it. */
@@ -564,5 +571,7 @@ void sim_join(struct sim *s, int client, uint32_t timeout_ms);
 void sim_shutdown(struct sim *s, int client, bool immediate);
 void sim_size(struct sim *s, int client);
 void sim_remove(struct sim *s, int client, const char *name);
+/* All dead letters of the queue. */
+void sim_requeue(struct sim *s, int client, const char *name);
 
 #endif

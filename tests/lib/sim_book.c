@@ -2,7 +2,7 @@
 
 #define HASH_NONFATAL_OOM 1 /* headers of both roles meet here */
 #include "server/core/crew.h"
-#include "server/core/queue.h"
+#include "server/core/dead.h"
 #include "tests/lib/sim.h"
 #include "tests/lib/sim_sync.h"
 
@@ -144,6 +144,16 @@ void sim_book_put(struct sim *s, uint64_t id, enum sim_put put)
     s->book.accepted++;
 }
 
+/* Of the dead-letter queue of a queue of the book; "" when it has none. */
+static const char *dead_name(const struct sim *s, int queue)
+{
+    static char name[48];
+    const struct sim_book_queue *q = &s->book.queues[queue];
+
+    snprintf(name, sizeof name, "%s.dead", q->name);
+    return q->options.deliveries == 0 ? "" : q->options.dead != NULL ? q->options.dead : name;
+}
+
 static uint64_t id_of(struct rv_slice bytes)
 {
     return bytes.len < 8 ? UINT64_MAX : rv_get_number(bytes.data, 8);
@@ -190,7 +200,8 @@ uint64_t sim_book_got(struct sim *s, const struct sim_client *c, int queue,
 
     check_bytes(s, id, handed->bytes);
     item = &s->book.items[id];
-    if (item->queue != c->queues[queue].book)
+    if (item->queue != c->queues[queue].book &&
+        strcmp(s->book.queues[c->queues[queue].book].name, dead_name(s, item->queue)) != 0)
         sim_broken(s, "item %s came out of another queue", item->label);
     if (item->put == SIM_PUT_REFUSED)
         sim_broken(s, "item %s was refused and came", item->label);
@@ -199,7 +210,7 @@ uint64_t sim_book_got(struct sim *s, const struct sim_client *c, int queue,
         if (item->holder != 0 && !ended(s, item->holder))
             sim_broken(s, "item %s came to client %d, and client %d has had it and lives",
                        item->label, c->number, s->book.lives[item->holder].client);
-        if (item->must_count && handed->deliveries == 0)
+        if (item->must_count && handed->deliveries == 0 && !item->died)
             sim_broken(s, "item %s was given before and does not say so", item->label);
         item->holder = c->life;
         check_order(s, c->life, id);
@@ -240,6 +251,8 @@ void sim_book_joined(struct sim *s, int queue, rv_ns begun_at)
             continue;
         }
         all = false;
+        if (item->died)
+            continue;
         if (item->put == SIM_PUT_ACCEPTED && item->accepted_at <= begun_at)
             sim_broken(s, "a join of queue %s returned, and %s is not done", q->name, item->label);
     }
@@ -350,6 +363,25 @@ static void mark_queue(struct sim *s, const struct queue *q)
     }
 }
 
+/* The dead letters of a queue, which stand behind each other. */
+static void mark_dead(struct sim *s, const struct queue *q)
+{
+    const struct item *item = q->returned == NULL ? NULL : q->returned->prev;
+
+    for (; item != NULL && item->past != NULL && item->past->number != 0; item = item->prev) {
+        struct sim_item *one = &s->book.items[id_of(rv_slice(item->data, item->len))];
+        const struct sim_book_queue *from = &s->book.queues[one->queue];
+
+        if (item->deliveries < from->options.deliveries)
+            sim_broken(s, "item %s is a dead letter after %u deliveries", one->label,
+                       item->deliveries);
+        s->book.dead += !one->died;
+        one->died = one->came_back = true;
+        if (item == q->returned)
+            break;
+    }
+}
+
 void sim_book_after(struct sim *s, const struct command *cmd)
 {
     const struct object *o = NULL;
@@ -362,7 +394,25 @@ void sim_book_after(struct sim *s, const struct command *cmd)
         check_bound(s, (const struct queue *)o, back);
         if (back && gives_out)
             mark_queue(s, (const struct queue *)o);
+        if (back)
+            mark_dead(s, (const struct queue *)o);
     }
+}
+
+bool sim_book_is_dead(const struct sim *s, uint64_t id, const char *queue)
+{
+    const struct object *o = NULL;
+    const struct item *item = NULL;
+
+    for (o = s->server.mgr->objects; o != NULL; o = o->by_id.next) {
+        if (o->kind != RV_KIND_QUEUE || o->name == NULL || strcmp(o->name, queue) != 0)
+            continue;
+        DL_FOREACH (((const struct queue *)o)->returned, item) {
+            if (id_of(rv_slice(item->data, item->len)) == id)
+                return true;
+        }
+    }
+    return false;
 }
 
 /* ---- the end ---- */
@@ -375,6 +425,12 @@ void sim_book_finish(struct sim *s)
 
         if (item->put != SIM_PUT_ACCEPTED || q->void_)
             continue;
+        if (q->options.deliveries > 0 && item->died && item->done == 0) {
+            if (!sim_book_is_dead(s, i, dead_name(s, item->queue)))
+                sim_broken(s, "item %s of queue %s is neither done nor a dead letter", item->label,
+                           q->name);
+            continue;
+        }
         if (item->times == 0)
             sim_broken(s, "item %s of queue %s was accepted at %lld ms and lost", item->label,
                        q->name, (long long)((item->accepted_at - s->origin) / RV_MS));
@@ -445,6 +501,10 @@ static void add_queue(struct rv_buf *b, const struct queue *q)
     }
     for (size_t i = 0; i < q->heap_len; i++)
         add_item(b, q->heap[i]);
+    DL_FOREACH (q->later, item) {
+        add(b, " later %lld", (long long)item->past->due);
+        add_item(b, item);
+    }
     DL_FOREACH (q->consumers, c) {
         add(b, " | consumer %llu last=%llu taken=%llu recall=%llu:",
             (unsigned long long)c->session->serial, (unsigned long long)c->last,

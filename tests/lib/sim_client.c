@@ -21,8 +21,8 @@ static void nudge(struct sim *s, struct sim_client *c)
 
 /* ---- calls ---- */
 
-static const char *const words[] = {"open",     "put",  "get",    "join",
-                                    "shutdown", "size", "remove", "sync"};
+static const char *const words[] = {"open", "put",    "get",     "join", "shutdown",
+                                    "size", "remove", "requeue", "sync"};
 
 static void tell(struct sim *s, struct sim_op *op)
 {
@@ -54,6 +54,8 @@ static void tell(struct sim *s, struct sim_op *op)
     if (op->kind == SIM_OP_SIZE && op->error == REEVE_OK)
         snprintf(items, sizeof items, " size=%llu unfinished=%llu",
                  (unsigned long long)op->size.size, (unsigned long long)op->size.unfinished);
+    if (op->kind == SIM_OP_REQUEUE && op->error == REEVE_OK)
+        snprintf(items, sizeof items, " moved=%u left=%u", op->requeued.moved, op->requeued.left);
     if (op->error == REEVE_OK)
         sim_say(s, "%s.ok client=%d%s", words[op->kind], op->client->number, items);
     else if (op->kind == SIM_OP_PUT && op->accepted > 0)
@@ -277,7 +279,11 @@ static void begin_call(struct sim *s, struct sim_op *op)
                                                  .joinable = op->options.joinable,
                                                  .maxsize = op->options.maxsize,
                                                  .ttl_ms = op->options.ttl_ms,
-                                                 .durable = (uint8_t)op->options.durable});
+                                                 .durable = (uint8_t)op->options.durable,
+                                                 .deliveries = op->options.deliveries,
+                                                 .dead = rv_slice_str(op->options.dead),
+                                                 .retry_ms = op->options.retry_ms,
+                                                 .retry_max_ms = op->options.retry_max_ms});
         op->request =
             rv_link_call(&c->link, RV_OP_object_open, 0, ms, rv_buf_slice(&args), NULL, 0);
         break;
@@ -294,6 +300,12 @@ static void begin_call(struct sim *s, struct sim_op *op)
         break;
     case SIM_OP_SIZE:
         op->request = rv_link_read(&c->link, RV_OP_queue_size, object, rv_slice(NULL, 0));
+        break;
+    case SIM_OP_REQUEUE:
+        rv_dead_requeue_args_encode(&args,
+                                    &(struct rv_dead_requeue_args){.name = rv_slice_str(op->name)});
+        op->request =
+            rv_link_call(&c->link, RV_OP_dead_requeue, 0, ms, rv_buf_slice(&args), NULL, 0);
         break;
     default:
         rv_assert(op->kind == SIM_OP_REMOVE);
@@ -342,6 +354,8 @@ static void progress_call(struct sim *s, struct sim_op *op)
         sim_sync_answered(s, op);
     if (op->kind == SIM_OP_SIZE && op->request->error == REEVE_OK)
         rv_assert(rv_queue_size_result_decode(&op->size, rv_buf_slice(&op->request->result)));
+    if (op->kind == SIM_OP_REQUEUE && op->request->error == REEVE_OK)
+        rv_assert(rv_dead_requeue_result_decode(&op->requeued, rv_buf_slice(&op->request->result)));
     finish(s, op, op->request->error);
 }
 

@@ -224,7 +224,7 @@ static struct rv_request *begin_acquire(struct sim *s, struct sim_op *op, struct
 
 static struct rv_request *begin_release(struct sim *s, struct sim_op *op, struct sim_handle *h)
 {
-    reeve_err err = rv_claims_release(&h->claims, op->sync.thread);
+    reeve_err err = rv_claims_release(&h->claims, s->now, op->sync.thread);
 
     if (err == REEVE_ENOENT)
         return rv_claims_ask_release(&h->claims, op->sync.thread);
@@ -597,7 +597,7 @@ void sim_sync_portrait(struct rv_buf *b, const struct mgr *mgr, const struct obj
         DL_FOREACH (l->holds, h) {
             add(b, " hold=%llu/%llu/%llu/%u/%d%d%d", (unsigned long long)h->session->serial,
                 (unsigned long long)h->thread, (unsigned long long)h->fence, h->count, h->died,
-                h->leased, h->recalled);
+                h->leased + 2 * h->late, h->recalled);
         }
     }
     if (o->kind >= RV_KIND_LOCK && o->kind <= RV_KIND_CONDITION)

@@ -102,10 +102,10 @@ static void add_open(int session, int queue)
     static const struct {
         const char *name;
         uint8_t order, joinable;
-        uint32_t maxsize;
-    } queues[] = {{"plain", RV_ORDER_FIFO, 0, 0},
-                  {"first", RV_ORDER_PRIORITY, 1, 0},
-                  {"small", RV_ORDER_LIFO, 1, 3}};
+        uint32_t maxsize, deliveries, retry_ms;
+    } queues[] = {{"plain", RV_ORDER_FIFO, 0, 0, 0, 0},
+                  {"first", RV_ORDER_PRIORITY, 1, 0, 2, 40},
+                  {"small", RV_ORDER_LIFO, 1, 3, 1, 0}};
     struct rv_buf args = {0};
 
     rv_object_open_args_encode(
@@ -115,6 +115,8 @@ static void add_open(int session, int queue)
                                              .order = queues[queue].order,
                                              .joinable = queues[queue].joinable,
                                              .maxsize = queues[queue].maxsize,
+                                             .deliveries = queues[queue].deliveries,
+                                             .retry_ms = queues[queue].retry_ms,
                                              .ttl_ms = 60000});
     add_call(session, RV_OP_object_open, 0, 0, &args, rv_slice(NULL, 0));
     rv_buf_free(&args);
@@ -203,7 +205,14 @@ static void add_any(void)
     int session = 1 + (int)below(SESSIONS);
     uint64_t object = 1 + below(QUEUES);
 
-    switch (below(16)) {
+    switch (below(17)) {
+    case 16: {
+        struct rv_buf none = {0};
+
+        add_call(session, RV_OP_object_close, object, 0, &none, rv_slice(NULL, 0));
+        add_open(session, (int)object - 1);
+        break;
+    }
     case 0:
         add_take(session, object);
         break;

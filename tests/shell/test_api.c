@@ -108,7 +108,7 @@ TEST(status_and_listings_tell_what_is_there)
     OK(reeve_queue_put_str(jobs, "one", 1000));
 
     OK(reeve_status(&v, s.ctx, 5000));
-    CHECK(reeve_value_len(v) == 24);
+    CHECK(reeve_value_len(v) == 25);
     check_text(reeve_value_find(v, "durable"), "none");
     CHECK(reeve_value_type(reeve_value_find(v, "store")) == REEVE_STR);
     CHECK(reeve_value_type(reeve_value_find(v, "server")) == REEVE_STR);
@@ -120,7 +120,7 @@ TEST(status_and_listings_tell_what_is_there)
     OK(reeve_list(&v, s.ctx, NULL, 5000));
     CHECK(reeve_value_len(v) == 2);
     row = reeve_value_at(v, 0);
-    CHECK(reeve_value_len(row) == 13);
+    CHECK(reeve_value_len(row) == 16);
     check_text(reeve_value_find(row, "name"), "jobs");
     check_text(reeve_value_find(row, "type"), "JoinableQueue");
     check_text(reeve_value_find(reeve_value_at(v, 1), "type"), "LifoQueue");

@@ -205,6 +205,22 @@ static void watch(struct sim *s, struct sim_client *c, struct thread *t)
     t->next_at = s->now + ms(s, 50, 500);
 }
 
+static void nothing(struct sim *s, struct sim_op *op)
+{
+    (void)s;
+    (void)op;
+}
+
+/* The dead letters of a queue begin anew. */
+static void requeue(struct sim *s, int client, const char *name)
+{
+    struct sim_op *op = sim_op_new(s, client, SIM_OP_REQUEUE, 0, UINT32_MAX);
+
+    snprintf(op->name, sizeof op->name, "%s", name);
+    op->ended = nothing;
+    sim_op_begin(s, op);
+}
+
 static bool quiet_handle(const struct client *hc, int queue)
 {
     for (int i = 0; i < hc->threads_len; i++)
@@ -240,6 +256,7 @@ static bool ensure_open(struct sim *s, struct sim_client *c, struct client *hc, 
 
 static void turn(struct sim *s, struct sim_client *c, struct client *hc, int thread)
 {
+    const struct history *h = history_of(s);
     struct thread *t = &hc->threads[thread];
     bool late = s->now >= AT(105);
 
@@ -261,6 +278,8 @@ static void turn(struct sim *s, struct sim_client *c, struct client *hc, int thr
         break;
     case CLOSER:
         t->next_at = s->now + ms(s, 500, 8000);
+        if (s->now < AT(95) && h->options[t->queue].deliveries > 0)
+            requeue(s, c->number, h->names[t->queue]);
         if (s->now < AT(95))
             hc->reopen[t->queue] = true;
         break;
@@ -539,12 +558,6 @@ static int some_client(struct sim *s, const struct history *h)
                : 0;
 }
 
-static void nothing(struct sim *s, struct sim_op *op)
-{
-    (void)s;
-    (void)op;
-}
-
 static void brief(struct sim *s, void *arg)
 {
     struct history *h = arg;
@@ -585,6 +598,12 @@ static void choose_queues(struct sim *s, struct history *h)
         o->joinable = one_in(s, 3);
         o->no_prefetch = one_in(s, 5);
         o->ttl_ms = i == BRIEF ? 1000 : 0;
+        if (o->joinable && i != BRIEF && !one_in(s, 3))
+            o->deliveries = 1 + (uint32_t)sim_below(s, 3);
+        if (one_in(s, 3)) {
+            o->retry_ms = 1 + (uint32_t)sim_below(s, 2000);
+            o->retry_max_ms = 3000;
+        }
         snprintf(h->names[i], sizeof h->names[i], "%s%d", i == BRIEF ? "brief" : "q",
                  i == BRIEF ? 0 : i);
     }
@@ -701,7 +720,8 @@ static void end_history(struct sim *s, struct history *h)
     sim_run_until(s, AT(150));
     if (mgr_sessions(s->server.mgr) != 0)
         sim_broken(s, "%zu sessions were not forgotten", mgr_sessions(s->server.mgr));
-    if (mgr_objects(s->server.mgr) > BRIEF)
+    /* Each of the lasting queues may have a queue of dead letters. */
+    if (mgr_objects(s->server.mgr) > BRIEF * 2)
         sim_broken(s, "%zu objects were not forgotten", mgr_objects(s->server.mgr));
     for (int c = 1; c <= h->all_len; c++)
         if (s->clients[c].alive)
@@ -714,7 +734,7 @@ struct report {
     uint64_t counts[SIM_FAULTS_LEN];
     uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes,
         snapshots;
-    uint64_t acquired, deaths;
+    uint64_t acquired, deaths, dead;
 };
 
 static struct sim world;
@@ -735,7 +755,8 @@ static void run(uint64_t seed, bool quiet, struct report *out)
                            .maps = world.maps,
                            .mapped = world.mapped,
                            .crashes = world.crashes,
-                           .snapshots = world.snapshots};
+                           .snapshots = world.snapshots,
+                           .dead = world.book.dead};
     memcpy(out->counts, world.counts, sizeof out->counts);
     sim_sync_counts(&world, &out->acquired, &out->deaths);
     sim_stop(&world);
@@ -827,6 +848,7 @@ static uint64_t run_some(uint64_t from, uint64_t to, bool silent, struct report 
         sum->snapshots += report.snapshots;
         sum->acquired += report.acquired;
         sum->deaths += report.deaths;
+        sum->dead += report.dead;
     }
     close(fds[0]);
     waitpid(pid, NULL, 0);
@@ -873,6 +895,7 @@ static int show(const struct report *sum, uint64_t seeds, double real)
            (unsigned long long)sum->crashes, (unsigned long long)sum->snapshots);
     printf("  %llu locks and permits acquired, %llu of them from the dead\n",
            (unsigned long long)sum->acquired, (unsigned long long)sum->deaths);
+    printf("  %llu dead letters\n", (unsigned long long)sum->dead);
     printf("  %llu histories of 150 s in %.1f s: %.0f times faster than the clock\n",
            (unsigned long long)seeds, real, real > 0 ? (double)seeds * 150 / real : 0);
     return few;

@@ -433,8 +433,8 @@ static const struct example examples[] = {
      "766520302e312e30"},
     {"C: open the joinable queue `jobs`, make it if it is not there", "Message 1 of the client.", 0,
      build_open,
-     "52010000000000000000000100000000000000000000002810000100000000000000000000138800"
-     "000015000000046a6f627301010001000000000000000000"},
+     "52010000000000000000000100000000000000000000003810000100000000000000000000138800"
+     "000025000000046a6f62730101000100000000000000000000000000000000000000000000000000"},
     {"M: reply: the queue is object 1",
      "Message 1 of the manager. The header acknowledges the client's message 1.", RV_OP_object_open,
      build_opened,
