@@ -23,6 +23,7 @@
     X(EXPIRY_FORGETS, "items of a dead session are dropped")                                       \
     X(TIMEOUT_IGNORED, "the manager forgets the deadline of a parked call")                        \
     X(ORPHAN_KEPT, "a connection that was given up keeps its session attached")                    \
+    X(ACK_FORGOTTEN, "an acknowledgement that waits for company never leaves alone")               \
     X(WINDOW_SHUT, "an acknowledgement does not open the window")                                  \
     X(ACK_BEFORE_SYNC, "the log says committed before the disk has it")                            \
     X(TORN_TAIL_ACCEPTED, "a record is believed without its checksum")                             \
