@@ -30,6 +30,7 @@
     X(TIMER_UNSAVED, "a snapshot forgets the deadline of a parked call")                           \
     X(FENCE_STANDS, "a new owner has the fence of the last one")                                   \
     X(FENCE_UNCHECKED, "a call with a void fence counts")                                          \
+    X(FENCE_SLEEPS, "a call that waits outlives its fence")                                        \
     X(LEASE_STAYS, "a lease is not recalled when another asks")                                    \
     X(LEASE_KEPT, "a client uses a lease that was recalled")                                       \
     X(LOST_HANDOVER, "a release does not wake who waits")                                          \
