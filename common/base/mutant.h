@@ -23,12 +23,14 @@
     X(EXPIRY_FORGETS, "items of a dead session are dropped")                                       \
     X(TIMEOUT_IGNORED, "the manager forgets the deadline of a parked call")                        \
     X(ORPHAN_KEPT, "a connection that was given up keeps its session attached")                    \
+    X(ACK_FORGOTTEN, "an acknowledgement that waits for company never leaves alone")               \
     X(WINDOW_SHUT, "an acknowledgement does not open the window")                                  \
     X(ACK_BEFORE_SYNC, "the log says committed before the disk has it")                            \
     X(TORN_TAIL_ACCEPTED, "a record is believed without its checksum")                             \
     X(TIMER_UNSAVED, "a snapshot forgets the deadline of a parked call")                           \
     X(FENCE_STANDS, "a new owner has the fence of the last one")                                   \
     X(FENCE_UNCHECKED, "a call with a void fence counts")                                          \
+    X(FENCE_SLEEPS, "a call that waits outlives its fence")                                        \
     X(LEASE_STAYS, "a lease is not recalled when another asks")                                    \
     X(LEASE_KEPT, "a client uses a lease that was recalled")                                       \
     X(LOST_HANDOVER, "a release does not wake who waits")                                          \

@@ -107,6 +107,7 @@ enum {
     RV_OP_ONEWAY = 8,
     RV_OP_PUSH = 16,
     RV_OP_GROWS = 32,
+    RV_OP_FENCE = 64,
 };
 
 #define RV_RIGHT_ENUM(name, word) RV_RIGHT_##name,

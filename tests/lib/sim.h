@@ -277,6 +277,8 @@ struct sim_sync_op {
     bool here;         /* it needed no message */
     reeve_err here_is; /* and ended so */
     uint64_t fence, round;
+    uint64_t guard;   /* the fence that it shows; 0: none */
+    int guard_handle; /* of this lock */
     uint32_t index;
     bool notified, run, told_death;
 };

@@ -41,6 +41,11 @@ static struct sim_sync_name *book_of(struct sim *s, const char *name)
     return &b->names[i];
 }
 
+uint64_t sim_sync_fence(struct sim *s, const char *name)
+{
+    return book_of(s, name)->fence;
+}
+
 void sim_sync_free(struct sim *s)
 {
     free(s->sync_book);
@@ -251,6 +256,9 @@ struct rv_request *sim_sync_begin(struct sim *s, struct sim_op *op)
     const struct sim_handle *lock = &op->client->sync->handles[op->sync.other];
     struct rv_buf args = {0};
 
+    if (op->sync.guard != 0)
+        (void)rv_claims_guard(&op->client->sync->handles[op->sync.guard_handle].claims,
+                              op->sync.guard);
     switch ((enum rv_op)op->sync.op) {
     case RV_OP_object_open:
         return begin_open(op, h);

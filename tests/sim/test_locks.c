@@ -541,6 +541,49 @@ TEST(fence_counts_for_whoever_shows_it)
     sim_stop(&s);
 }
 
+/* What waits in the name of a fence ends with it, and takes nothing any more. */
+TEST(call_that_waits_with_a_fence_ends_when_the_lock_is_lost)
+{
+    struct sim s;
+
+    start_guarded(&s);
+    sim_acquire(&s, 1, 1, "a", UINT32_MAX);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_guard(&s, 1, "a", 1);
+    sim_get(&s, 1, 1000);
+    sim_expect_silence(&s, 100);
+    sim_release(&s, 1, 1, "a");
+    sim_expect(&s, "[  102] get.fail client=1 error=EFENCED\n");
+    sim_put_wait(&s, 2, "x", 100);
+    sim_get(&s, 2, 100);
+    sim_expect(&s, "[  104] put.ok client=2 item=x\n"
+                   "[  104] get.ok client=2 item=x\n");
+    sim_stop(&s);
+}
+
+/* A put that waits for room: the owner dies, and the room is not his. */
+TEST(put_of_a_dead_owners_helper_ends_with_the_fence)
+{
+    struct sim s;
+
+    start_guarded(&s);
+    sim_acquire(&s, 1, 1, "a", UINT32_MAX);
+    for (int i = 0; i < 9; i++)
+        sim_put(&s, 2, "x");
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_guard(&s, 2, "a", 1);
+    sim_put_wait(&s, 2, "y", 5000);
+    sim_expect_silence(&s, 100);
+    sim_client_kill(&s, 1, SIM_DEATH_GONE);
+    sim_expect(&s, "[  100] client.crash client=1\n"
+                   "[  101] session.end session=1 reason=\"lost\"\n"
+                   "[  101] lock.abandoned object=2 name=\"a\" session=1 fence=1\n"
+                   "[  102] put.fail client=2 item=y error=EFENCED\n");
+    sim_stop(&s);
+}
+
 /* ---- cycles ---- */
 
 TEST(cycle_of_three_is_found_at_once_and_ends_for_those_who_asked)
