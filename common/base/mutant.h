@@ -46,7 +46,9 @@
     X(BLAME_FORGOTTEN, "an item that kills its runner is tried for ever")                          \
     X(DEATHLESS, "an item comes back for ever, however often it was delivered")                    \
     X(DEATH_LATE, "an item is delivered once more than its queue allows")                          \
-    X(RETRY_AT_ONCE, "an item that came back does not wait for its time")
+    X(RETRY_AT_ONCE, "an item that came back does not wait for its time")                          \
+    X(REVOKED_STAYS, "sessions of a key that was taken away go on")                                \
+    X(RIGHTS_STAY, "a right that was taken away counts for what is open")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };
