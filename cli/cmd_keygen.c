@@ -163,10 +163,7 @@ static void say_trusted(const char *path, const char *key)
 
 static void say_next_client(const struct plan *plan, bool trusts, bool worker)
 {
-    printf(
-        "\ncopy %s.pub into authorized.d/ of the manager, and start the manager again if it runs:\n"
-        "it reads its keys when it starts\n",
-        plan->name);
+    printf("\ncopy %s.pub into authorized.d/ of the manager, which sees it at once\n", plan->name);
     if (!trusts)
         printf("copy manager.pub here and run: reeve keygen --trust manager.pub %s\n", plan->name);
     if (worker)
@@ -179,8 +176,7 @@ static void say_next_manager(const struct plan *plan)
 {
     printf(
         "\ncopy manager.pub to every client and run there: reeve keygen --trust manager.pub NAME\n"
-        "copy NAME.pub of every client into %s/authorized.d/, which is read when the manager "
-        "starts\n"
+        "copy NAME.pub of every client into %s/authorized.d/\n"
         "then: reeve-server --keys %s --bind 'tcp://*:7300'\n",
         plan->dir, plan->dir);
 }

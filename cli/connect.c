@@ -29,10 +29,7 @@ static int fail_open(reeve_err err)
             EXIT_AGAIN,
             "%s; is the manager running, are host and port right, is the firewall open?", text);
     if (err == REEVE_EAUTH && strstr(text, "authorized.d") != NULL)
-        return cli_fail(
-            EXIT_CHANGE,
-            "%s (as NAME.pub, then start the manager again: it reads its keys when it starts)",
-            text);
+        return cli_fail(EXIT_CHANGE, "%s (as NAME.pub)", text);
     return cli_fail_call(err);
 }
 

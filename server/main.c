@@ -126,7 +126,9 @@ int main(int argc, char **argv)
     struct options o;
     struct rv_keyfile key = {0};
     struct principals principals = {0};
+    struct keyring *keyring = NULL;
     struct rv_net_key *keys = NULL;
+    size_t keys_len = 0;
     struct rv_net *net = NULL;
     struct shell *shell = NULL;
     struct shell_conf conf = {.lifeline_fd = -1};
@@ -150,17 +152,19 @@ int main(int argc, char **argv)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
 
     own_key(&key, &o);
-    if (principals_read(&principals, o.keys, why) != REEVE_OK)
+    keyring = keyring_new(o.keys);
+    if (keyring_read(keyring, &principals, why) != REEVE_OK)
         fatal(EXIT_OPERATOR, why);
     shell = shell_new(&conf, why);
     if (shell == NULL)
         fatal(EXIT_OPERATOR, why);
     shell_recognise(shell, &principals);
-    keys = principals_keys(&principals);
+    keys = principals_keys(&principals, &keys_len);
     err = rv_net_open(&net,
                       &(struct rv_net_conf){
                           .binds = o.binds,
@@ -169,7 +173,7 @@ int main(int argc, char **argv)
                           .secret_key = key.secret_key,
                           .io_threads = number(o.io_threads, 16, "io-threads"),
                           .keys = keys,
-                          .keys_len = principals.len,
+                          .keys_len = keys_len,
                           .ipc_same_uid = true,
                           .ipc_principal = PRINCIPAL_LOCAL,
                       },
@@ -182,6 +186,7 @@ int main(int argc, char **argv)
 
     shell_serve(shell, net);
     shell_admit(shell, &principals);
+    shell_follow(shell, keyring);
     tell_ready(net, &o, key.public_key);
     rv_keys_wipe(&key);
     if (o.data == NULL)
@@ -196,6 +201,7 @@ int main(int argc, char **argv)
     if (o.temporary != NULL)
         remove_folder(o.temporary);
     principals_free(&principals);
+    keyring_free(&keyring);
     rv_conf_free(&o.conf);
     return 0;
 }

@@ -34,7 +34,8 @@ static reeve_err check(const struct rv_keyfile *file, const char *path, char *wh
     return REEVE_OK;
 }
 
-static reeve_err read_one(struct principals *out, const char *folder, const char *name, char *why)
+static reeve_err read_one(struct principals *out, const char *folder, const char *name, int64_t now,
+                          char *why)
 {
     struct rv_keyfile *file = &out->files[out->len];
     char path[1024];
@@ -47,12 +48,19 @@ static reeve_err read_one(struct principals *out, const char *folder, const char
     if (file->role[0] == '\0')
         snprintf(file->role, sizeof file->role, "client");
     err = check(file, path, why);
-    if (err == REEVE_OK)
-        out->len++;
-    return err;
+    if (err != REEVE_OK)
+        return err;
+    if (file->expires != 0 && file->expires <= now) {
+        out->expired++;
+        return REEVE_OK;
+    }
+    if (file->expires != 0 && (out->next_expires == 0 || file->expires < out->next_expires))
+        out->next_expires = file->expires;
+    out->len++;
+    return REEVE_OK;
 }
 
-reeve_err principals_read(struct principals *out, const char *keys, char *why)
+reeve_err principals_read(struct principals *out, const char *keys, int64_t now, char *why)
 {
     char folder[768];
     struct dirent **entries = NULL;
@@ -72,7 +80,7 @@ reeve_err principals_read(struct principals *out, const char *keys, char *why)
         out->ids = rv_alloc((size_t)len * sizeof *out->ids);
     for (int i = 0; i < len; i++) {
         if (err == REEVE_OK)
-            err = read_one(out, folder, entries[i]->d_name, why);
+            err = read_one(out, folder, entries[i]->d_name, now, why);
         out->ids[i] = PRINCIPAL_FIRST + (uint32_t)i;
         free(entries[i]);
     }
@@ -89,13 +97,20 @@ void principals_free(struct principals *p)
     *p = (struct principals){0};
 }
 
-struct rv_net_key *principals_keys(const struct principals *p)
+struct rv_net_key *principals_keys(const struct principals *p, size_t *len)
 {
-    struct rv_net_key *keys = rv_alloc((p->len + 1) * sizeof *keys);
+    struct rv_net_key *keys = rv_alloc((p->len * 2 + 1) * sizeof *keys);
 
+    *len = 0;
     for (size_t i = 0; i < p->len; i++) {
-        keys[i].principal = p->ids[i];
-        rv_assert(rv_keys_decode(keys[i].key, p->files[i].public_key));
+        const struct rv_keyfile *file = &p->files[i];
+
+        keys[*len].principal = p->ids[i];
+        rv_assert(rv_keys_decode(keys[(*len)++].key, file->public_key));
+        if (file->other_key[0] == '\0')
+            continue;
+        keys[*len].principal = p->ids[i];
+        rv_assert(rv_keys_decode(keys[(*len)++].key, file->other_key));
     }
     return keys;
 }

@@ -47,6 +47,7 @@ struct shell {
     int watch_fd;          /* epoll of the pidfds */
     int signal_fd;
     int lifeline_fd;
+    struct keyring *keyring; /* NULL: keys stay as they are */
     rv_ns now;
     int late;         /* rounds that may pass before time is judged, after a pause */
     bool alone;       /* the last round had one message at most */
@@ -263,12 +264,35 @@ static rv_ns next_deadline(const struct shell *sh)
     return a < b ? a : b;
 }
 
+static void read_keys(struct shell *sh)
+{
+    struct principals principals;
+    char why[512];
+    char line[768];
+
+    if (keyring_read(sh->keyring, &principals, why) != REEVE_OK) {
+        snprintf(line, sizeof line, "keys.refuse why=\"%s; those from before stay\"", why);
+        shell_line(NULL, RV_ERROR, line);
+        return;
+    }
+    shell_recognise(sh, &principals);
+    shell_admit(sh, &principals);
+    snprintf(line, sizeof line, "keys.read principals=%zu expired=%zu", principals.len,
+             principals.expired);
+    shell_line(NULL, RV_INFO, line);
+    principals_free(&principals);
+}
+
+/* SIGHUP of a person means the keys; that of the kernel that our terminal is gone. */
 static void signals(struct shell *sh)
 {
     struct signalfd_siginfo info;
 
     while (read(sh->signal_fd, &info, sizeof info) == sizeof info)
-        sh->stop = true;
+        if (info.ssi_signo == SIGHUP && info.ssi_code != SI_KERNEL && sh->keyring != NULL)
+            read_keys(sh);
+        else
+            sh->stop = true;
 }
 
 static void lifeline(struct shell *sh)
@@ -363,9 +387,14 @@ static void farewell(struct shell *sh)
 
 void shell_run(struct shell *sh)
 {
-    int fds[4] = {sh->signal_fd, sh->watch_fd}; /* the first two bits of readable */
+    int fds[5] = {sh->signal_fd, sh->watch_fd}; /* the first two bits of readable */
     size_t fds_len = 2;
+    unsigned keys = 0; /* the bit of the keyring */
 
+    if (sh->keyring != NULL) {
+        keys = 1u << fds_len;
+        fds[fds_len++] = keyring_fd(sh->keyring);
+    }
     if (rv_log_pollfd(sh->log) >= 0)
         fds[fds_len++] = rv_log_pollfd(sh->log);
     if (sh->lifeline_fd >= 0)
@@ -384,6 +413,8 @@ void shell_run(struct shell *sh)
         round_of(sh, (readable & 2) != 0);
         if (readable & 1)
             signals(sh);
+        if ((readable & keys) != 0 && keyring_due(sh->keyring))
+            read_keys(sh);
         if (readable >> 2 != 0)
             lifeline(sh);
     }
@@ -396,11 +427,14 @@ static void add_principal(struct shell *sh, uint32_t id, const char *name, const
                           const char *rights)
 {
     struct rv_buf row = {0};
+    const struct rv_principal_row fields = {.id = id,
+                                            .name = rv_slice_str(name),
+                                            .role = rv_slice_str(role),
+                                            .rights = rv_slice_str(rights)};
 
-    rv_principal_row_encode(&row, &(struct rv_principal_row){.id = id,
-                                                             .name = rv_slice_str(name),
-                                                             .role = rv_slice_str(role),
-                                                             .rights = rv_slice_str(rights)});
+    if (mgr_principal_is(sh->mgr, id, &fields))
+        return;
+    rv_principal_row_encode(&row, &fields);
     sh->admitting++;
     rv_log_add(sh->log, &(struct command){.type = COMMAND_PRINCIPAL,
                                           .logged = true,
@@ -447,7 +481,8 @@ static void remove_others(struct shell *sh, const struct principals *principals)
 
 void shell_admit(struct shell *sh, const struct principals *principals)
 {
-    struct rv_net_key *keys = principals_keys(principals);
+    size_t keys_len = 0;
+    struct rv_net_key *keys = principals_keys(principals, &keys_len);
 
     remove_others(sh, principals);
     add_principal(sh, PRINCIPAL_LOCAL, "local", "admin", "");
@@ -459,9 +494,9 @@ void shell_admit(struct shell *sh, const struct principals *principals)
             strcat(rights, r > 0 ? " " : "");
             strcat(rights, file->rights[r]);
         }
-        add_principal(sh, keys[i].principal, file->name, file->role, rights);
+        add_principal(sh, principals->ids[i], file->name, file->role, rights);
     }
-    rv_net_admit(sh->net, keys, principals->len);
+    rv_net_admit(sh->net, keys, keys_len);
     free(keys);
     /* Nobody is heard before it is known who may say what. */
     while (sh->admitting > 0) {
@@ -471,6 +506,11 @@ void shell_admit(struct shell *sh, const struct principals *principals)
         poll(&p, 1, -1);
         rv_log_process(sh->log);
     }
+}
+
+void shell_follow(struct shell *sh, struct keyring *keyring)
+{
+    sh->keyring = keyring;
 }
 
 static uint64_t wall_seconds(void)
@@ -549,6 +589,7 @@ struct shell *shell_new(const struct shell_conf *conf, char *why)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sh->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     rv_assert(sh->watch_fd >= 0 && sh->signal_fd >= 0);
     return sh;

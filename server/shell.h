@@ -6,7 +6,7 @@
  */
 
 #include "common/net/net.h"
-#include "server/principals.h"
+#include "server/keyring.h"
 
 struct shell;
 
@@ -27,8 +27,12 @@ void shell_recognise(const struct shell *shell, struct principals *principals);
 /* Serve over this net, which is borrowed. */
 void shell_serve(struct shell *shell, struct rv_net *net);
 
-/* Whom to admit from now on, with which rights. */
+/* Whom to admit from now on, with which rights. Who is not among them any more is cut, and its
+ * sessions end. */
 void shell_admit(struct shell *shell, const struct principals *principals);
+
+/* Read the keys again when they change, and at SIGHUP: all of them, or none. Borrowed. */
+void shell_follow(struct shell *shell, struct keyring *keyring);
 
 /* Serve until a signal, the lifeline or an administrator says stop. */
 void shell_run(struct shell *shell);

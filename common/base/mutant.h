@@ -50,7 +50,9 @@
     X(DEATH_LATE, "an item is delivered once more than its queue allows")                          \
     X(RETRY_AT_ONCE, "an item that came back does not wait for its time")                          \
     X(LEFT_TAKEN, "who reads a job that was left takes its results away")                          \
-    X(LEFT_ENDED, "a job that was left ends with its client")
+    X(LEFT_ENDED, "a job that was left ends with its client")                                      \
+    X(REVOKED_STAYS, "sessions of a key that was taken away go on")                                \
+    X(RIGHTS_STAY, "a right that was taken away counts for what is open")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

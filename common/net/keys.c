@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SECRET_MODE = 0600, PUBLIC_MODE = 0644 };
@@ -284,6 +285,8 @@ static size_t render(char *out, size_t size, const struct rv_keyfile *k, bool se
     int len = k->name[0] == '\0' ? 0 : snprintf(out, size, "name = %s\n", k->name);
 
     len += snprintf(out + len, size - (size_t)len, "public = %s\n", k->public_key);
+    if (k->other_key[0] != '\0')
+        len += snprintf(out + len, size - (size_t)len, "public = %s\n", k->other_key);
     if (secret)
         len += snprintf(out + len, size - (size_t)len, "secret = %s\n", k->secret_key);
     for (size_t i = 0; secret && i < k->servers_len; i++)
@@ -292,6 +295,13 @@ static size_t render(char *out, size_t size, const struct rv_keyfile *k, bool se
         len += snprintf(out + len, size - (size_t)len, "role = %s\n", k->role);
     for (size_t i = 0; i < k->rights_len; i++)
         len += snprintf(out + len, size - (size_t)len, "rights = %s\n", k->rights[i]);
+    if (k->expires != 0) {
+        time_t at = (time_t)k->expires;
+        struct tm tm;
+
+        gmtime_r(&at, &tm);
+        len += (int)strftime(out + len, size - (size_t)len, "expires = %Y-%m-%dT%H:%M:%SZ\n", &tm);
+    }
     rv_assert((size_t)len < size);
     return (size_t)len;
 }
@@ -306,7 +316,9 @@ static bool reads_back(const struct rv_keyfile *k, struct rv_slice text, bool se
     if (!rv_keys_parse(&again, text, reason))
         return false;
     same = strcmp(again.name, k->name) == 0 && strcmp(again.role, k->role) == 0 &&
-           again.rights_len == k->rights_len && again.servers_len == (secret ? k->servers_len : 0);
+           again.rights_len == k->rights_len && again.expires == k->expires &&
+           strcmp(again.other_key, k->other_key) == 0 &&
+           again.servers_len == (secret ? k->servers_len : 0);
     for (size_t i = 0; same && i < again.rights_len; i++)
         same = strcmp(again.rights[i], k->rights[i]) == 0;
     rv_keys_wipe(&again);

@@ -11,6 +11,9 @@
  *     public = <Z85>                       public = <Z85>                 public = <Z85>
  *     secret = <Z85>                       role   = client                secret = <Z85>
  *     server = <Z85>   (0 or more)         rights = put,get:mail-*  (0 or more)
+ *                                          expires = 2027-01-31     (UTC; or ...T12:00:00Z)
+ *
+ * A public file may have two public keys, so that a key can be replaced while both are good.
  *
  * Secrets are read only from files that are ours, not readable or writable by group or
  * others, not symbolic links; the message names the file, its mode and the chmod that mends it.
@@ -29,12 +32,14 @@ enum {
 struct rv_keyfile {
     char name[RV_NAME_MAX + 1];
     char public_key[RV_KEY_TEXT];
+    char other_key[RV_KEY_TEXT];  /* in a public file: the second one; else empty */
     char secret_key[RV_KEY_TEXT]; /* empty in a public file */
     char servers[RV_KEYS_SERVERS][RV_KEY_TEXT];
     size_t servers_len;
     char role[16]; /* client, worker, admin; empty when not given */
     char rights[RV_KEYS_RIGHTS][128];
     size_t rights_len;
+    int64_t expires; /* seconds since 1970, from when on it is void; 0: never */
 };
 
 /* A fresh CURVE key pair in k->public_key and k->secret_key. */

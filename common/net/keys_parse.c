@@ -93,9 +93,12 @@ static const char *on_name(struct rv_keyfile *k, struct rv_slice value)
     return NULL;
 }
 
+/* Whether a second one may stand here is known at the end. */
 static const char *on_public(struct rv_keyfile *k, struct rv_slice value)
 {
-    return k->public_key[0] != '\0' ? TWICE : read_key(k->public_key, value);
+    if (k->other_key[0] != '\0')
+        return TWICE;
+    return read_key(k->public_key[0] != '\0' ? k->other_key : k->public_key, value);
 }
 
 static const char *on_secret(struct rv_keyfile *k, struct rv_slice value)
@@ -134,12 +137,74 @@ static const char *on_rights(struct rv_keyfile *k, struct rv_slice value)
     return NULL;
 }
 
+/* So many digits at *at, which moves behind them and the end character, if there is one. */
+static bool read_digits(struct rv_slice *at, size_t digits, char end, int *out)
+{
+    *out = 0;
+    if (at->len < digits + (end != '\0'))
+        return false;
+    for (size_t i = 0; i < digits; i++) {
+        if (at->data[i] < '0' || at->data[i] > '9')
+            return false;
+        *out = *out * 10 + at->data[i] - '0';
+    }
+    if (end != '\0' && at->data[digits] != end)
+        return false;
+    *at = rv_slice(at->data + digits + (end != '\0'), at->len - digits - (end != '\0'));
+    return true;
+}
+
+/* Days since 1970 of a date of the Gregorian calendar: years begin in March, so that the leap day is
+ * the last one. */
+static int64_t days_of(int year, int month, int day)
+{
+    int64_t y = year - (month <= 2);
+    int64_t era = y / 400;
+    int64_t of_era = y - era * 400;
+    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+}
+
+static int month_days(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return days[month - 1] + (month == 2 && leap);
+}
+
+static bool read_instant(struct rv_slice at, int64_t *out)
+{
+    int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
+    bool clock = at.len > 10;
+
+    if (!read_digits(&at, 4, '-', &year) || !read_digits(&at, 2, '-', &month) ||
+        !read_digits(&at, 2, clock ? 'T' : '\0', &day) || year < 1970 || month < 1 || month > 12 ||
+        day < 1 || day > month_days(year, month))
+        return false;
+    if (clock && (!read_digits(&at, 2, ':', &hour) || !read_digits(&at, 2, ':', &minute) ||
+                  !read_digits(&at, 2, 'Z', &second) || hour > 23 || minute > 59 || second > 59))
+        return false;
+    *out = ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    return at.len == 0 && *out > 0;
+}
+
+static const char *on_expires(struct rv_keyfile *k, struct rv_slice value)
+{
+    if (k->expires != 0)
+        return TWICE;
+    return read_instant(value, &k->expires)
+               ? NULL
+               : "is a day or an instant in UTC, as 2027-01-31 or 2027-01-31T12:00:00Z";
+}
+
 static const struct {
     const char *word;
     const char *(*read)(struct rv_keyfile *k, struct rv_slice value);
 } words[] = {
-    {"name", on_name},     {"public", on_public}, {"secret", on_secret},
-    {"server", on_server}, {"role", on_role},     {"rights", on_rights},
+    {"name", on_name}, {"public", on_public}, {"secret", on_secret},   {"server", on_server},
+    {"role", on_role}, {"rights", on_rights}, {"expires", on_expires},
 };
 
 /* ---- lines ---- */
@@ -180,6 +245,10 @@ bool rv_keys_parse(struct rv_keyfile *out, struct rv_slice text, char *why)
         valid = read_line(out, take(&text, '\n'), number, why);
     if (valid && out->public_key[0] == '\0') {
         snprintf(why, RV_KEYS_WHY, "it has no line public = KEY");
+        valid = false;
+    }
+    if (valid && out->other_key[0] != '\0' && out->secret_key[0] != '\0') {
+        snprintf(why, RV_KEYS_WHY, "a secret key has one public key");
         valid = false;
     }
     if (!valid)

@@ -43,9 +43,9 @@ struct peer {
     uint32_t uid;
     uint32_t pid;
     bool local;
-    int fd;          /* libzmq's; -1 when not known */
-    uint64_t cookie; /* the kernel's name of the connection behind fd; 0 when not known */
-    char user[48];   /* as the key check said it; another one is another connection */
+    int fd;                 /* libzmq's; -1 when not known */
+    uint64_t cookie;        /* the kernel's name of the connection behind fd; 0 when not known */
+    char user[RV_ZAP_USER]; /* as the key check said it; another one is another connection */
     char address[64];
     UT_hash_handle hh;
 };
@@ -244,6 +244,20 @@ static uint32_t principal_of(const char *user)
     return *end == '/' && principal <= UINT32_MAX ? (uint32_t)principal : 0;
 }
 
+/* Behind the second slash. */
+static const char *key_of(const char *user)
+{
+    const char *slash = strchr(user, '/');
+
+    slash = slash == NULL ? NULL : strchr(slash + 1, '/');
+    return slash == NULL ? "" : slash + 1;
+}
+
+static bool admitted(const struct rv_net *net, const struct peer *peer)
+{
+    return rv_zap_knows(net->zap, peer->principal, key_of(peer->user), peer->local, peer->uid);
+}
+
 /* Dual-stack sockets show an IPv4 peer as ::ffff:10.0.0.7. */
 static const char *plain_address(const char *address)
 {
@@ -281,7 +295,7 @@ static struct peer *meet(struct rv_net *net, uint32_t id, zmq_msg_t *last, const
     forget(net, id);
     peer->id = id;
     read_facts(peer, last, user);
-    if (!rv_zap_knows(net->zap, peer->principal, peer->local, peer->uid))
+    if (!admitted(net, peer))
         peer->principal = 0; /* lost its key between the handshake and the first message */
     HASH_ADD(hh, net->peers, id, sizeof peer->id, peer);
     slot = peer->fd < 0 ? NULL : slot_of(net, (uint32_t)peer->fd);
@@ -423,8 +437,10 @@ void rv_net_admit(struct rv_net *net, const struct rv_net_key *keys, size_t len)
     /* libzmq asks for the key once in a connection's life, so those who lost theirs are cut. */
     read_monitor(net);
     HASH_ITER (hh, net->peers, peer, next) {
-        if (!rv_zap_knows(net->zap, peer->principal, peer->local, peer->uid))
+        if (!admitted(net, peer)) {
+            peer->principal = 0; /* what is still on its way from it is not heard */
             cut(net, peer);
+        }
     }
 }
 

@@ -64,17 +64,6 @@ static bool same_uid(const struct rv_zap *zap, uint32_t uid)
     return zap->ipc_same_uid && uid == geteuid();
 }
 
-bool rv_zap_knows(struct rv_zap *zap, uint32_t principal, bool local, uint32_t uid)
-{
-    bool known = local && principal == zap->ipc_principal && same_uid(zap, uid);
-
-    pthread_mutex_lock(&zap->lock);
-    for (size_t i = 0; i < zap->keys_len && !known; i++)
-        known = zap->keys[i].principal == principal;
-    pthread_mutex_unlock(&zap->lock);
-    return known;
-}
-
 static uint32_t principal_of_key(struct rv_zap *zap, struct rv_slice key)
 {
     struct rv_net_key wanted = {.principal = 0};
@@ -91,6 +80,16 @@ static uint32_t principal_of_key(struct rv_zap *zap, struct rv_slice key)
         principal = found->principal;
     pthread_mutex_unlock(&zap->lock);
     return principal;
+}
+
+bool rv_zap_knows(struct rv_zap *zap, uint32_t principal, const char *key, bool local, uint32_t uid)
+{
+    uint8_t bytes[32];
+
+    if (local && principal == zap->ipc_principal && same_uid(zap, uid))
+        return true;
+    return principal != 0 && zmq_z85_decode(bytes, key) != NULL &&
+           principal_of_key(zap, rv_slice(bytes, sizeof bytes)) == principal;
 }
 
 bool rv_zap_local(const char *address, uint32_t *uid, uint32_t *pid)
@@ -126,18 +125,21 @@ static uint32_t admit(struct rv_zap *zap, struct rv_frames *question)
 static void answer(struct rv_zap *zap, struct rv_frames *question)
 {
     uint32_t principal = admit(zap, question);
-    char user[48] = "";
+    struct rv_slice key = rv_frames_slice(question, CREDENTIALS);
+    char text[41] = ""; /* Z85 of 32 bytes */
+    char user[RV_ZAP_USER] = "";
     struct rv_slice rest[5];
 
     if (question->len <= REQUEST)
         return;
     /* Our answer always carries a User-Id: without one, whatever the peer calls itself would be
-     * reported as the User-Id. The serial makes it different for each connection. */
-    if (principal != 0)
-        snprintf(user, sizeof user, "%" PRIu32 "/%" PRIu64, principal, ++zap->serial);
+     * reported as the User-Id. The serial makes it different for each connection; the key is there
+     * to look whether it is still good. */
+    if (principal != 0 && key.len == 32 && zmq_z85_encode(text, key.data, key.len) != NULL)
+        snprintf(user, sizeof user, "%" PRIu32 "/%" PRIu64 "/%s", principal, ++zap->serial, text);
     rest[0] = rv_frames_slice(question, REQUEST);
-    rest[1] = rv_slice_str(principal != 0 ? "200" : "400");
-    rest[2] = rv_slice_str(principal != 0 ? "OK" : "unknown key");
+    rest[1] = rv_slice_str(user[0] != '\0' ? "200" : "400");
+    rest[2] = rv_slice_str(user[0] != '\0' ? "OK" : "unknown key");
     rest[3] = rv_slice_str(user);
     rest[4] = rv_slice_str("");
     rv_frames_send(zap->socket, rv_slice(NULL, 0), rv_slice_str("1.0"), rest, rv_countof(rest));

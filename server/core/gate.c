@@ -482,7 +482,9 @@ void gate_stepped(struct gate *g, rv_ns now, const struct command *cmd, const st
             enqueue(g, p);
             break;
         case EFFECT_ENDED:
-            send_away(g, now, p, e->error, rv_slice_str("the session has ended"));
+            send_away(g, now, p, e->error,
+                      rv_slice_str(e->error == REEVE_EAUTH ? "the key is not admitted any more"
+                                                           : "the session has ended"));
             break;
         default:
             break;

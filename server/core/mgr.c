@@ -202,6 +202,19 @@ uint32_t mgr_principal_named(const struct mgr *mgr, const char *name, uint32_t f
     return 0;
 }
 
+static bool same_text(const char *text, struct rv_slice other)
+{
+    return rv_slice_equal(rv_slice_str(text), other);
+}
+
+bool mgr_principal_is(const struct mgr *mgr, uint32_t id, const struct rv_principal_row *row)
+{
+    const struct principal *p = mgr_principal(mgr, id);
+
+    return p != NULL && same_text(p->name, row->name) && same_text(p->role, row->role) &&
+           same_text(p->rights, row->rights);
+}
+
 uint32_t mgr_principals_end(const struct mgr *mgr)
 {
     return (uint32_t)mgr->principals_len;
@@ -218,6 +231,35 @@ void principal_free(struct principal **p)
     *p = NULL;
 }
 
+/* What it had goes to the others, and its connections are sent away. */
+static void end_sessions_of(struct mgr *mgr, uint32_t principal)
+{
+    struct session *s = NULL;
+    struct session *next = NULL;
+
+    if (RV_MUTANT(REVOKED_STAYS))
+        return;
+    HASH_ITER (by_serial, mgr->sessions, s, next) {
+        if (s->principal == principal || s->carrier == principal)
+            session_end(mgr, s, REEVE_EAUTH);
+    }
+}
+
+/* What it may do with the objects that it holds is judged anew. */
+static void judge_again(struct mgr *mgr, const struct principal *p)
+{
+    struct session *s = NULL;
+    struct ref *ref = NULL;
+
+    for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
+        if (s->principal != p->id)
+            continue;
+        for (ref = s->refs; ref != NULL; ref = ref->hh.next)
+            if (!RV_MUTANT(RIGHTS_STAY))
+                object_judge(ref, p);
+    }
+}
+
 static void on_principal(struct mgr *mgr, const struct command *cmd)
 {
     struct rv_principal_row row;
@@ -231,12 +273,19 @@ static void on_principal(struct mgr *mgr, const struct command *cmd)
         while (mgr->principals_len < len)
             mgr->principals[mgr->principals_len++] = NULL;
     }
+    if (row.role.len == 0) {
+        if (mgr->principals[row.id] != NULL)
+            mgr_say(mgr, RV_INFO, "principal.remove principal=%u key=%s", row.id,
+                    mgr->principals[row.id]->name);
+        end_sessions_of(mgr, row.id);
+    }
     principal_free(&mgr->principals[row.id]);
     if (row.role.len == 0)
         return;
     p = rv_alloc(sizeof *p);
     *p = (struct principal){row.id, mgr_text(row.name), mgr_text(row.role), mgr_text(row.rights)};
     mgr->principals[row.id] = p;
+    judge_again(mgr, p);
 }
 
 const char *mgr_principal_name(const struct mgr *mgr, uint32_t principal)

@@ -49,6 +49,8 @@ rv_ns mgr_now(const struct mgr *mgr);
 
 /* The first principal from that id on with this name; 0 when there is none. */
 uint32_t mgr_principal_named(const struct mgr *mgr, const char *name, uint32_t from);
+/* Is there this principal, and just so? */
+bool mgr_principal_is(const struct mgr *mgr, uint32_t id, const struct rv_principal_row *row);
 /* Ids from here on were never used. */
 uint32_t mgr_principals_end(const struct mgr *mgr);
 

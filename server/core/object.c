@@ -131,6 +131,18 @@ struct ref *object_hold(struct mgr *mgr, struct session *s, struct object *o)
     return ref;
 }
 
+void object_judge(struct ref *ref, const struct principal *p)
+{
+    const struct object *o = ref->object;
+
+    if (o->kind == RV_KIND_JOB || o->kind == RV_KIND_AGENT)
+        return;
+    ref->rights =
+        rights_on(p, rv_slice_str(o->name)) |
+        (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) | RIGHT_BIT(RV_RIGHT_LOCK)
+                      : 0);
+}
+
 void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg)
 {
     struct rv_object_open_args args;
@@ -202,9 +214,7 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
     }
     ref = object_hold(mgr, s, o);
     ref->creator = ref->creator || created;
-    ref->rights = rights | (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) |
-                                               RIGHT_BIT(RV_RIGHT_LOCK)
-                                         : 0);
+    object_judge(ref, mgr_principal(mgr, s->principal));
     o->ops->row(o, &row);
     rv_buf_clear(&mgr->scratch);
     rv_object_open_result_encode(&mgr->scratch,

@@ -28,6 +28,10 @@ struct object *object_named(const struct mgr *mgr, struct rv_slice name);
 /* The session holds it, once more. The caller sets what it may. */
 struct ref *object_hold(struct mgr *mgr, struct session *s, struct object *o);
 
+/* What p may do with the object of a hold: its rights on the name, and its creator uses it. Objects
+ * of jobs and agents have rules of their own. */
+void object_judge(struct ref *ref, const struct principal *p);
+
 /* The session lets go. died: what it was given counts as delivered once more. */
 void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died);
 

@@ -42,9 +42,11 @@ void session_end(struct mgr *mgr, struct session *s, reeve_err reason)
     mgr_say(mgr, RV_INFO, "session.end session=%llu reason=\"%s\"", (unsigned long long)s->serial,
             reason == REEVE_OK      ? "goodbye"
             : reason == REEVE_ELOST ? "lost"
+            : reason == REEVE_EAUTH ? "revoked"
                                     : "expired");
     s->left = reason == REEVE_OK      ? RV_LEFT_GOODBYE
               : reason == REEVE_ELOST ? RV_LEFT_LOST
+              : reason == REEVE_EAUTH ? RV_LEFT_REVOKED
                                       : RV_LEFT_EXPIRED;
     while (s->calls != NULL)
         mgr_unpark(mgr, s->calls);
@@ -52,7 +54,9 @@ void session_end(struct mgr *mgr, struct session *s, reeve_err reason)
         object_unref(mgr, s, s->refs, died);
     outbox_add(mgr->out, (struct effect){.type = EFFECT_ENDED,
                                          .session = s->serial,
-                                         .error = reason == REEVE_OK ? REEVE_OK : REEVE_EEXPIRED});
+                                         .error = reason == REEVE_OK || reason == REEVE_EAUTH
+                                                      ? reason
+                                                      : REEVE_EEXPIRED});
     rv_heap_cancel(&mgr->heap, &s->timer);
     HASH_DELETE(by_serial, mgr->sessions, s);
     HASH_DELETE(by_id, mgr->sessions_by_id, s);

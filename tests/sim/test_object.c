@@ -109,20 +109,27 @@ TEST(right_to_put_is_not_the_right_to_get)
     sim_stop(&s);
 }
 
-TEST(revoked_key_is_refused_at_its_next_message)
+TEST(what_a_revoked_key_says_later_is_refused)
 {
     struct sim s;
 
-    sim_start(&s, 1);
+    sim_start(&s, 2);
     CHECK(sim_open(&s, 1, "jobs", NULL) == REEVE_OK);
+    sim_client_kill(&s, 2, SIM_DEATH_GONE);
     sim_principal(&s, "", "");
+    sim_put(&s, 1, "a"); /* it is on its way when the session ends */
     sim_run(&s, 10);
-    sim_get(&s, 1, UINT32_MAX);
-    sim_expect(&s, "[   11] peer.refuse peer=1 why=\"the key is not admitted any more\"\n"
-                   "[   11] session.detach session=1 resume_ms=5000\n"
-                   "[   12] get.fail client=1 error=EAUTH\n"
-                   "[   12] link.dead client=1 error=EAUTH\n"
-                   "[ 5011] session.end session=1 reason=\"expired\"\n");
-    CHECK(mgr_sessions(s.server.mgr) == 0);
+    sim_mark(&s);
+    sim_client_start(&s, 2);
+    sim_expect(&s, "[    3] peer.refuse peer=3 why=\"the key is not admitted any more\"\n"
+                   "[    4] link.dead client=2 error=EAUTH\n");
+    sim_principal(&s, "admin", "");
+    sim_client_end(&s, &s.clients[2]);
+    sim_client_start(&s, 2);
+    sim_run(&s, 10);
+    CHECK(sim_open(&s, 2, "jobs", NULL) == REEVE_OK);
+    sim_get(&s, 2, 0);
+    sim_expect(&s, "[    2] get.fail client=2 error=EEMPTY\n");
+    CHECK(mgr_sessions(s.server.mgr) == 1);
     sim_stop(&s);
 }

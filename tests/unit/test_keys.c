@@ -10,6 +10,57 @@
 
 #include <cmocka.h>
 
+static void public_file_has_two_keys_and_a_last_day(void **state)
+{
+    struct rv_keyfile k;
+    struct rv_keyfile other;
+    char text[512];
+    char why[RV_KEYS_WHY];
+
+    (void)state;
+    rv_keys_generate(&k);
+    rv_keys_generate(&other);
+    snprintf(text, sizeof text, "public = %s\npublic = %s\nexpires = 2028-02-29T23:59:59Z\n",
+             k.public_key, other.public_key);
+    assert_true(rv_keys_parse(&k, rv_slice_str(text), why));
+    assert_string_equal(k.other_key, other.public_key);
+    assert_int_equal(k.expires, 1835481599);
+    snprintf(text, sizeof text, "public = %s\nexpires = 1970-01-02\n", other.public_key);
+    assert_true(rv_keys_parse(&k, rv_slice_str(text), why));
+    assert_int_equal(k.expires, 86400);
+    snprintf(text, sizeof text, "public = %s\npublic = %s\nsecret = %s\n", k.public_key,
+             other.public_key, other.secret_key);
+    assert_false(rv_keys_parse(&k, rv_slice_str(text), why));
+    assert_string_equal(why, "a secret key has one public key");
+}
+
+static void days_that_do_not_exist_are_refused(void **state)
+{
+    static const char *const wrong[] = {"2027-02-29",
+                                        "2027-13-01",
+                                        "2027-00-01",
+                                        "2027-01-00",
+                                        "1970-01-01",
+                                        "2027-1-1",
+                                        "tomorrow",
+                                        "2027-01-31T24:00:00Z",
+                                        "2027-01-31T12:00:00",
+                                        "2027-01-31 "
+                                        "12:00:00Z"};
+    struct rv_keyfile k;
+    struct rv_keyfile made;
+    char text[256];
+    char why[RV_KEYS_WHY];
+
+    (void)state;
+    rv_keys_generate(&made);
+    for (size_t i = 0; i < rv_countof(wrong); i++) {
+        snprintf(text, sizeof text, "public = %s\nexpires = %s\n", made.public_key, wrong[i]);
+        assert_false(rv_keys_parse(&k, rv_slice_str(text), why));
+        assert_non_null(strstr(why, "line 2: expires is a day"));
+    }
+}
+
 int test_keys(void);
 
 static char directory[64];
@@ -379,6 +430,8 @@ static void a_shown_key_may_be_replaced(void **state)
 int test_keys(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(public_file_has_two_keys_and_a_last_day),
+        cmocka_unit_test(days_that_do_not_exist_are_refused),
         cmocka_unit_test(keys_survive_their_text),
         cmocka_unit_test(what_is_not_z85_is_no_key),
         cmocka_unit_test(fingerprints_tell_keys_apart),
