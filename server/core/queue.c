@@ -494,18 +494,18 @@ static uint32_t pause_of(const struct queue *q, uint32_t deliveries)
 
 static void put_off(struct mgr *mgr, struct queue *q, struct item *item)
 {
-    struct item *at = q->later;
+    struct item *at = q->later == NULL ? NULL : q->later->prev; /* the last; mostly the place */
 
     item->past->due = rv_after_ms(mgr->now, pause_of(q, item->deliveries));
     item->state = ITEM_LATER;
     item->delivery = item->call = 0;
     q->later_len++;
-    while (at != NULL && at->past->due <= item->past->due)
-        at = at->next;
+    while (at != NULL && at->past->due > item->past->due)
+        at = at == q->later ? NULL : at->prev;
     if (at != NULL)
-        DL_PREPEND_ELEM(q->later, at, item);
+        DL_APPEND_ELEM(q->later, at, item);
     else
-        DL_APPEND(q->later, item);
+        DL_PREPEND(q->later, item);
     rv_heap_set(&mgr->heap, &q->retry, q->later->past->due);
 }
 
