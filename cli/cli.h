@@ -54,7 +54,8 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "The manager that is started with it is another store: handles of clients that knew the\n"   \
       "old one are void, because time has gone back for it.\n")                                    \
     X(status, "", 0, 0, "show how the manager is, and who is connected",                           \
-      "With --json: {\"manager\": {...}, \"sessions\": [...], \"agents\": [...]}.\n")              \
+      "With --json: {\"manager\": {...}, \"sessions\": [...], \"agents\": [...]}.\n"               \
+      "With --health one line, and exit code 0 when the manager's core has answered.\n")           \
     X(ls, "[PREFIX]", 0, 1, "list the objects whose names begin with PREFIX",                      \
       "With --json: an array of one map for each object.\n")                                       \
     X(put, "QUEUE [ITEM]...", 1, CLI_MANY, "put items into a queue",                               \
@@ -184,6 +185,7 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(TEXT, label, "label", 0, "WORDS", CLI_ON(map), "only on agents with these labels")           \
     X(TEXT, folder, "folder", 0, "DIR", CLI_ON(map) | CLI_ON(run), "where to run; default: here")  \
     X(TEXT, host, "host", 0, "NAME", CLI_ON(run), "the agent of this name, or with this label")    \
+    X(FLAG, health, "health", 0, NULL, CLI_ON(status), "only whether it answers, and how durable") \
     X(TEXT, queue, "queue", 0, "NAME", CLI_ON(shutdown), "shut down this queue, not the manager")  \
     X(FLAG, immediate, "immediate", 0, NULL, CLI_ON(shutdown), "drop the items of the queue")      \
     X(TEXT, on_abandoned, "on-abandoned", 0, "run|fail", CLI_ON(lock),                             \

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -155,7 +156,20 @@ static reeve_err knock_with_random_key(const char *endpoint, const char *public_
                   "unable to check that %.150s refuses unknown keys: no answer", endpoint);
 }
 
-/* Where one knocks at a door that is open on all addresses. */
+/* In a container there may be IPv6, and no address of it, not even this one. */
+static bool has_loopback_6(void)
+{
+    const struct sockaddr_in6 address = {
+        .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = htons(1)};
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* connecting sends nothing */
+    bool has = fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return has;
+}
+
+/* Where one knocks at a door that is open on all addresses. [::] is open to IPv4, too. */
 static const char *reachable(char out[64], const char *endpoint)
 {
     unsigned port = 0;
@@ -163,7 +177,7 @@ static const char *reachable(char out[64], const char *endpoint)
     if (sscanf(endpoint, "tcp://0.0.0.0:%u", &port) == 1)
         snprintf(out, 64, "tcp://127.0.0.1:%u", port);
     else if (sscanf(endpoint, "tcp://[::]:%u", &port) == 1)
-        snprintf(out, 64, "tcp://[::1]:%u", port);
+        snprintf(out, 64, has_loopback_6() ? "tcp://[::1]:%u" : "tcp://127.0.0.1:%u", port);
     else
         return endpoint;
     return out;

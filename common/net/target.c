@@ -1,6 +1,7 @@
 #include "common/net/target.h"
 
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -120,20 +121,46 @@ reeve_err rv_target_connect(struct rv_conn **out, const struct rv_target *t, con
     return conf.server_key == NULL ? REEVE_ESYS : rv_conn_open(out, &conf, why);
 }
 
-void rv_host_id(struct rv_id *host)
+/* The first line of a file, with a zero; its length. */
+static size_t read_line(char *out, size_t size, const char *path)
 {
-    char text[33] = "";
-    int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd < 0 ? 0 : read(fd, text, 32);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, out, size - 1);
 
     if (fd >= 0)
         close(fd);
+    out[len > 0 ? len : 0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    return strlen(out);
+}
+
+/* A container has no machine-id, and a name of its own, which it keeps when it is started again. */
+static bool id_by_name(struct rv_id *host)
+{
+    char boot[64];
+    char name[256] = "";
+    char text[sizeof boot + sizeof name];
+    int len = 0;
+
+    if (read_line(boot, sizeof boot, "/proc/sys/kernel/random/boot_id") == 0 ||
+        gethostname(name, sizeof name - 1) != 0 || name[0] == '\0')
+        return false;
+    len = snprintf(text, sizeof text, "%s %s", boot, name);
+    return crypto_generichash(host->bytes, sizeof host->bytes, (const uint8_t *)text,
+                              (unsigned long long)len, NULL, 0) == 0;
+}
+
+void rv_host_id(struct rv_id *host)
+{
+    char text[64];
+    size_t len = read_line(text, sizeof text, "/etc/machine-id");
+
     for (size_t i = 0; len == 32 && i < sizeof host->bytes; i++) {
         unsigned byte = 0;
 
         (void)sscanf(text + 2 * i, "%2x", &byte);
         host->bytes[i] = (uint8_t)byte;
     }
-    if (len != 32)
+    if (len != 32 && !id_by_name(host))
         rv_random_bytes(host, sizeof *host);
 }

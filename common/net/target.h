@@ -29,7 +29,8 @@ void rv_targets_free(struct rv_targets *t);
 reeve_err rv_target_connect(struct rv_conn **out, const struct rv_target *t, const char *public_key,
                             const char *secret_key, uint32_t handshake_ms, char *why);
 
-/* The id of this host, from /etc/machine-id; random where there is none. */
+/* The id of this host: from /etc/machine-id; where there is none, from the id of the boot and the
+ * name of the host, as in a container; else random. */
 void rv_host_id(struct rv_id *host);
 
 #endif
