@@ -48,7 +48,9 @@
     X(DEATH_LATE, "an item is delivered once more than its queue allows")                          \
     X(RETRY_AT_ONCE, "an item that came back does not wait for its time")                          \
     X(REVOKED_STAYS, "sessions of a key that was taken away go on")                                \
-    X(RIGHTS_STAY, "a right that was taken away counts for what is open")
+    X(RIGHTS_STAY, "a right that was taken away counts for what is open")                          \
+    X(QUOTA_OFF, "a quota is not looked at")                                                       \
+    X(QUOTA_LEAKS, "what is given back counts for the quota for ever")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

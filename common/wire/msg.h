@@ -31,6 +31,9 @@ enum rv_kind {
 /* How a lock is acquired: with a lease if nobody waits; to fail when that closes a cycle. */
 enum rv_lock_flags { RV_LOCK_LEASE = 1, RV_LOCK_NO_CYCLE = 2 };
 enum rv_role { RV_ROLE_HOLDS, RV_ROLE_WAITS, RV_ROLE_SLEEPS, RV_ROLE_DIED };
+#define RV_QUOTA_ENUM(name, word) RV_QUOTA_##name,
+enum rv_quota { RV_QUOTAS(RV_QUOTA_ENUM) RV_QUOTAS_LEN };
+#undef RV_QUOTA_ENUM
 enum rv_order { RV_ORDER_FIFO, RV_ORDER_LIFO, RV_ORDER_PRIORITY };
 /* How whoever had an item went without finishing it. */
 enum rv_left { RV_LEFT_CLOSED, RV_LEFT_GOODBYE, RV_LEFT_LOST, RV_LEFT_EXPIRED, RV_LEFT_REVOKED };
