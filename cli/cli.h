@@ -72,7 +72,14 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "stand behind --. What a command prints comes whole, when it has ended. A command runs\n"    \
       "in this folder (--folder), as the agent's user. One that ends its agent's process or\n"     \
       "loses its host runs again; one that fails does so with --retries. Ctrl-C ends all of "      \
-      "it.\n")                                                                                     \
+      "it.\n"                                                                                      \
+      "With --detach it prints a name when all lines are given, and ends; the manager goes on,\n"  \
+      "and keeps the outputs for 7 days. reeve attach NAME shows them, reeve cancel NAME ends\n"   \
+      "it, reeve rm NAME forgets it.\n")                                                           \
+    X(attach, "NAME", 1, 1, "show what a map that was begun with --detach prints",                 \
+      "From its beginning, until all of it is done; then the exit code tells as that of reeve\n"   \
+      "map. Ctrl-C ends the showing and not the map. It can be shown again, and by several at\n"   \
+      "once. Of a pool with a name, which is no map of commands, it prints the values as JSON.\n") \
     X(run, "COMMAND [WORD]...", 1, CLI_MANY, "run one command on some host, or on --host NAME",    \
       "What it prints comes when it has ended, and its exit code is this one's. Options of the\n"  \
       "command stand behind --. Its standard input is empty.\n")                                   \
@@ -137,8 +144,9 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
 /*
  * ---- options: OPTION(KIND, field, name, letter, value, commands, help) ----
  *
- * KIND: FLAG bool, TEXT const char *, TEXTS some of them, COUNT uint32_t, TIME milliseconds.
- * The values of COUNT and TIME are written as `given` says: false when the option was not there.
+ * KIND: FLAG bool, TEXT const char *, TEXTS some of them, COUNT uint32_t, TIME milliseconds, MAYBE a
+ * text behind = or none. The values of COUNT, TIME and MAYBE are written as `given` says: false when
+ * the option was not there.
  */
 #define CLI_OPTIONS(X)                                                                             \
     X(TEXT, dir, "dir", 0, "DIR", CLI_ON(keygen),                                                  \
@@ -163,13 +171,19 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get), "go on until the queue is shut down")        \
     X(FLAG, bytes, "bytes", 0, NULL, CLI_ON(put) | CLI_ON(get),                                    \
       "items are bytes, put and printed as they are")                                              \
-    X(FLAG, keep_order, "keep-order", 'k', NULL, CLI_ON(map), "print in the order of the lines")   \
+    X(MAYBE, detach, "detach", 0, "[=NAME]", CLI_ON(map),                                          \
+      "leave it to the manager, under this name; default: one is made")                            \
+    X(FLAG, keep_order, "keep-order", 'k', NULL, CLI_ON(map) | CLI_ON(attach),                     \
+      "print in the order of the lines")                                                           \
     X(COUNT, jobs, "jobs", 'j', "N", CLI_ON(map), "at most N commands at a time, on all hosts")    \
     X(COUNT, retries, "retries", 0, "N", CLI_ON(map), "try a command that fails N times more")     \
-    X(TEXT, joblog, "joblog", 0, "FILE", CLI_ON(map), "write a line for each command there")       \
-    X(FLAG, resume, "resume", 0, NULL, CLI_ON(map), "only what has not gone well by the joblog")   \
-    X(FLAG, tag, "tag", 0, NULL, CLI_ON(map), "print each line of output behind its input")        \
-    X(FLAG, bar, "bar", 0, NULL, CLI_ON(map), "show progress, on a terminal")                      \
+    X(TEXT, joblog, "joblog", 0, "FILE", CLI_ON(map) | CLI_ON(attach),                             \
+      "write a line for each command there")                                                       \
+    X(FLAG, resume, "resume", 0, NULL, CLI_ON(map) | CLI_ON(attach),                               \
+      "only what has not gone well by the joblog")                                                 \
+    X(FLAG, tag, "tag", 0, NULL, CLI_ON(map) | CLI_ON(attach),                                     \
+      "print each line of output behind its input")                                                \
+    X(FLAG, bar, "bar", 0, NULL, CLI_ON(map) | CLI_ON(attach), "show progress, on a terminal")     \
     X(TEXT, label, "label", 0, "WORDS", CLI_ON(map), "only on agents with these labels")           \
     X(TEXT, folder, "folder", 0, "DIR", CLI_ON(map) | CLI_ON(run), "where to run; default: here")  \
     X(TEXT, host, "host", 0, "NAME", CLI_ON(run), "the agent of this name, or with this label")    \
@@ -204,11 +218,17 @@ struct cli_number {
     uint32_t value;
 };
 
+struct cli_maybe {
+    bool given;
+    const char *value; /* NULL: none */
+};
+
 typedef bool cli_type_FLAG;
 typedef const char *cli_type_TEXT;
 typedef struct cli_texts cli_type_TEXTS;
 typedef struct cli_number cli_type_COUNT;
 typedef struct cli_number cli_type_TIME;
+typedef struct cli_maybe cli_type_MAYBE;
 
 /* What the command line says. Texts are those of argv. */
 struct cli_args {

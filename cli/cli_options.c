@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { KIND_FLAG, KIND_TEXT, KIND_TEXTS, KIND_COUNT, KIND_TIME };
+enum kind { KIND_FLAG, KIND_TEXT, KIND_TEXTS, KIND_COUNT, KIND_TIME, KIND_MAYBE };
 
 struct option_row {
     enum kind kind;
@@ -52,7 +52,7 @@ static void option_spelling(char *out, size_t size, const struct option_row *o)
                                 : snprintf(out, size, "-%c, --%s", o->letter, o->name);
 
     if (o->value != NULL)
-        snprintf(out + len, size - (size_t)len, " %s", o->value);
+        snprintf(out + len, size - (size_t)len, "%s%s", o->kind == KIND_MAYBE ? "" : " ", o->value);
 }
 
 static void help_options(unsigned mask)
@@ -149,6 +149,9 @@ static int set_option(struct cli_args *args, const struct option_row *o, const c
                                   value, CLI_TEXTS_MAX);
         texts->at[texts->len++] = value;
         return EXIT_DONE;
+    case KIND_MAYBE:
+        *(struct cli_maybe *)field = (struct cli_maybe){true, value};
+        return EXIT_DONE;
     case KIND_COUNT:
         number->given = true;
         return cli_parse_count(&number->value, value)
@@ -203,7 +206,7 @@ static int take_option(struct parser *p, const struct option_row *o, const char 
     if (o->kind == KIND_FLAG && value != NULL)
         return cli_fail_usage(p->args, "cannot take --%s=%s: this option has no value", o->name,
                               value);
-    if (o->kind != KIND_FLAG && value == NULL) {
+    if (o->kind != KIND_FLAG && o->kind != KIND_MAYBE && value == NULL) {
         if (p->at + 1 >= p->argc)
             return cli_fail_usage(p->args, "cannot read option --%s: it wants %s after it", o->name,
                                   o->value);

@@ -5,16 +5,16 @@
  */
 
 #include "cli/cli.h"
-#include "cli/joblog.h"
+#include "cli/note.h"
+#include "cli/show.h"
 #include "cli/template.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -23,8 +23,8 @@ enum {
     AHEAD = 4096,  /* lines given whose results are not printed */
     LOOK_MS = 100, /* so often it is looked whether somebody pressed Ctrl-C */
     END_MS = 2000, /* that commands may take to end then */
-    BAR_MS = 200,  /* between two drawings of the bar */
-    BAR_WIDTH = 30,
+    BATCH = 256,   /* lines that are given together, when nobody waits for them */
+    GIVE_MS = 60000,
 };
 
 /* A line that was given. */
@@ -42,142 +42,52 @@ struct line {
 struct map {
     const struct cli_args *args;
     struct template template;
-    struct joblog log;
+    struct show show; /* guarded by the mutex while the pool runs */
     reeve_context *ctx;
     reeve_pool *pool;
     reeve_builder *item;
+    reeve_items *batch;    /* --detach: lines to be given; else NULL */
+    char name[64];         /* --detach: of the job */
     pthread_mutex_t mutex; /* of what follows */
     pthread_cond_t changed;
     struct line *lines;
-    uint64_t given, done, failed, again;
+    uint64_t given;
     uint64_t left;   /* given, and not printed yet: with -k more than those that are not done */
-    uint64_t total;  /* 0: not known */
     reeve_err error; /* that ends it all */
-    bool broken;     /* it is standard output that ended it, */
-    int write_error; /* by this */
     char why[400];
-    bool bar;
-    struct timespec began;
-    double drawn_at;
 };
 
-static double seconds_since(const struct timespec *then)
+static void draw(struct map *m)
 {
-    struct timespec now;
+    reeve_progress now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - then->tv_sec) + (double)(now.tv_nsec - then->tv_nsec) / 1e9;
-}
-
-/* ---- the bar: on a terminal only ---- */
-
-/* It makes room for what is printed, and is drawn anew behind that. */
-static void clear_bar(struct map *m)
-{
-    if (m->bar)
-        fputs("\r\033[K", stderr);
-    m->drawn_at = -1;
-}
-
-static void draw_bar(struct map *m)
-{
-    double t = seconds_since(&m->began);
-    double rate = t > 0 ? (double)m->done / t : 0;
-    char eta[CLI_TEXT] = "";
-    int full = 0;
-
-    if (!m->bar || t - m->drawn_at < BAR_MS / 1000.0)
-        return;
-    clear_bar(m);
-    m->drawn_at = t;
-    if (m->total == 0) {
-        fprintf(stderr, "%" PRIu64 " done, %" PRIu64 " running   %.0f/s", m->done,
-                m->given - m->done, rate);
-    } else {
-        full = (int)((double)BAR_WIDTH * (double)m->done / (double)m->total);
-        for (int i = 0; i < BAR_WIDTH; i++)
-            fputc(i < full ? '#' : '-', stderr);
-        if (rate > 0)
-            cli_span(eta, (uint64_t)((double)(m->total - m->done) / rate * 1000));
-        fprintf(stderr, "  %" PRIu64 "/%" PRIu64 "   %.0f/s   eta %s", m->done, m->total, rate,
-                eta);
-    }
-    if (m->failed > 0)
-        fprintf(stderr, "   %" PRIu64 " failed", m->failed);
-    if (m->again > 0)
-        fprintf(stderr, "   %" PRIu64 " tried again", m->again);
-    fflush(stderr);
+    if (m->show.bar && reeve_pool_progress(m->pool, &now) == REEVE_OK)
+        show_bar(&m->show, &now);
 }
 
 /* ---- results ---- */
 
-static void tag_lines(FILE *to, const char *tag, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        const char *end = memchr(bytes, '\n', len);
-        size_t n = end == NULL ? len : (size_t)(end - bytes) + 1;
-
-        fprintf(to, "%s\t", tag);
-        fwrite(bytes, 1, n, to);
-        bytes += n;
-        len -= n;
-    }
-}
-
-/* What a command printed, whole. */
-static void print_stream(struct map *m, const struct line *line, const reeve_value *value,
-                         const char *key, FILE *to)
-{
-    const void *bytes = NULL;
-    size_t len = 0;
-
-    if (!reeve_get_bytes(reeve_value_find(value, key), &bytes, &len) || len == 0)
-        return;
-    clear_bar(m);
-    if (m->args->tag)
-        tag_lines(to, line->text, bytes, len);
-    else
-        fwrite(bytes, 1, len, to);
-    if ((fflush(to) != 0 || ferror(to)) && to == stdout && m->write_error == 0)
-        m->write_error = errno;
-}
-
-/* Nobody reads any more, or there is no room: what still runs would run for nothing. */
-static void watch_stdout(struct map *m)
-{
-    if (!ferror(stdout) || m->error != REEVE_OK)
-        return;
-    m->error = REEVE_ESYS;
-    m->broken = true;
-    snprintf(m->why, sizeof m->why, "cannot write to standard output: %s",
-             strerror(m->write_error));
-}
-
 static void print_line(struct map *m, struct line *line)
 {
     reeve_record record;
-    const reeve_value *value = NULL;
+    struct shown shown = {.line = line->text, .number = line->number, .itself = line->itself};
+    char *command = NULL;
 
     if (line->results != NULL) {
-        value = reeve_results_value(line->results, 0);
-        print_stream(m, line, value, "out", stdout);
-        print_stream(m, line, value, "err", stderr);
-        if (reeve_results_record(line->results, 0, &record) == REEVE_OK) {
-            joblog_add(&m->log, &m->template, line->text, line->number, &record, value);
-            m->again += record.runs > 1 ? record.runs - 1 : 0;
-            if (line->itself && value == NULL) {
-                clear_bar(m);
-                (void)cli_fail(EXIT_FAILED, "item %" PRIu64 " (%s): %s", line->number, line->text,
-                               record.message);
-            }
-        }
+        shown.value = reeve_results_value(line->results, 0);
+        if (reeve_results_record(line->results, 0, &record) == REEVE_OK)
+            shown.record = &record;
+        if (m->show.log.file != NULL)
+            command = template_text(&m->template, line->text, line->number);
+        shown.command = command == NULL ? "" : command;
+        show_command(&m->show, &shown);
+        free(command);
     }
     DL_DELETE(m->lines, line);
     m->left--;
     reeve_results_free(&line->results);
     free(line->text);
     free(line);
-    watch_stdout(m);
 }
 
 /* Those at the head whose results are there; without -k, this one. */
@@ -201,15 +111,15 @@ static void on_result(void *arg, reeve_err err, reeve_results *results)
     line->done = true;
     line->ok = err == REEVE_OK;
     line->itself = err == REEVE_EITEM;
-    m->done++;
-    m->failed += !line->ok;
+    m->show.done++;
+    m->show.failed += !line->ok;
     if (err != REEVE_OK && err != REEVE_EITEM && m->error == REEVE_OK) {
         m->error = err;
         snprintf(m->why, sizeof m->why, "%s", reeve_errmsg());
     }
     line->results = results != NULL ? reeve_results_keep(results) : NULL;
     print_ready(m, line);
-    draw_bar(m);
+    draw(m);
     pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->mutex);
 }
@@ -218,7 +128,7 @@ static void on_result(void *arg, reeve_err err, reeve_results *results)
 
 static bool stopped(const struct map *m)
 {
-    return cli_stopped() != 0 || m->error != REEVE_OK;
+    return cli_stopped() != 0 || m->error != REEVE_OK || m->show.broken;
 }
 
 /* Wait until so few are not printed, or it is to end. */
@@ -233,7 +143,7 @@ static void wait_until(struct map *m, uint64_t most)
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
         (void)pthread_cond_timedwait(&m->changed, &m->mutex, &until);
-        draw_bar(m);
+        draw(m);
     }
     pthread_mutex_unlock(&m->mutex);
 }
@@ -272,9 +182,44 @@ static reeve_err give(struct map *m, char *text, uint64_t number)
     return err;
 }
 
+/* ---- --detach: nobody waits here ---- */
+
+static reeve_err give_batch(struct map *m)
+{
+    reeve_async *async = NULL;
+    reeve_err err = REEVE_OK;
+
+    if (reeve_items_len(m->batch) == 0)
+        return REEVE_OK;
+    err = reeve_pool_map_async(&async, m->pool, REEVE_NAMED("reeve.command"), m->batch, NULL);
+    reeve_async_free(&async);
+    reeve_items_free(&m->batch);
+    m->batch = reeve_items_new();
+    return err;
+}
+
+/* The line and its number go along with the command. */
+static reeve_err give_away(struct map *m, const char *text, uint64_t number)
+{
+    char *command = template_text(&m->template, text, number);
+
+    reeve_builder_reset(m->item);
+    (void)reeve_put_map(m->item, 2);
+    (void)reeve_put_str(m->item, "argv");
+    template_put(&m->template, text, number, m->item);
+    (void)reeve_put_str(m->item, "note");
+    note_put(m->item, number, text, command == NULL ? "" : command);
+    free(command);
+    (void)reeve_items_add(m->batch, m->item);
+    m->given++;
+    return reeve_items_len(m->batch) < BATCH ? REEVE_OK : give_batch(m);
+}
+
 static reeve_err give_line(struct map *m, const char *text, uint64_t number)
 {
-    if (joblog_has(&m->log, number))
+    if (m->batch != NULL)
+        return give_away(m, text, number);
+    if (joblog_has(&m->show.log, number))
         return REEVE_OK;
     wait_until(m, AHEAD - 1);
     return stopped(m) ? REEVE_OK : give(m, strdup(text), number);
@@ -306,7 +251,7 @@ static reeve_err give_all(struct map *m, char **inputs, int inputs_len)
 
     if (inputs == NULL)
         return give_stdin(m);
-    m->total = (uint64_t)inputs_len;
+    m->show.total = (uint64_t)inputs_len;
     for (int i = 0; i < inputs_len && err == REEVE_OK && !stopped(m); i++)
         err = give_line(m, inputs[i], (uint64_t)i + 1);
     return err;
@@ -325,6 +270,7 @@ static reeve_err open_pool(struct map *m, const char *labels)
         .retries = args->retries.given ? args->retries.value : 0,
         .timeout_ms = args->timeout.given ? args->timeout.value : 0,
         .labels = labels,
+        .name = m->name[0] == '\0' ? NULL : m->name,
         .folder = args->folder != NULL ? args->folder : getcwd(folder, sizeof folder),
     };
 
@@ -341,21 +287,12 @@ static void end_pool(struct map *m, bool at_once)
     reeve_pool_close(&m->pool);
 }
 
-/* A reader that left is no news, as for any filter. */
-static int fail_output(const struct map *m)
-{
-    clearerr(stdout);
-    if (m->write_error == EPIPE)
-        return EXIT_SIGNAL + SIGPIPE;
-    return cli_fail(EXIT_AGAIN, "%s", m->why);
-}
-
 static int finish(struct map *m, reeve_err err)
 {
     int code = EXIT_DONE;
 
     if (err == REEVE_OK && !stopped(m)) {
-        m->total = m->total == 0 ? m->given : m->total;
+        m->show.total = m->given;
         wait_until(m, 0);
     }
     if (err != REEVE_OK) {
@@ -363,13 +300,16 @@ static int finish(struct map *m, reeve_err err)
     } else if (cli_stopped() != 0) {
         code = EXIT_SIGNAL + cli_stopped();
     } else if (m->error != REEVE_OK) {
-        clear_bar(m);
-        code = m->broken ? fail_output(m) : cli_fail(cli_exit_of(m->error), "%s", m->why);
-    } else if (m->failed > 0) {
+        show_clear(&m->show);
+        code = cli_fail(cli_exit_of(m->error), "%s", m->why);
+    } else if (m->show.broken) {
+        show_clear(&m->show);
+        code = show_fail(&m->show);
+    } else if (m->show.failed > 0) {
         code = EXIT_FAILED;
     }
     end_pool(m, code != EXIT_DONE && code != EXIT_FAILED);
-    clear_bar(m);
+    show_clear(&m->show);
     return code;
 }
 
@@ -382,8 +322,6 @@ static int map_all(struct map *m, char **inputs, int inputs_len)
     err = open_pool(m, m->args->label);
     if (err != REEVE_OK)
         return cli_fail_call(err);
-    clock_gettime(CLOCK_MONOTONIC, &m->began);
-    m->bar = m->args->bar && isatty(STDERR_FILENO);
     code = finish(m, give_all(m, inputs, inputs_len));
     while (m->lines != NULL) { /* of those that were not done */
         struct line *line = m->lines;
@@ -394,6 +332,88 @@ static int map_all(struct map *m, char **inputs, int inputs_len)
         free(line);
     }
     return code;
+}
+
+/* A name that nobody has. */
+static void make_name(struct map *m)
+{
+    uint32_t x = 0;
+
+    if (m->args->detach.value != NULL)
+        snprintf(m->name, sizeof m->name, "%s", m->args->detach.value);
+    else if (getrandom(&x, sizeof x, 0) == (ssize_t)sizeof x)
+        snprintf(m->name, sizeof m->name, "map-%06x", (unsigned)(x & 0xffffff));
+}
+
+static int fail_detach(const struct map *m, reeve_err err)
+{
+    if (err != REEVE_EEXIST)
+        return cli_fail_call(err);
+    return cli_fail(EXIT_CHANGE,
+                    "cannot map: there is a job named %s; reeve attach %s shows it, reeve rm %s "
+                    "forgets it",
+                    m->name, m->name, m->name);
+}
+
+static reeve_err leave_all(struct map *m)
+{
+    reeve_err err = REEVE_ETIME;
+
+    while (err == REEVE_ETIME && !stopped(m))
+        err = reeve_pool_detach(m->pool, LOOK_MS);
+    return err;
+}
+
+static int map_away(struct map *m, char **inputs, int inputs_len)
+{
+    reeve_err err = REEVE_OK;
+    int code = EXIT_DONE;
+
+    m->item = reeve_builder_new();
+    m->batch = reeve_items_new();
+    make_name(m);
+    err = open_pool(m, m->args->label);
+    if (err != REEVE_OK)
+        return fail_detach(m, err);
+    err = give_all(m, inputs, inputs_len);
+    if (err == REEVE_OK && !stopped(m))
+        err = give_batch(m);
+    if (err == REEVE_OK)
+        err = leave_all(m);
+    if (cli_stopped() != 0)
+        code = EXIT_SIGNAL + cli_stopped();
+    else if (err != REEVE_OK)
+        code = fail_detach(m, err);
+    reeve_pool_close(&m->pool);
+    reeve_items_free(&m->batch);
+    if (code != EXIT_DONE)
+        return code;
+    printf("%s\n", m->name);
+    fprintf(stderr,
+            "reeve: the manager has all %" PRIu64 " lines; reeve attach %s shows their output\n",
+            m->given, m->name);
+    return code;
+}
+
+/* With --detach nothing is shown here. */
+static int check_detach(const struct cli_args *args)
+{
+    size_t len = 0;
+
+    if (!args->detach.given)
+        return EXIT_DONE;
+    if (args->keep_order || args->tag || args->bar || args->joblog != NULL || args->resume)
+        return cli_fail_usage(args, "cannot map with --detach and -k, --tag, --bar, --joblog or "
+                                    "--resume: these are for reeve attach");
+    if (args->detach.value == NULL)
+        return EXIT_DONE;
+    len = strlen(args->detach.value);
+    if (len >= sizeof((struct map *)0)->name || strspn(args->detach.value, "0123456789") == len)
+        return cli_fail_usage(args,
+                              "cannot map with --detach=%s: a name has at most %zu characters, and "
+                              "is not a number",
+                              args->detach.value, sizeof((struct map *)0)->name - 1);
+    return EXIT_DONE;
 }
 
 /* Words behind ::: are the lines. NULL: there is none, and lines come from standard input. */
@@ -419,23 +439,26 @@ int run_map(const struct cli_args *args)
 
     if (args->resume && args->joblog == NULL)
         return cli_fail_usage(args, "cannot map: --resume wants --joblog FILE beside it");
+    code = check_detach(args);
+    if (code != EXIT_DONE)
+        return code;
     template_init(&m.template, args->words, words_len);
-    code = joblog_open(&m.log, args->joblog, args->resume);
+    code = show_open(&m.show, args);
     if (code == EXIT_DONE)
         code = cli_open(&m.ctx, args);
     if (code != EXIT_DONE) {
-        joblog_close(&m.log);
+        show_close(&m.show);
         return code;
     }
     cli_catch_signals();
     pthread_mutex_init(&m.mutex, NULL);
     pthread_cond_init(&m.changed, NULL);
-    code = map_all(&m, inputs, inputs_len);
+    code = args->detach.given ? map_away(&m, inputs, inputs_len) : map_all(&m, inputs, inputs_len);
     reeve_builder_free(&m.item);
     code = cli_close(&m.ctx, code);
     pthread_cond_destroy(&m.changed);
     pthread_mutex_destroy(&m.mutex);
-    joblog_close(&m.log);
+    show_close(&m.show);
     return code;
 }
 
@@ -454,7 +477,6 @@ static int run_one(struct map *m)
 {
     reeve_async *async = NULL;
     reeve_results *results = NULL;
-    struct line line = {.map = m, .text = m->args->words[0], .number = 1};
     reeve_err err = open_pool(m, m->args->host);
     int code = EXIT_DONE;
 
@@ -467,8 +489,8 @@ static int run_one(struct map *m)
         code = EXIT_SIGNAL + cli_stopped();
     } else if (err == REEVE_OK) {
         err = reeve_async_get(&results, async, REEVE_FOREVER);
-        print_stream(m, &line, reeve_results_value(results, 0), "out", stdout);
-        print_stream(m, &line, reeve_results_value(results, 0), "err", stderr);
+        show_stream(&m->show, "", reeve_results_value(results, 0), "out", stdout);
+        show_stream(&m->show, "", reeve_results_value(results, 0), "err", stderr);
         code = code_of_run(reeve_results_value(results, 0), err);
     } else {
         code = cli_fail_call(err);

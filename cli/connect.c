@@ -45,7 +45,7 @@ int cli_open(reeve_context **out, const struct cli_args *args)
         .key = args->key,
         .program = "reeve",
         .no_private = /* what is put must be there for the next command */
-        ((1u << args->command) & (CLI_ON(map) | CLI_ON(run))) == 0,
+        args->detach.given || ((1u << args->command) & (CLI_ON(map) | CLI_ON(run))) == 0,
         .connect_timeout_ms = timeout == 0 ? 1 : timeout,
     };
     reeve_err err = reeve_open(out, &options);

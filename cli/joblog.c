@@ -96,7 +96,7 @@ bool joblog_has(const struct joblog *log, uint64_t number)
     return number / 8 < log->well_len && (log->well[number / 8] >> number % 8 & 1) != 0;
 }
 
-void joblog_add(struct joblog *log, const struct template *t, const char *line, uint64_t number,
+void joblog_add(struct joblog *log, const char *line, uint64_t number, const char *command,
                 const reeve_record *record, const reeve_value *value)
 {
     struct timespec now;
@@ -104,18 +104,14 @@ void joblog_add(struct joblog *log, const struct template *t, const char *line, 
     size_t received = 0;
     int64_t code = record->err == REEVE_OK ? 0 : 1;
     double runtime = (double)record->ns / 1e9;
-    char *command = NULL;
 
     if (log->file == NULL)
         return;
     clock_gettime(CLOCK_REALTIME, &now);
     (void)reeve_get_bytes(reeve_value_find(value, "out"), &bytes, &received);
     (void)reeve_get_int(reeve_value_find(value, "code"), &code);
-    command = template_text(t, line, number);
     fprintf(log->file, "%" PRIu64 "\t%s\t%.3f\t%.3f\t%zu\t%zu\t%d\t%d\t%s\n", number,
             record->host[0] == '\0' ? "-" : record->host,
             (double)now.tv_sec + (double)now.tv_nsec / 1e9 - runtime, runtime, strlen(line),
-            received, code < 0 ? 0 : (int)code, code < 0 ? (int)-code : record->signal,
-            command == NULL ? "" : command);
-    free(command);
+            received, code < 0 ? 0 : (int)code, code < 0 ? (int)-code : record->signal, command);
 }

@@ -7,8 +7,9 @@
  *     Seq  Host  Starttime  JobRuntime  Send  Receive  Exitval  Signal  Command
  */
 
-#include "cli/template.h"
+#include <reeve.h>
 
+#include <stdint.h>
 #include <stdio.h>
 
 struct joblog {
@@ -24,7 +25,7 @@ void joblog_close(struct joblog *log);
 /* Did this item go well in an earlier run? */
 bool joblog_has(const struct joblog *log, uint64_t number);
 
-void joblog_add(struct joblog *log, const struct template *t, const char *line, uint64_t number,
+void joblog_add(struct joblog *log, const char *line, uint64_t number, const char *command,
                 const reeve_record *record, const reeve_value *value);
 
 #endif

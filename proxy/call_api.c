@@ -132,7 +132,8 @@ static reeve_async *new_async(reeve_pool *pool, const char *function, const char
 static reeve_err begin(reeve_async **out, reeve_pool *pool, const reeve_fn *fn,
                        const struct rv_packs *packs, const reeve_map_options *o, const char *verb)
 {
-    struct rv_pool_job *job = NULL;
+    struct rv_work *work = NULL;
+    uint32_t chunk = 0;
     reeve_async *async = NULL;
     const char *name = NULL;
     char label[64];
@@ -140,10 +141,12 @@ static reeve_err begin(reeve_async **out, reeve_pool *pool, const reeve_fn *fn,
 
     if (err == REEVE_OK)
         err = check_map_options(o, label);
+    if (err == REEVE_OK)
+        err = rv_pool_chunk(o->chunksize, label, &chunk);
     if (err == REEVE_OK && (async = new_async(pool, name, label, packs, o)) == NULL)
         err = no_memory(label);
     if (err == REEVE_OK)
-        err = rv_pool_enter(pool, label, o->chunksize, &job);
+        err = rv_pool_enter(pool, label, &work);
     if (err != REEVE_OK) {
         if (async != NULL)
             free_async(async);
@@ -152,7 +155,8 @@ static reeve_err begin(reeve_async **out, reeve_pool *pool, const reeve_fn *fn,
     if (o->callback != NULL)
         err = rv_pool_callbacks(pool);
     if (err == REEVE_OK) {
-        rv_errand_begin(&job->work, async->errand, rv_clock_now());
+        async->errand->chunk = chunk;
+        rv_errand_begin(work, async->errand, rv_clock_now());
         rv_drive(pool->ctx);
         *out = async;
     } else {
@@ -338,12 +342,13 @@ reeve_err reeve_async_progress(reeve_async *async, reeve_progress *out)
     if (err != REEVE_OK)
         return err;
     if (async->errand != NULL)
-        *out = (reeve_progress){async->errand->total, async->errand->out.done,
-                                async->errand->out.failed};
+        *out = (reeve_progress){.given = async->errand->total,
+                                .done = async->errand->out.done,
+                                .failed = async->errand->out.failed};
     else
-        *out =
-            (reeve_progress){reeve_results_len(async->results), reeve_results_len(async->results),
-                             reeve_results_failed(async->results)};
+        *out = (reeve_progress){.given = reeve_results_len(async->results),
+                                .done = reeve_results_len(async->results),
+                                .failed = reeve_results_failed(async->results)};
     rv_leave(async->ctx);
     return REEVE_OK;
 }

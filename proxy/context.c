@@ -873,6 +873,7 @@ reeve_err reeve_close(reeve_context **context)
     note_closed(ctx);
     deadline = rv_after_ms(rv_clock_now(), ctx->linger_ms);
     pthread_mutex_lock(&ctx->mutex);
+    rv_link_hurry(&ctx->link);
     if (!rv_wait(ctx, all_flushed, ctx, deadline))
         err =
             rv_fail(REEVE_ETIME, "cannot flush to %s: %llu items have no answer after %u ms",
@@ -910,6 +911,7 @@ reeve_err reeve_flush(reeve_context *ctx, uint32_t timeout_ms)
 
     if (err != REEVE_OK)
         return err;
+    rv_link_hurry(&ctx->link);
     if (!rv_wait(ctx, all_flushed, ctx, rv_after_ms(rv_clock_now(), timeout_ms)))
         err = rv_fail(REEVE_ETIME, "cannot flush to %s: no answer in time", rv_endpoint(ctx));
     else if (ctx->link.state == RV_LINK_DEAD)

@@ -1,4 +1,4 @@
-/* iter_api.c -- results one after the other, of an input that may have no end. */
+/* iter_api.c -- results one after the other: of an input that may have no end, of a job of others. */
 
 #include "proxy/pool.h"
 
@@ -8,11 +8,17 @@
 
 #include <stdio.h>
 
-enum { BURST = 64 }; /* items of the source between looks at what came */
+enum {
+    BURST = 64, /* items of the source between looks at what came */
+    OPEN_MS = 30000,
+    PATIENCE_MS = 30000, /* with a job that no agent can run */
+};
 
 struct reeve_iter {
     reeve_context *ctx;
     struct rv_errand *errand;
+    struct rv_work *own; /* the job that it is attached to; NULL: its pool's */
+    bool twice;          /* this context is attached to that job already */
     reeve_source *next;
     void *arg;
     reeve_builder *builder;
@@ -24,12 +30,15 @@ struct reeve_iter {
     bool any;
     uint64_t index;
     struct rv_record *record;
+    reeve_value *item;
 };
 
 static void free_iter(reeve_iter *iter)
 {
     rv_builder_free(&iter->builder);
+    rv_value_free(&iter->item);
     free(iter->record);
+    free(iter->own);
     free(iter);
 }
 
@@ -67,7 +76,8 @@ static reeve_err iterate(reeve_iter **out, reeve_pool *pool, const reeve_fn *fn,
 {
     static const reeve_map_options defaults;
     const reeve_map_options *o = options == NULL ? &defaults : options;
-    struct rv_pool_job *job = NULL;
+    struct rv_work *work = NULL;
+    uint32_t chunk = 0;
     reeve_iter *iter = NULL;
     const char *name = NULL;
     char label[64];
@@ -77,9 +87,11 @@ static reeve_err iterate(reeve_iter **out, reeve_pool *pool, const reeve_fn *fn,
     if (err == REEVE_OK)
         err = check(o, next, label);
     if (err == REEVE_OK)
+        err = rv_pool_chunk(o->chunksize, label, &chunk);
+    if (err == REEVE_OK)
         err = new_iter(&iter, pool, name, label, ordered, o);
     if (err == REEVE_OK)
-        err = rv_pool_enter(pool, label, o->chunksize, &job);
+        err = rv_pool_enter(pool, label, &work);
     if (err != REEVE_OK) {
         if (iter != NULL) {
             rv_errand_leave(iter->errand);
@@ -89,7 +101,8 @@ static reeve_err iterate(reeve_iter **out, reeve_pool *pool, const reeve_fn *fn,
     }
     iter->next = next;
     iter->arg = arg;
-    rv_errand_begin(&job->work, iter->errand, rv_clock_now());
+    iter->errand->chunk = chunk;
+    rv_errand_begin(work, iter->errand, rv_clock_now());
     rv_leave(pool->ctx);
     *out = iter;
     return REEVE_OK;
@@ -115,11 +128,95 @@ void reeve_iter_free(reeve_iter **out)
         return;
     *out = NULL;
     if (rv_enter(iter->ctx, "free", iter->label) == REEVE_OK) {
+        if (iter->own != NULL)
+            rv_work_fini(iter->own, REEVE_ECANCELED, "it was left");
         rv_errand_leave(iter->errand);
         rv_drive(iter->ctx); /* who joins the pool may have waited for this */
         rv_leave(iter->ctx);
     }
     free_iter(iter);
+}
+
+/* ---- attaching ---- */
+
+/* The job is open: its results come right behind this. */
+static void attached(struct rv_link *link, struct rv_request *call, rv_ns now,
+                     const struct rv_outcome *outcome)
+{
+    reeve_iter *iter = call->arg;
+    struct rv_job_open_result job;
+
+    rv_buf_add(&call->result, outcome->result.data, outcome->result.len);
+    if (outcome->error != REEVE_OK || !rv_job_open_result_decode(&job, outcome->result))
+        return;
+    if (!call->abandoned && rv_link_port(link, job.job) == NULL &&
+        rv_work_init(iter->own, link, job.job, PATIENCE_MS) == REEVE_OK) {
+        rv_errand_follow(iter->own, iter->errand, job.put, job.total, now);
+        return;
+    }
+    if (!call->abandoned)
+        iter->twice = rv_link_port(link, job.job) != NULL;
+    (void)rv_link_say(link, RV_OP_object_close, job.job, rv_slice(NULL, 0));
+}
+
+static reeve_err open_job(reeve_iter *iter, const char *name)
+{
+    struct rv_buf args = {0};
+    struct rv_buf result = {0};
+    struct rv_request *call = NULL;
+    reeve_err err = REEVE_OK;
+
+    rv_job_open_args_encode(&args, &(struct rv_job_open_args){.name = rv_slice_str(name)});
+    if (!args.bad)
+        call = rv_link_call(&iter->ctx->link, RV_OP_job_open, 0, OPEN_MS, rv_buf_slice(&args), NULL,
+                            0);
+    if (call != NULL) {
+        call->hook = attached;
+        call->arg = iter;
+    }
+    err = rv_finish(iter->ctx, call, OPEN_MS, "attach to", name, &result);
+    if (err == REEVE_OK && iter->twice)
+        err =
+            rv_fail(REEVE_EEXIST, "cannot %s: this context is attached to it already", iter->label);
+    else if (err == REEVE_OK && iter->own->link == NULL)
+        err = rv_fail(REEVE_ENOMEM, "cannot %s: out of memory", iter->label);
+    rv_buf_free(&args);
+    rv_buf_free(&result);
+    return err;
+}
+
+reeve_err reeve_iter_attach(reeve_iter **out, reeve_context *ctx, const char *name, bool ordered)
+{
+    reeve_iter *iter = NULL;
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    if (name == NULL || name[0] == '\0')
+        return rv_fail(REEVE_EINVAL, "cannot attach: no name was given");
+    iter = calloc(1, sizeof *iter);
+    if (iter != NULL)
+        iter->own = calloc(1, sizeof *iter->own);
+    if (iter != NULL && iter->own != NULL)
+        iter->errand = rv_errand_watch(ordered);
+    if (iter == NULL || iter->errand == NULL) {
+        err = rv_fail(REEVE_ENOMEM, "cannot attach to %s: out of memory", name);
+    } else {
+        iter->ctx = ctx;
+        iter->dry = true;
+        snprintf(iter->label, sizeof iter->label, "attach to %.50s", name);
+        err = rv_enter(ctx, "attach to", name);
+    }
+    if (err == REEVE_OK) {
+        err = open_job(iter, name);
+        rv_leave(ctx);
+    }
+    if (err != REEVE_OK && iter != NULL) {
+        rv_errand_leave(iter->errand);
+        free_iter(iter);
+        return err;
+    }
+    *out = iter;
+    return err;
 }
 
 /* ---- the source; the context is entered ---- */
@@ -218,6 +315,7 @@ static reeve_err hand_out(reeve_iter *iter, const struct rv_result *result, reev
     reeve_err err = REEVE_OK;
 
     free(iter->record);
+    rv_value_free(&iter->item);
     iter->record = NULL;
     iter->any = true;
     iter->index = result->index;
@@ -227,7 +325,8 @@ static reeve_err hand_out(reeve_iter *iter, const struct rv_result *result, reev
         iter->record =
             rv_record_new(result->record, rv_slice_str(result->record->agent),
                           rv_slice_str(result->record->host), rv_slice_str(result->record->text),
-                          rv_slice(result->record->output, result->record->output_len));
+                          rv_slice(result->record->output, result->record->output_len),
+                          rv_slice(result->record->item, result->record->item_len));
         if (iter->record == NULL)
             err = REEVE_ENOMEM;
     }
@@ -237,6 +336,8 @@ static reeve_err hand_out(reeve_iter *iter, const struct rv_result *result, reev
                        iter->label); /* it may be asked for again */
     }
     rv_errand_took(iter->errand, result->index);
+    if (iter->own != NULL)
+        rv_errand_claim(iter->errand, rv_clock_now());
     if (err != REEVE_OK)
         return rv_fail(err, "cannot %s: the result of item %llu is not a value of reeve",
                        iter->label, (unsigned long long)iter->index);
@@ -312,5 +413,37 @@ reeve_err reeve_iter_record(const reeve_iter *iter, uint64_t *index, reeve_recor
     if (!iter->any)
         return rv_fail(REEVE_EINVAL, "cannot say how an item ended: none has come yet");
     *index = iter->index;
+    return REEVE_OK;
+}
+
+const reeve_value *reeve_iter_item(reeve_iter *iter)
+{
+    const struct rv_record *record = iter->record;
+
+    if (iter->item == NULL && record != NULL && record->item_len > 0 &&
+        rv_value_parse(&iter->item, rv_slice(record->item, record->item_len)) != REEVE_OK)
+        return NULL; /* no memory, or another client gave no value of reeve */
+    return iter->item;
+}
+
+reeve_err reeve_iter_progress(reeve_iter *iter, reeve_progress *out)
+{
+    reeve_err err = rv_enter(iter->ctx, "ask", iter->label);
+    const struct rv_errand *e = iter->errand;
+    struct rv_work *work = e->work;
+
+    *out = (reeve_progress){0};
+    if (err != REEVE_OK)
+        return err;
+    *out = (reeve_progress){
+        .given = e->watches ? e->out.done : e->put + e->in.count,
+        .done = e->out.done,
+        .failed = e->out.failed,
+    };
+    if (work != NULL && e->watches)
+        out->given = work->next;
+    if (work != NULL)
+        rv_pool_look(iter->ctx, work, out);
+    rv_leave(iter->ctx);
     return REEVE_OK;
 }

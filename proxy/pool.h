@@ -2,7 +2,7 @@
 #define RV_POOL_H
 
 /*
- * pool.h -- a pool in the library: its jobs, its state, and who is told what has ended.
+ * pool.h -- a pool in the library: its job, its state, and who is told what has ended.
  *
  *     RUNS --- end ---> ENDED --- terminate ---> TERMINATED
  *       '------------- terminate --------------------^
@@ -17,13 +17,6 @@
 
 enum rv_pool_state { RV_POOL_RUNS, RV_POOL_ENDED, RV_POOL_TERMINATED };
 
-/* Calls with the same size of chunks share a job, so that its runners last as long as the pool. */
-struct rv_pool_job {
-    struct rv_work work; /* first */
-    uint32_t chunk;
-    struct rv_pool_job *next;
-};
-
 struct reeve_pool {
     reeve_context *ctx;
     enum rv_pool_state state;
@@ -32,12 +25,13 @@ struct reeve_pool {
     struct rv_job_open_args open;
     uint8_t digest[RV_LIMIT_DIGEST_BYTES];
     char *initializer, *folder, *labels, *module;
+    char *name; /* of its job, which is the manager's then; "": none */
     struct rv_buf initarg, arguments, environment;
     uint32_t patience_ms;
 
-    struct rv_pool_job *jobs;
-    bool opening;    /* a thread waits for the manager's answer */
-    reeve_err ended; /* how a job of it ended before its time; else OK */
+    struct rv_work *work; /* its job, which all calls share, so that runners last; NULL: none yet */
+    bool opening;         /* a thread waits for the manager's answer */
+    reeve_err ended;      /* how a job of it ended before its time; else OK */
     char why[256];
     reeve_progress past; /* of jobs that are no more */
 
@@ -63,10 +57,12 @@ struct reeve_async {
     struct reeve_async *prev, *next;
 };
 
-/* Enter the context for a call of a function, and find the job for it, with chunks of this size (0:
- * the pool's). Not entered on error. label: "map square". */
-reeve_err rv_pool_enter(reeve_pool *pool, const char *label, int64_t chunksize,
-                        struct rv_pool_job **out);
+/* Enter the context for a call of a function, and find the job for it. Not entered on error. label:
+ * "map square". */
+reeve_err rv_pool_enter(reeve_pool *pool, const char *label, struct rv_work **out);
+
+/* The size of chunks that a call asks for. Errors: EINVAL. */
+reeve_err rv_pool_chunk(int64_t chunksize, const char *label, uint32_t *out);
 
 /* The function's name for an errand; an error when there is none. */
 reeve_err rv_pool_function(const reeve_pool *pool, const reeve_fn *fn, const char *verb,
@@ -77,6 +73,9 @@ reeve_err rv_pool_callbacks(reeve_pool *pool);
 
 /* How a call has ended, in words for this thread; results may be NULL. */
 reeve_err rv_pool_verdict(const reeve_results *results, const char *label);
+
+/* What the manager said last of the job's agents; it is asked anew from time to time. */
+void rv_pool_look(reeve_context *ctx, struct rv_work *work, reeve_progress *out);
 
 /* Forget the pool and all in it; its thread is gone. */
 void rv_pool_free(reeve_pool *pool);

@@ -42,6 +42,9 @@ static reeve_err check_options(const reeve_pool_options *o)
                        RV_LIMIT_CHUNK_ITEMS);
     if (o->module != NULL && o->commands)
         return rv_fail(REEVE_EINVAL, "cannot open a pool: it is either a module or commands");
+    if (o->name != NULL && strlen(o->name) > RV_LIMIT_NAME_BYTES)
+        return rv_fail(REEVE_ELIMIT, "cannot open a pool: a name has at most %d bytes",
+                       RV_LIMIT_NAME_BYTES);
     return REEVE_OK;
 }
 
@@ -134,6 +137,7 @@ static reeve_err copy_options(reeve_pool *pool, const reeve_pool_options *o)
 
     if (!copy_text(&pool->initializer, o->initializer == NULL ? NULL : o->initializer->name) ||
         !copy_text(&pool->folder, o->folder) || !copy_text(&pool->labels, o->labels) ||
+        !copy_text(&pool->name, o->name) ||
         (o->module != NULL && !copy_text(&pool->module, o->module)))
         return no_memory();
     err = keep_initarg(&pool->initarg, o->initarg);
@@ -145,6 +149,7 @@ static reeve_err copy_options(reeve_pool *pool, const reeve_pool_options *o)
                         : pool->ctx->own != NULL ? OWN_PATIENCE_MS
                                                  : PATIENCE_MS;
     pool->open = (struct rv_job_open_args){
+        .name = rv_slice_str(pool->name),
         .create = 2,
         .kind = o->commands         ? RV_CODE_COMMAND
                 : o->module != NULL ? RV_CODE_MODULE
@@ -184,23 +189,21 @@ static void open_done(struct rv_link *link, struct rv_request *call, rv_ns now,
         (void)rv_link_say(link, RV_OP_object_close, opened.job, rv_slice(NULL, 0));
 }
 
-static reeve_err ask_job(reeve_pool *pool, const char *verb, uint32_t chunk, uint64_t *job)
+static reeve_err ask_job(reeve_pool *pool, uint64_t *job)
 {
-    struct rv_job_open_args args = pool->open;
     struct rv_job_open_result opened;
     struct rv_buf bytes = {0};
     struct rv_buf result = {0};
     struct rv_request *call = NULL;
     reeve_err err = REEVE_OK;
 
-    args.chunk = chunk;
-    rv_job_open_args_encode(&bytes, &args);
+    rv_job_open_args_encode(&bytes, &pool->open);
     if (!bytes.bad)
         call = rv_link_call(&pool->ctx->link, RV_OP_job_open, 0, OPEN_MS, rv_buf_slice(&bytes),
                             NULL, 0);
     if (call != NULL)
         call->hook = open_done;
-    err = rv_finish(pool->ctx, call, OPEN_MS, verb, "a pool's job", &result);
+    err = rv_finish(pool->ctx, call, OPEN_MS, "open", "a pool's job", &result);
     if (err == REEVE_OK && !rv_job_open_result_decode(&opened, rv_buf_slice(&result)))
         err = rv_fail(REEVE_EPROTO, "cannot open a pool: malformed answer");
     if (err == REEVE_OK)
@@ -210,70 +213,53 @@ static reeve_err ask_job(reeve_pool *pool, const char *verb, uint32_t chunk, uin
     return err;
 }
 
-/* Open a job with chunks of this size. */
-static reeve_err open_job(reeve_pool *pool, uint32_t chunk, struct rv_pool_job **out)
+static reeve_err open_job(reeve_pool *pool)
 {
-    struct rv_pool_job *job = calloc(1, sizeof *job);
+    struct rv_work *work = calloc(1, sizeof *work);
     uint64_t object = 0;
-    reeve_err err = job == NULL ? no_memory() : REEVE_OK;
+    reeve_err err = work == NULL ? no_memory() : REEVE_OK;
 
     pool->opening = true;
     if (err == REEVE_OK)
-        err = ask_job(pool, "open", chunk, &object);
+        err = ask_job(pool, &object);
     pool->opening = false;
     if (err == REEVE_OK &&
-        rv_work_init(&job->work, &pool->ctx->link, object, pool->patience_ms) != REEVE_OK) {
+        rv_work_init(work, &pool->ctx->link, object, pool->patience_ms) != REEVE_OK) {
         (void)rv_link_say(&pool->ctx->link, RV_OP_object_close, object, rv_slice(NULL, 0));
         err = no_memory();
     }
     if (err != REEVE_OK) {
-        free(job);
+        free(work);
         return err;
     }
-    job->chunk = chunk;
-    job->next = pool->jobs;
-    pool->jobs = job;
-    *out = job;
+    pool->work = work;
     return REEVE_OK;
 }
 
-static void note_end(reeve_pool *pool, const struct rv_work *work)
+static void note_end(reeve_pool *pool)
 {
+    const struct rv_work *work = pool->work;
+
     if (work->error == REEVE_OK || work->error == REEVE_ECANCELED || pool->ended != REEVE_OK)
         return;
     pool->ended = work->error;
     snprintf(pool->why, sizeof pool->why, "%s", work->why);
 }
 
-static void drop_job(reeve_pool *pool, struct rv_pool_job **at, const char *why)
+static void drop_job(reeve_pool *pool, const char *why)
 {
-    struct rv_pool_job *job = *at;
+    struct rv_work *work = pool->work;
 
-    note_end(pool, &job->work);
-    *at = job->next;
-    rv_work_fini(&job->work, REEVE_ECANCELED, why);
-    pool->past.given += job->work.next;
-    pool->past.done += job->work.done;
-    pool->past.failed += job->work.failed;
-    free(job);
-}
-
-static void drop_jobs(reeve_pool *pool, const char *why)
-{
-    while (pool->jobs != NULL)
-        drop_job(pool, &pool->jobs, why);
-}
-
-/* The job with chunks of this size, if it has not ended; one that has makes room for another. */
-static struct rv_pool_job *find_job(reeve_pool *pool, uint32_t chunk)
-{
-    struct rv_pool_job **at = &pool->jobs;
-
-    while (*at != NULL && (*at)->chunk != chunk)
-        at = &(*at)->next;
-    if (*at != NULL && (*at)->work.error != REEVE_OK)
-        drop_job(pool, at, "its job has ended");
-    return *at != NULL && (*at)->chunk == chunk ? *at : NULL;
+    if (work == NULL)
+        return;
+    note_end(pool);
+    pool->work = NULL;
+    rv_work_fini(work, REEVE_ECANCELED, why);
+    pool->past.given += work->next;
+    pool->past.done += work->done;
+    pool->past.failed += work->failed;
+    pool->past.retried += work->retried;
+    free(work);
 }
 
 static bool opened(void *arg)
@@ -289,16 +275,19 @@ static reeve_err not_running(const reeve_pool *pool, const char *label)
                    pool->state == RV_POOL_ENDED ? "ended" : "terminated");
 }
 
-reeve_err rv_pool_enter(reeve_pool *pool, const char *label, int64_t chunksize,
-                        struct rv_pool_job **out)
+reeve_err rv_pool_chunk(int64_t chunksize, const char *label, uint32_t *out)
 {
-    uint32_t chunk = chunksize == 0 ? pool->open.chunk : (uint32_t)chunksize;
-    reeve_err err = REEVE_OK;
+    *out = (uint32_t)chunksize;
+    if (chunksize >= 0 && chunksize <= RV_LIMIT_CHUNK_ITEMS)
+        return REEVE_OK;
+    return rv_fail(REEVE_EINVAL, "cannot %s: chunksize %lld is not between 1 and %d", label,
+                   (long long)chunksize, RV_LIMIT_CHUNK_ITEMS);
+}
 
-    if (chunksize < 0 || chunksize > RV_LIMIT_CHUNK_ITEMS)
-        return rv_fail(REEVE_EINVAL, "cannot %s: chunksize %lld is not between 1 and %d", label,
-                       (long long)chunksize, RV_LIMIT_CHUNK_ITEMS);
-    err = rv_enter(pool->ctx, label, "with a pool");
+reeve_err rv_pool_enter(reeve_pool *pool, const char *label, struct rv_work **out)
+{
+    reeve_err err = rv_enter(pool->ctx, label, "with a pool");
+
     if (err != REEVE_OK)
         return err;
     if (!rv_wait(pool->ctx, opened, pool, rv_after_ms(rv_clock_now(), OPEN_MS)))
@@ -306,13 +295,15 @@ reeve_err rv_pool_enter(reeve_pool *pool, const char *label, int64_t chunksize,
                       rv_endpoint(pool->ctx));
     else if (pool->state != RV_POOL_RUNS)
         err = not_running(pool, label);
-    *out = err == REEVE_OK ? find_job(pool, chunk) : NULL;
-    if (err == REEVE_OK && *out == NULL)
-        err = open_job(pool, chunk, out);
+    if (err == REEVE_OK && pool->work != NULL && pool->work->error != REEVE_OK)
+        drop_job(pool, "its job has ended"); /* and makes room for another */
+    if (err == REEVE_OK && pool->work == NULL)
+        err = open_job(pool);
     if (err == REEVE_OK && pool->state != RV_POOL_RUNS)
         err = not_running(pool, label); /* meanwhile */
     if (err != REEVE_OK)
         rv_leave(pool->ctx);
+    *out = pool->work;
     return err;
 }
 
@@ -335,13 +326,13 @@ reeve_err rv_pool_function(const reeve_pool *pool, const reeve_fn *fn, const cha
 
 static reeve_err begin_pool(reeve_pool *pool, bool again)
 {
-    struct rv_pool_job *job = NULL;
+    struct rv_work *work = NULL;
     reeve_err err = REEVE_OK;
 
     if (pool->open.kind != RV_CODE_COMMAND)
         err = rv_ship(pool->ctx, pool->module, again, pool->digest);
     if (err == REEVE_OK)
-        err = rv_pool_enter(pool, "open", 0, &job);
+        err = rv_pool_enter(pool, "open", &work);
     if (err == REEVE_OK)
         rv_leave(pool->ctx);
     return err;
@@ -366,6 +357,11 @@ reeve_err reeve_pool_open(reeve_pool **out, reeve_context *ctx, const reeve_pool
         err = rv_enter(ctx, "open", "a pool");
     if (err == REEVE_OK)
         rv_leave(ctx);
+    if (err == REEVE_OK && ctx->own != NULL && pool->name[0] != '\0')
+        err = rv_fail(REEVE_EINVAL,
+                      "cannot open a pool: a private manager ends with this program, "
+                      "and so would %.100s",
+                      pool->name);
     if (err == REEVE_OK && ctx->own != NULL)
         err = rv_private_agent(ctx->own, &pool->open.processes);
     if (err == REEVE_OK)
@@ -386,6 +382,7 @@ void rv_pool_free(reeve_pool *pool)
     free(pool->folder);
     free(pool->labels);
     free(pool->module);
+    free(pool->name);
     rv_buf_free(&pool->initarg);
     rv_buf_free(&pool->arguments);
     rv_buf_free(&pool->environment);
@@ -447,14 +444,10 @@ static bool in_callback(const reeve_pool *pool)
 
 bool rv_pool_idle(const reeve_pool *pool)
 {
-    const struct rv_pool_job *job = NULL;
+    const struct rv_work *work = pool->work;
 
-    if (pool->due != NULL || pool->calling || pool->opening)
-        return false;
-    for (job = pool->jobs; job != NULL; job = job->next)
-        if (job->work.error == REEVE_OK && job->work.errands != NULL)
-            return false;
-    return true;
+    return pool->due == NULL && !pool->calling && !pool->opening &&
+           (work == NULL || work->error != REEVE_OK || work->errands == NULL);
 }
 
 static bool is_idle(void *arg)
@@ -474,10 +467,99 @@ reeve_err reeve_pool_end(reeve_pool *pool)
     return REEVE_OK;
 }
 
+/* All items that were given are with the manager. */
+static bool is_put(void *arg)
+{
+    const reeve_pool *pool = arg;
+    const struct rv_work *work = pool->work;
+
+    return work == NULL || work->error != REEVE_OK || (work->due == NULL && work->puts == 0);
+}
+
+/* ... and it has heard that these are all. */
+static bool is_told(void *arg)
+{
+    const reeve_pool *pool = arg;
+
+    return rv_link_flushed(&pool->ctx->link) || pool->ctx->link.state == RV_LINK_DEAD;
+}
+
+static bool drawing(const reeve_pool *pool)
+{
+    const struct rv_errand *e = NULL;
+
+    if (pool->work == NULL)
+        return false;
+    DL_FOREACH (pool->work->errands, e) {
+        if (e->total == UINT64_MAX)
+            return true;
+    }
+    return false;
+}
+
+static reeve_err say_all(reeve_pool *pool, rv_ns deadline)
+{
+    struct rv_link *link = &pool->ctx->link;
+    struct rv_buf args = {0};
+    bool said = false;
+
+    rv_job_end_args_encode(&args, &(struct rv_job_end_args){pool->work->next, 0});
+    said =
+        !args.bad && rv_link_say(link, RV_OP_job_end, pool->work->port.object, rv_buf_slice(&args));
+    rv_buf_free(&args);
+    if (!said)
+        return rv_fail(REEVE_ENOMEM, "cannot detach a pool: out of memory");
+    rv_drive(pool->ctx);
+    if (!rv_wait(pool->ctx, is_told, pool, deadline))
+        return rv_fail(REEVE_ETIME, "cannot detach a pool: manager %s gives no answer",
+                       rv_endpoint(pool->ctx));
+    if (link->state == RV_LINK_DEAD)
+        return rv_fail(link->error, "cannot detach a pool: %s", link->why);
+    return REEVE_OK;
+}
+
+/* The context is entered. */
+static reeve_err detach(reeve_pool *pool, uint32_t timeout_ms)
+{
+    rv_ns deadline = rv_after_ms(rv_clock_now(), timeout_ms);
+    reeve_err err = REEVE_OK;
+
+    if (pool->name[0] == '\0')
+        return rv_fail(REEVE_EINVAL, "cannot detach a pool: it has no name");
+    if (pool->state == RV_POOL_TERMINATED)
+        return not_running(pool, "detach a pool");
+    if (drawing(pool))
+        return rv_fail(REEVE_EINVAL, "cannot detach a pool: an iteration has not ended");
+    pool->state = RV_POOL_ENDED;
+    if (!rv_wait(pool->ctx, is_put, pool, deadline))
+        return rv_fail(REEVE_ETIME, "cannot detach a pool: its items are not all given after %u ms",
+                       timeout_ms);
+    if (pool->work == NULL)
+        return not_running(pool, "detach a pool");
+    if (pool->work->error != REEVE_OK)
+        return rv_fail(pool->work->error, "cannot detach a pool: %s", pool->work->why);
+    err = say_all(pool, deadline);
+    if (err == REEVE_OK)
+        drop_job(pool, "the pool was detached");
+    return err;
+}
+
+reeve_err reeve_pool_detach(reeve_pool *pool, uint32_t timeout_ms)
+{
+    reeve_err err = rv_enter(pool->ctx, "detach", "a pool");
+
+    if (err != REEVE_OK)
+        return err;
+    err = detach(pool, timeout_ms);
+    rv_drive(pool->ctx);
+    rv_leave(pool->ctx);
+    return err;
+}
+
 static void terminate(reeve_pool *pool, const char *why)
 {
     pool->state = RV_POOL_TERMINATED;
-    drop_jobs(pool, why);
+    drop_job(pool, why);
     rv_drive(pool->ctx);
 }
 
@@ -495,7 +577,6 @@ reeve_err reeve_pool_terminate(reeve_pool *pool)
 reeve_err reeve_pool_join(reeve_pool *pool, uint32_t timeout_ms)
 {
     reeve_err err = rv_enter(pool->ctx, "join", "a pool");
-    const struct rv_pool_job *job = NULL;
 
     if (err != REEVE_OK)
         return err;
@@ -505,8 +586,8 @@ reeve_err reeve_pool_join(reeve_pool *pool, uint32_t timeout_ms)
         err = rv_fail(REEVE_EINVAL, "cannot join a pool from its own callback");
     else if (!rv_wait(pool->ctx, is_idle, pool, rv_after_ms(rv_clock_now(), timeout_ms)))
         err = rv_fail(REEVE_ETIME, "cannot join a pool: it is not done after %u ms", timeout_ms);
-    for (job = pool->jobs; err == REEVE_OK && job != NULL; job = job->next)
-        note_end(pool, &job->work);
+    if (err == REEVE_OK && pool->work != NULL)
+        note_end(pool);
     if (err == REEVE_OK && pool->ended != REEVE_OK)
         err = rv_fail(pool->ended, "cannot join a pool: %s", pool->why);
     rv_leave(pool->ctx);
@@ -535,24 +616,34 @@ void reeve_pool_close(reeve_pool **out)
         rv_pool_free(pool);
 }
 
+void rv_pool_look(reeve_context *ctx, struct rv_work *work, reeve_progress *out)
+{
+    out->retried += work->retried;
+    out->agents = work->agents;
+    out->slots = work->slots;
+    rv_work_look(work, rv_clock_now());
+    rv_drive(ctx);
+}
+
 reeve_err reeve_pool_progress(reeve_pool *pool, reeve_progress *out)
 {
     reeve_err err = rv_enter(pool->ctx, "ask", "a pool");
-    const struct rv_pool_job *job = NULL;
+    struct rv_work *work = NULL;
+    const struct rv_errand *e = NULL;
 
     *out = (reeve_progress){0};
     if (err != REEVE_OK)
         return err;
     *out = pool->past;
-    for (job = pool->jobs; job != NULL; job = job->next) {
-        const struct rv_errand *e = NULL;
-
-        out->given += job->work.next;
-        out->done += job->work.done;
-        out->failed += job->work.failed;
-        DL_FOREACH (job->work.errands, e) {
+    work = pool->work;
+    if (work != NULL) {
+        out->given += work->next;
+        out->done += work->done;
+        out->failed += work->failed;
+        DL_FOREACH (work->errands, e) {
             out->given += e->in.count;
         }
+        rv_pool_look(pool->ctx, work, out);
     }
     rv_leave(pool->ctx);
     return REEVE_OK;

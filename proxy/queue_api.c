@@ -29,8 +29,10 @@ struct reeve_queue {
     reeve_context *ctx;
     struct shared *shared;
     char *name;
-    char *label;     /* "queue jobs", for messages */
-    uint8_t durable; /* level that its calls reach */
+    char *label;             /* "queue jobs", for messages */
+    uint8_t durable;         /* level that its calls reach */
+    const reeve_lock *guard; /* its calls count only while this lock has that fence; or NULL */
+    uint64_t fence;
 };
 
 /* ---- opening ---- */
@@ -231,6 +233,31 @@ const char *reeve_queue_name(const reeve_queue *q)
     return q->name;
 }
 
+/* ---- fences ---- */
+
+reeve_err reeve_queue_fence(reeve_queue *q, const reeve_lock *lock, uint64_t fence)
+{
+    reeve_err err = REEVE_OK;
+
+    if (lock != NULL && rv_lock_sync(lock)->ctx != q->ctx)
+        return rv_fail(REEVE_EINVAL, "cannot fence %s: the lock is of another context", q->label);
+    err = rv_enter(q->ctx, "fence", q->label);
+    if (err != REEVE_OK)
+        return err;
+    q->guard = lock;
+    q->fence = fence;
+    if (lock != NULL)
+        rv_channel_no_prefetch(&q->shared->channel);
+    rv_leave(q->ctx);
+    return REEVE_OK;
+}
+
+/* Before each call that may carry a fence, without anything between. */
+static bool show_fence(reeve_queue *q)
+{
+    return q->guard == NULL || rv_claims_guard(rv_sync_claims(rv_lock_sync(q->guard)), q->fence);
+}
+
 /* ---- put ---- */
 
 static reeve_err earlier_failure(reeve_queue *q, const char *verb)
@@ -284,23 +311,29 @@ struct put {
     uint32_t timeout_ms; /* so long */
 };
 
-static reeve_err try_put(struct rv_channel *ch, const struct put *put)
+static reeve_err try_put(reeve_queue *q, const struct put *put)
 {
-    return put->async ? rv_channel_put_async(ch, put->rest, put->priority, put->timeout_ms)
-                      : rv_channel_put_parts(ch, put->head, put->rest, put->priority);
+    struct rv_channel *ch = &q->shared->channel;
+
+    if (!put->async)
+        return rv_channel_put_parts(ch, put->head, put->rest, put->priority);
+    if (!rv_link_room(ch->link, put->rest.len + 128)) /* no fence without its call */
+        return REEVE_ELIMIT;
+    if (!show_fence(q))
+        return REEVE_ENOMEM;
+    return rv_channel_put_async(ch, put->rest, put->priority, put->timeout_ms);
 }
 
 /* Done as soon as the window takes it. */
 static reeve_err put_ahead(reeve_queue *q, const struct put *put, uint32_t timeout_ms)
 {
-    struct rv_channel *ch = &q->shared->channel;
     struct room room = {q, put->head.len + put->rest.len};
     rv_ns deadline = 0;
     reeve_err err = earlier_failure(q, "put to");
 
     if (err != REEVE_OK)
         return err;
-    while ((err = try_put(ch, put)) == REEVE_ELIMIT) {
+    while ((err = try_put(q, put)) == REEVE_ELIMIT) {
         if (deadline == 0)
             deadline = rv_after_ms(rv_clock_now(), timeout_ms);
         if (!rv_wait(q->ctx, has_room, &room, deadline))
@@ -331,15 +364,23 @@ static reeve_err put_waiting(reeve_queue *q, const struct rv_slice *items, size_
                       : left <= 0      ? 0
                                        : (uint32_t)((left + RV_MS - 1) / RV_MS);
         size_t used = 0;
-        struct rv_request *call = rv_channel_put_call(&q->shared->channel, items + *accepted,
-                                                      len - *accepted, priority, ms, &used);
+        struct rv_request *call = NULL;
 
+        if (show_fence(q))
+            call = rv_channel_put_call(&q->shared->channel, items + *accepted, len - *accepted,
+                                       priority, ms, &used);
         err = rv_finish(q->ctx, call, ms, "put to", q->label, &result);
         if (rv_queue_put_result_decode(&put, rv_buf_slice(&result)))
             *accepted += put.accepted;
         rv_buf_free(&result);
     }
     return err;
+}
+
+/* Is a put done as soon as the window has it? */
+static bool goes_ahead(const reeve_queue *q)
+{
+    return q->shared->channel.maxsize == 0 && q->guard == NULL;
 }
 
 static reeve_err put_one(reeve_queue *q, struct rv_slice bytes, int64_t priority,
@@ -350,7 +391,7 @@ static reeve_err put_one(reeve_queue *q, struct rv_slice bytes, int64_t priority
 
     if (err != REEVE_OK)
         return err;
-    if (q->shared->channel.maxsize == 0)
+    if (goes_ahead(q))
         err = put_ahead(q, &(struct put){.rest = bytes, .priority = priority}, timeout_ms);
     else
         err = put_waiting(q, &bytes, 1, priority, timeout_ms, &accepted);
@@ -370,31 +411,6 @@ reeve_err reeve_queue_put_priority(reeve_queue *q, const reeve_builder *item, in
     return put_one(q, bytes, priority, timeout_ms);
 }
 
-reeve_err reeve_queue_put_fenced(reeve_queue *q, const reeve_builder *item, const reeve_lock *lock,
-                                 uint64_t fence, uint32_t timeout_ms)
-{
-    struct rv_slice bytes;
-    size_t accepted = 0;
-    reeve_err err = rv_builder_bytes(item, &bytes);
-
-    if (err != REEVE_OK)
-        return rv_fail(err, "cannot put to %s: the item is not one whole value (%s)", q->label,
-                       reeve_strerror(err));
-    if (rv_lock_sync(lock)->ctx != q->ctx)
-        return rv_fail(REEVE_EINVAL, "cannot put to %s: the lock is of another context", q->label);
-    err = rv_enter(q->ctx, "put to", q->label);
-    if (err != REEVE_OK)
-        return err;
-    if (bytes.len > RV_LIMIT_ITEM_BYTES)
-        err = put_error(q, REEVE_ETOOBIG);
-    else if (!rv_claims_guard(rv_sync_claims(rv_lock_sync(lock)), fence))
-        err = link_error(q, "put to", REEVE_ENOMEM);
-    else
-        err = put_waiting(q, &bytes, 1, 0, timeout_ms, &accepted);
-    rv_leave(q->ctx);
-    return err;
-}
-
 reeve_err reeve_queue_put(reeve_queue *q, const reeve_builder *item, uint32_t timeout_ms)
 {
     return reeve_queue_put_priority(q, item, 0, timeout_ms);
@@ -411,7 +427,7 @@ reeve_err reeve_queue_put_async(reeve_queue *q, const reeve_builder *item, uint3
     err = rv_enter(q->ctx, "put to", q->label);
     if (err != REEVE_OK)
         return err;
-    put.async = q->shared->channel.maxsize != 0;
+    put.async = !goes_ahead(q);
     err = put_ahead(q, &put, timeout_ms);
     rv_leave(q->ctx);
     return err;
@@ -446,7 +462,7 @@ static reeve_err put_raw(reeve_queue *q, bool text, const void *data, size_t len
         return put_error(q, REEVE_ETOOBIG);
     if (text && !rv_utf8_valid(rv_slice(data, len)))
         return rv_fail(REEVE_EINVAL, "cannot put to %s: the text is not UTF-8", q->label);
-    if (q->shared->channel.maxsize == 0) {
+    if (goes_ahead(q)) {
         head = rv_value_head(space, text, len);
         return put_pieces(q, rv_slice(space, head), rv_slice(data, len), timeout_ms);
     }
@@ -496,11 +512,11 @@ reeve_err reeve_queue_put_many(reeve_queue *q, const reeve_builder *const *items
     if (err == REEVE_OK)
         err = rv_enter(q->ctx, "put to", q->label);
     if (err == REEVE_OK) {
-        if (q->shared->channel.maxsize != 0)
+        if (!goes_ahead(q))
             err = put_waiting(q, slices, len, 0, timeout_ms, &done);
-        for (; q->shared->channel.maxsize == 0 && err == REEVE_OK && done < len; done++)
+        for (; goes_ahead(q) && err == REEVE_OK && done < len; done++)
             err = put_ahead(q, &(struct put){.rest = slices[done]}, timeout_ms);
-        if (q->shared->channel.maxsize == 0 && err != REEVE_OK && done > 0)
+        if (goes_ahead(q) && err != REEVE_OK && done > 0)
             done--;
         rv_leave(q->ctx);
     }
@@ -601,8 +617,11 @@ static reeve_err get_some(reeve_queue *q, reeve_value **out, size_t max, size_t 
 
     for (;;) {
         rv_ns now = 0;
+        struct rv_request *call = NULL;
 
-        err = hand_out(q, out, max, len);
+        /* What came ahead of the asking came without the fence. */
+        if (q->guard == NULL || deadline != 0)
+            err = hand_out(q, out, max, len);
         if (err != REEVE_OK || *len > 0)
             return err;
         now = rv_clock_now();
@@ -610,11 +629,11 @@ static reeve_err get_some(reeve_queue *q, reeve_value **out, size_t max, size_t 
             deadline = rv_after_ms(now, timeout_ms);
         else if (deadline != RV_NEVER)
             left_ms = deadline <= now ? 0 : (uint32_t)((deadline - now + RV_MS - 1) / RV_MS);
-        err = rv_finish(q->ctx,
-                        rv_channel_get_call(
-                            &q->shared->channel, now,
-                            max > RV_LIMIT_PUT_ITEMS ? RV_LIMIT_PUT_ITEMS : (uint32_t)max, left_ms),
-                        left_ms, "get from", q->label, NULL);
+        if (show_fence(q))
+            call = rv_channel_get_call(
+                &q->shared->channel, now,
+                max > RV_LIMIT_PUT_ITEMS ? RV_LIMIT_PUT_ITEMS : (uint32_t)max, left_ms);
+        err = rv_finish(q->ctx, call, left_ms, "get from", q->label, NULL);
         if (err != REEVE_OK)
             return err;
     }
@@ -673,6 +692,40 @@ static struct unfinished *find_unfinished(reeve_queue *q, const reeve_value *ite
     return NULL;
 }
 
+static void forget(struct shared *shared, struct unfinished *u)
+{
+    HASH_DEL(shared->unfinished, u);
+    DL_DELETE(shared->oldest, u);
+    free(u);
+}
+
+static reeve_err finish_item(reeve_queue *q, struct unfinished *u)
+{
+    reeve_err err = rv_channel_task_done(&q->shared->channel, u->delivery);
+
+    if (err != REEVE_OK)
+        return link_error(q, "finish an item of", err);
+    forget(q->shared, u);
+    rv_drive(q->ctx);
+    return REEVE_OK;
+}
+
+/* With a fence the manager's word is waited for, and without it the item stays unfinished. */
+static reeve_err finish_item_fenced(reeve_queue *q, uint64_t delivery)
+{
+    struct rv_request *call = NULL;
+    struct unfinished *u = NULL;
+    reeve_err err = REEVE_OK;
+
+    if (show_fence(q))
+        call = rv_channel_done_call(&q->shared->channel, delivery);
+    err = rv_finish(q->ctx, call, (uint32_t)RV_LIMIT_GONE_MS, "finish an item of", q->label, NULL);
+    HASH_FIND(hh, q->shared->unfinished, &delivery, sizeof delivery, u);
+    if (err == REEVE_OK && u != NULL)
+        forget(q->shared, u);
+    return err;
+}
+
 reeve_err reeve_queue_task_done(reeve_queue *q, const reeve_value *item)
 {
     reeve_err err = rv_enter(q->ctx, "finish an item of", q->label);
@@ -687,15 +740,7 @@ reeve_err reeve_queue_task_done(reeve_queue *q, const reeve_value *item)
         err = rv_fail(REEVE_ETOOMANY,
                       "cannot finish an item of %s: task_done called too many times", q->label);
     } else {
-        err = rv_channel_task_done(&q->shared->channel, u->delivery);
-        if (err == REEVE_OK) {
-            HASH_DEL(q->shared->unfinished, u);
-            DL_DELETE(q->shared->oldest, u);
-            free(u);
-            rv_drive(q->ctx);
-        } else {
-            err = link_error(q, "finish an item of", err);
-        }
+        err = q->guard == NULL ? finish_item(q, u) : finish_item_fenced(q, u->delivery);
     }
     rv_leave(q->ctx);
     return err;
@@ -705,14 +750,15 @@ reeve_err reeve_queue_task_done(reeve_queue *q, const reeve_value *item)
 static reeve_err simple_call(reeve_queue *q, uint16_t op, struct rv_slice args, uint32_t timeout_ms,
                              const char *verb)
 {
+    struct rv_request *call = NULL;
     reeve_err err = rv_enter(q->ctx, verb, q->label);
 
     if (err != REEVE_OK)
         return err;
-    err = rv_finish(
-        q->ctx,
-        rv_link_call(&q->ctx->link, op, q->shared->channel.port.object, timeout_ms, args, NULL, 0),
-        timeout_ms, verb, q->label, NULL);
+    if (show_fence(q))
+        call = rv_link_call(&q->ctx->link, op, q->shared->channel.port.object, timeout_ms, args,
+                            NULL, 0);
+    err = rv_finish(q->ctx, call, timeout_ms, verb, q->label, NULL);
     rv_leave(q->ctx);
     return err;
 }

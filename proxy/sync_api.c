@@ -372,13 +372,15 @@ reeve_err rv_sync_release(const struct rv_sync *s)
 
     if (err != REEVE_OK)
         return err;
-    err = rv_claims_release(claims, thread);
+    err = rv_claims_release(claims, rv_clock_now(), thread);
     if (err == REEVE_ENOENT)
         err = rv_finish(s->ctx, rv_claims_ask_release(claims, thread), CALL_MS, "release", s->label,
                         NULL);
     else if (err != REEVE_OK)
         err = rv_fail(err, "cannot release %s: %s", s->label,
                       s->ctx->link.state == RV_LINK_DEAD ? s->ctx->link.why : reeve_strerror(err));
+    else if (claims->port.tick_at != RV_NEVER)
+        rv_wake_before(s->ctx, claims->port.tick_at);
     else if (rv_link_ready(&s->ctx->link))
         rv_drive(s->ctx);
     rv_leave(s->ctx);

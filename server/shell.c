@@ -51,6 +51,7 @@ struct shell {
     struct keyring *keyring; /* NULL: keys stay as they are */
     rv_ns now;
     int late;         /* rounds that may pass before time is judged, after a pause */
+    bool alone;       /* the last round had one message at most */
     bool expiring;    /* an EXPIRE is in the log and not yet committed */
     size_t admitting; /* so many PRINCIPALs are */
     bool stop;
@@ -320,17 +321,39 @@ static void tell_log(struct shell *sh)
     mgr_set_log(sh->mgr, &stat);
 }
 
-static void round_of(struct shell *sh, bool watched)
+/* What was heard takes effect, as far as it is committed. */
+static void commit(struct shell *sh)
+{
+    rv_log_flush(sh->log);   /* close the group, start its commit */
+    rv_log_process(sh->log); /* on_commit() for what has been committed */
+}
+
+/* The first message is answered before the next is looked for, unless many come at once: then who
+ * calls and waits costs one question to the kernel less. */
+static int take_messages(struct shell *sh)
 {
     struct rv_net_message msg;
-    struct command cmd;
-    uint64_t peer = 0;
     int n = 0;
 
+    while (n < ROUND_MAX && rv_net_receive(sh->net, &msg)) {
+        hear(sh, &msg);
+        if (++n > 1 || !sh->alone)
+            continue;
+        commit(sh);
+        transmit(sh);
+    }
+    sh->alone = n <= 1;
+    return n;
+}
+
+static void round_of(struct shell *sh, bool watched)
+{
+    struct command cmd;
+    uint64_t peer = 0;
     /* Messages first: after a stall, a beat that has arrived must count before the silence
      * that it ends is judged. */
-    for (; n < ROUND_MAX && rv_net_receive(sh->net, &msg); n++)
-        hear(sh, &msg);
+    int n = take_messages(sh);
+
     if (n < ROUND_MAX || sh->late == 0) {
         while (rv_net_lost(sh->net, &peer))
             lost(sh, peer);
@@ -345,8 +368,7 @@ static void round_of(struct shell *sh, bool watched)
         }
     }
     sh->late -= sh->late > 0;
-    rv_log_flush(sh->log);   /* close the group, start its commit */
-    rv_log_process(sh->log); /* on_commit() for what has been committed */
+    commit(sh);
     tell_log(sh);
     transmit(sh);
 }

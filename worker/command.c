@@ -34,6 +34,7 @@ struct words {
 struct streams {
     int in, out, err;
     struct rv_slice input;
+    struct rv_slice note;     /* goes into the value */
     struct rv_buf printed[2]; /* out, err */
     uint64_t cut;
 };
@@ -154,7 +155,8 @@ static void read_from(struct streams *s, int *fd, size_t which)
     ssize_t len = 0;
 
     while ((len = read(*fd, bytes, sizeof bytes)) > 0) {
-        size_t fits = CAPTURED_MAX - kept;
+        size_t most = CAPTURED_MAX - s->note.len;
+        size_t fits = most > kept ? most - kept : 0;
 
         fits = fits < (size_t)len ? fits : (size_t)len;
         rv_buf_add(&s->printed[which], bytes, fits);
@@ -259,7 +261,7 @@ static reeve_err put_result(reeve_builder *out, const struct streams *s, int64_t
 {
     const struct rv_buf *p = s->printed;
 
-    (void)reeve_put_map(out, s->cut > 0 ? 4 : 3);
+    (void)reeve_put_map(out, 3 + (size_t)(s->cut > 0) + (size_t)(s->note.len > 0));
     (void)reeve_put_str(out, "out");
     (void)reeve_put_bytes(out, p[0].len == 0 ? (const uint8_t *)"" : p[0].data, p[0].len);
     (void)reeve_put_str(out, "err");
@@ -269,6 +271,10 @@ static reeve_err put_result(reeve_builder *out, const struct streams *s, int64_t
     if (s->cut > 0) {
         (void)reeve_put_str(out, "cut");
         (void)reeve_put_uint(out, s->cut);
+    }
+    if (s->note.len > 0) {
+        (void)reeve_put_str(out, "note");
+        (void)reeve_put_bytes(out, s->note.data, s->note.len);
     }
     return reeve_builder_check(out);
 }
@@ -291,8 +297,9 @@ static reeve_err told(reeve_task *task, reeve_builder *out, const struct streams
     return reeve_task_fail_code(task, code, "%s", text);
 }
 
-/* An array of texts or bytes, or {argv: [...], stdin: text, env: {...}}: the value is {out, err, code}, and
- * `cut`, so many bytes, when it printed more than a value can hold. */
+/* An array of texts or bytes, or {argv: [...], stdin: text, env: {...}, note: bytes}: the value is {out,
+ * err, code}, with `cut`, so many bytes, when it printed more than a value can hold, and with the
+ * note as it came. */
 static reeve_err command(reeve_task *task, const reeve_value *in, reeve_builder *out)
 {
     bool map = reeve_value_type(in) == REEVE_MAP;
@@ -304,11 +311,12 @@ static reeve_err command(reeve_task *task, const reeve_value *in, reeve_builder 
 
     if (!read_argv(&argv, map ? reeve_value_find(in, "argv") : in) ||
         !read_input(&s.input, map ? reeve_value_find(in, "stdin") : NULL) ||
+        !read_input(&s.note, map ? reeve_value_find(in, "note") : NULL) ||
         (env != NULL && !read_env(&envp, env)))
         err = reeve_task_fail(
             task,
             "a command is an array of texts or bytes, or a map of argv (such an array), stdin "
-            "(text or bytes) and env (a map of texts)");
+            "and note (text or bytes) and env (a map of texts)");
     else
         err = told(task, out, &s, run(argv.list, envp.list, &s), argv.list[0]);
     words_free(&argv);

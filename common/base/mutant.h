@@ -23,12 +23,14 @@
     X(EXPIRY_FORGETS, "items of a dead session are dropped")                                       \
     X(TIMEOUT_IGNORED, "the manager forgets the deadline of a parked call")                        \
     X(ORPHAN_KEPT, "a connection that was given up keeps its session attached")                    \
+    X(ACK_FORGOTTEN, "an acknowledgement that waits for company never leaves alone")               \
     X(WINDOW_SHUT, "an acknowledgement does not open the window")                                  \
     X(ACK_BEFORE_SYNC, "the log says committed before the disk has it")                            \
     X(TORN_TAIL_ACCEPTED, "a record is believed without its checksum")                             \
     X(TIMER_UNSAVED, "a snapshot forgets the deadline of a parked call")                           \
     X(FENCE_STANDS, "a new owner has the fence of the last one")                                   \
     X(FENCE_UNCHECKED, "a call with a void fence counts")                                          \
+    X(FENCE_SLEEPS, "a call that waits outlives its fence")                                        \
     X(LEASE_STAYS, "a lease is not recalled when another asks")                                    \
     X(LEASE_KEPT, "a client uses a lease that was recalled")                                       \
     X(LOST_HANDOVER, "a release does not wake who waits")                                          \
@@ -47,6 +49,8 @@
     X(DEATHLESS, "an item comes back for ever, however often it was delivered")                    \
     X(DEATH_LATE, "an item is delivered once more than its queue allows")                          \
     X(RETRY_AT_ONCE, "an item that came back does not wait for its time")                          \
+    X(LEFT_TAKEN, "who reads a job that was left takes its results away")                          \
+    X(LEFT_ENDED, "a job that was left ends with its client")                                      \
     X(REVOKED_STAYS, "sessions of a key that was taken away go on")                                \
     X(RIGHTS_STAY, "a right that was taken away counts for what is open")                          \
     X(QUOTA_OFF, "a quota is not looked at")                                                       \

@@ -11,6 +11,7 @@ static void reset_connection(struct rv_link *link)
     struct rv_request *call = NULL;
 
     link->cursor = link->out.first;
+    link->pace = 0;
     link->hello_due = link->beat_due = false;
     link->ack_at = RV_NEVER;
     link->unacked_bytes = 0;
@@ -592,8 +593,14 @@ bool rv_link_ready(const struct rv_link *link)
     in_flight = (size_t)(link->cursor - link->out.first);
     if (in_flight >= RV_LIMIT_WINDOW_MESSAGES)
         return false;
-    return link->urgent >= link->cursor || in_flight == 0 ||
+    return link->urgent >= link->cursor || link->out.first > link->pace ||
            rv_stream_bytes_from(&link->out, link->cursor) >= SEND_BYTES;
+}
+
+void rv_link_hurry(struct rv_link *link)
+{
+    link->urgent = link->out.next - 1;
+    link->beat_due = link->state == RV_LINK_READY && link->out.first < link->out.next;
 }
 
 bool rv_link_transmit(struct rv_link *link, rv_ns now, struct rv_link_frame *out)
@@ -649,6 +656,8 @@ void rv_link_sent(struct rv_link *link, rv_ns now, bool sent)
     link->cursor = link->sending_cursor;
     if (link->cursor - 1 > link->sent_high)
         link->sent_high = link->cursor - 1;
+    if (link->cursor - 1 > link->urgent)
+        link->pace = link->cursor - 1;
     link->acked = link->received;
     link->ack_at = RV_NEVER;
     link->unacked_bytes = 0;

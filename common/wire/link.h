@@ -135,6 +135,7 @@ struct rv_link {
     uint64_t cursor;    /* next message of out to send on this connection */
     uint64_t sent_high; /* the last message that left on any connection: it is as it is */
     uint64_t urgent;    /* messages up to this number do not wait for company */
+    uint64_t pace;      /* what does waits until this one is acknowledged; 0: for nothing */
     uint64_t received;  /* numbered messages of the manager that have arrived */
     uint64_t acked;     /* the last acknowledgement that we sent */
     size_t unacked_bytes;
@@ -182,8 +183,12 @@ void rv_link_receive(struct rv_link *link, rv_ns now, struct rv_slice control,
                      const struct rv_slice *bodies, size_t bodies_len);
 
 /* Would rv_link_transmit send numbered messages now? Small puts wait for the acknowledgement of
- * what is on its way, so that frames grow while the wire is busy. */
+ * those that are on their way, so that frames grow while the wire is busy. */
 bool rv_link_ready(const struct rv_link *link);
+
+/* Somebody waits until all that was said is acknowledged: nothing waits for company now, here or at
+ * the manager. */
+void rv_link_hurry(struct rv_link *link);
 
 /* The next frame to send; false when there is none now. Then say what became of it. */
 bool rv_link_transmit(struct rv_link *link, rv_ns now, struct rv_link_frame *out);

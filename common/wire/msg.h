@@ -28,8 +28,10 @@ enum rv_kind {
     RV_KIND_JOB = 9,
     RV_KIND_AGENT = 10,
 };
-/* How a lock is acquired: with a lease if nobody waits; to fail when that closes a cycle. */
-enum rv_lock_flags { RV_LOCK_LEASE = 1, RV_LOCK_NO_CYCLE = 2 };
+/* How a lock is acquired: with a lease if nobody waits; to fail when that closes a cycle; with a
+ * release that may be late, if nobody waits. What of the first and the last was granted: */
+enum rv_lock_flags { RV_LOCK_LEASE = 1, RV_LOCK_NO_CYCLE = 2, RV_LOCK_LATE = 4 };
+enum rv_lock_grant { RV_GRANT_PLAIN, RV_GRANT_LEASE, RV_GRANT_LATE };
 enum rv_role { RV_ROLE_HOLDS, RV_ROLE_WAITS, RV_ROLE_SLEEPS, RV_ROLE_DIED };
 #define RV_QUOTA_ENUM(name, word) RV_QUOTA_##name,
 enum rv_quota { RV_QUOTAS(RV_QUOTA_ENUM) RV_QUOTAS_LEN };
@@ -108,6 +110,7 @@ enum {
     RV_OP_ONEWAY = 8,
     RV_OP_PUSH = 16,
     RV_OP_GROWS = 32,
+    RV_OP_FENCE = 64,
 };
 
 #define RV_RIGHT_ENUM(name, word) RV_RIGHT_##name,

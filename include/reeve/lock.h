@@ -84,15 +84,15 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_lock_fence(reeve_lock *lock, uint64_t 
 REEVE_API const char *reeve_lock_name(const reeve_lock *lock);
 
 /*
- * Put only if the lock is held with this fence at that moment, by whomever; the lock is opened with
- * the same context (else EINVAL). So an owner that was taken for dead changes nothing any more. Waits
- * for the manager's word, at most timeout_ms, also for an unbounded queue. Errors: EFENCED, and as
- * reeve_queue_put.
+ * From now on what this handle does to its queue counts only while the lock is held with this fence, by
+ * whomever: each put, get, task_done, join and shutdown ends with EFENCED once the lock is lost, one that
+ * waits at once. So an owner that was taken for dead, and whoever works for it, changes nothing any more.
+ * A put then waits for the manager's word (put_async does not), nothing is fetched ahead, and task_done
+ * is a round trip. NULL: without a fence again. The lock is opened with the same context (else EINVAL)
+ * and stays the caller's, who closes it later than the handle. Does not block.
  */
-REEVE_API REEVE_NODISCARD reeve_err reeve_queue_put_fenced(reeve_queue *queue,
-                                                           const reeve_builder *item,
-                                                           const reeve_lock *lock, uint64_t fence,
-                                                           uint32_t timeout_ms);
+REEVE_API REEVE_NODISCARD reeve_err reeve_queue_fence(reeve_queue *queue, const reeve_lock *lock,
+                                                      uint64_t fence);
 
 #ifdef __cplusplus
 }

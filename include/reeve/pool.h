@@ -77,15 +77,17 @@ typedef struct reeve_pool_options {
     const char *labels;        /* words that an agent must have, with spaces between */
     const char *module;        /* a FILE.so that has the functions; NULL: this program */
     bool commands; /* items are commands, the function may be NULL: an array of texts, or a map of
-                    * argv (such an array), stdin and env; a value is a map of out, err
-                    * (bytes) and code */
+                    * argv (such an array), stdin, env and note; a value is a map of out, err
+                    * (bytes) and code, and of the note as it was given */
     const char *const *arguments;   /* of main in the processes, from argv[1]; ends with NULL */
     const char *const *environment; /* NAME=VALUE, besides what the agent has; ends with NULL */
     const char *folder;             /* where processes run; NULL: where the agent does */
     uint32_t start_timeout_ms; /* work that waits so long without any agent has ENOAGENT; 0: 10000
                                 * with a private agent, else 30000; REEVE_FOREVER: wait */
     bool detail;               /* records of items that went well say where and how long, too */
-    uint64_t reserved[4];      /* must be zero */
+    const char *name;     /* the work is the manager's under this name, once it is detached: see
+                                * reeve_pool_detach; NULL: it ends with the pool */
+    uint64_t reserved[4]; /* must be zero */
 } reeve_pool_options;
 
 /*
@@ -93,7 +95,7 @@ typedef struct reeve_pool_options {
  * private agent if the context has a private manager. On REEVE_OK the caller owns *out. Blocks
  * while the program is sent, for at most 30 s without any progress, and for the private
  * agent's start.
- * Errors: EINVAL (options), EPERM (the key has no right to run), ESYS (a file can't be read, an
+ * Errors: EINVAL (options, a name with a private manager), EEXIST (a job has the name), EPERM (the key has no right to run), ESYS (a file can't be read, an
  * agent can't be started), ETOOBIG (a program above 256 MiB), ETIME, ENOMEM, and as reeve_ping.
  * Answers rows L01, L02, L20, L21.
  */
@@ -118,14 +120,43 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_pool_join(reeve_pool *pool, uint32_t t
  * Rows L27, L28. */
 REEVE_API void reeve_pool_close(reeve_pool **pool);
 
-/* What a pool, or a call, has got through. */
+/* What a pool, a call or an iteration has got through. The last three are the manager's word, which is
+ * asked for by and by and may be some seconds old; 0 before it came, and always of a call. */
 typedef struct reeve_progress {
-    uint64_t given;  /* items */
-    uint64_t done;   /* of them: have a result */
-    uint64_t failed; /* of them: without success */
+    uint64_t given;   /* items */
+    uint64_t done;    /* of them: have a result */
+    uint64_t failed;  /* of them: without success */
+    uint64_t retried; /* times that an item was tried again */
+    uint32_t agents;  /* that could run them */
+    uint32_t slots;   /* of these agents */
 } reeve_progress;
 
+/* Does not block. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_pool_progress(reeve_pool *pool, reeve_progress *out);
+
+/* ---- work that outlives its program ---- */
+
+/*
+ * Leave the work of a pool with a name to the manager: no more items come, and who began it may end.
+ * Returns when the manager has all items; blocks for at most timeout_ms. Calls of the pool that have
+ * not ended end with ECANCELED here, while their items run on there. The manager keeps the results
+ * for 7 days after the last who looked at them. A pool with a name that is closed, or lost, without
+ * this takes its work with it.
+ * Errors: EINVAL (no name, an iteration whose source has not ended), ETIME (try again),
+ * ENOTRUNNING, how its job ended, and as reeve_ping.
+ */
+REEVE_API REEVE_NODISCARD reeve_err reeve_pool_detach(reeve_pool *pool, uint32_t timeout_ms);
+
+/*
+ * Read the results of work with a name, from its beginning, as often as one likes, also while others
+ * do and before it is done: in the order of the items, or as they came. On REEVE_OK the caller owns
+ * *out, an iteration as reeve_pool_imap gives it; to free it leaves the work alone. With `ordered`,
+ * what came before its turn waits in memory. Blocks for at most 30 s.
+ * Errors: ENOENT (no work has the name), EPERM (it is another key's), EEXIST (this context reads it
+ * already), ETYPE (it is something else), ENOMEM, and as reeve_ping.
+ */
+REEVE_API REEVE_NODISCARD reeve_err reeve_iter_attach(reeve_iter **out, reeve_context *ctx,
+                                                      const char *name, bool ordered);
 
 /* ---- results ---- */
 
@@ -290,6 +321,13 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_iter_next(reeve_value **out, reeve_ite
 /* Of the result that came last: which item it is of, from 0, and how that ended; the texts are
  * borrowed until the next one. EINVAL before the first. */
 REEVE_API reeve_err reeve_iter_record(const reeve_iter *iter, uint64_t *index, reeve_record *out);
+
+/* Of an iteration that is attached: the item whose result came last, if that failed without a value;
+ * else NULL. Borrowed until the next one. */
+REEVE_API const reeve_value *reeve_iter_item(reeve_iter *iter);
+
+/* Does not block. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_iter_progress(reeve_iter *iter, reeve_progress *out);
 
 /* Free *iter and set it to NULL. Items that were given run to their end; the source is not asked
  * again. */

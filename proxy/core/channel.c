@@ -574,6 +574,23 @@ reeve_err rv_channel_task_done(struct rv_channel *ch, uint64_t delivery)
     return ok ? REEVE_OK : REEVE_ENOMEM;
 }
 
+struct rv_request *rv_channel_done_call(struct rv_channel *ch, uint64_t delivery)
+{
+    struct rv_buf args = {0};
+    struct rv_request *call = NULL;
+
+    if (ch->link->state == RV_LINK_DEAD)
+        return NULL;
+    if (ch->taken > ch->told)
+        tell(ch, 0);
+    rv_queue_done_args_encode(&args, &(struct rv_queue_done_args){delivery, 0});
+    if (!args.bad && ch->told >= delivery)
+        call = rv_link_call(ch->link, RV_OP_queue_done, ch->port.object, UINT32_MAX,
+                            rv_buf_slice(&args), NULL, 0);
+    rv_buf_free(&args);
+    return call;
+}
+
 /* The manager asks back what was granted ahead: all but what answered a get. */
 static void give_back(struct rv_channel *ch, uint64_t recall)
 {
@@ -606,6 +623,14 @@ static void give_back(struct rv_channel *ch, uint64_t recall)
             at = &batch->next;
         }
     }
+}
+
+void rv_channel_no_prefetch(struct rv_channel *ch)
+{
+    ch->prefetch = false;
+    ch->window = 0;
+    if (ch->buffered > 0)
+        give_back(ch, 0);
 }
 
 static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,

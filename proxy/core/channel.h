@@ -95,11 +95,17 @@ bool rv_channel_wants_clock(const struct rv_channel *ch);
 bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out);
 void rv_handed_free(struct rv_handed *item);
 
+/* What was granted ahead goes back, and nothing more is. */
+void rv_channel_no_prefetch(struct rv_channel *ch);
+
 /* Ask for items; they come into the channel before the call is done. */
 struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_t max,
                                        uint32_t timeout_ms);
 
 reeve_err rv_channel_task_done(struct rv_channel *ch, uint64_t delivery);
+
+/* The same with an answer. NULL: ENOMEM or dead. */
+struct rv_request *rv_channel_done_call(struct rv_channel *ch, uint64_t delivery);
 
 /* The queue's channel of a link, or NULL; the next one of a link after ch, NULL first and last. */
 struct rv_channel *rv_channel_of(const struct rv_link *link, uint64_t object);

@@ -70,12 +70,12 @@ static bool say_let_go(struct rv_claims *c, uint64_t thread, uint64_t fence)
     return said;
 }
 
-static bool say_kept(struct rv_claims *c, uint64_t thread)
+static bool say_kept(struct rv_claims *c, uint64_t thread, uint64_t fence)
 {
     struct rv_buf args = {0};
     bool said = false;
 
-    rv_lock_kept_args_encode(&args, &(struct rv_lock_kept_args){thread, c->lease_fence, 0});
+    rv_lock_kept_args_encode(&args, &(struct rv_lock_kept_args){thread, fence, 0});
     said = !args.bad && rv_link_say(c->link, RV_OP_lock_kept, c->port.object, rv_buf_slice(&args));
     rv_buf_free(&args);
     return said;
@@ -100,8 +100,16 @@ void rv_claims_settle(struct rv_claims *c)
 {
     if (!c->lease)
         return;
-    if (c->held == NULL ? say_let_go(c, 0, c->lease_fence) : say_kept(c, c->held->thread))
+    if (c->held == NULL ? say_let_go(c, 0, c->lease_fence)
+                        : say_kept(c, c->held->thread, c->lease_fence))
         c->lease = RV_MUTANT(LEASE_KEPT);
+}
+
+/* A release that was late is so no longer. */
+static void hurry(struct rv_claims *c)
+{
+    c->port.tick_at = RV_NEVER;
+    c->link->urgent = c->link->out.next - 1;
 }
 
 static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
@@ -117,10 +125,14 @@ static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
     (void)frames;
     if (push->op != RV_OP_lock_recall || !rv_lock_recall_args_decode(&args, push->args))
         return;
+    DL_SEARCH_SCALAR(c->held, claim, fence, args.fence);
     if (args.revoked != 0) {
-        DL_SEARCH_SCALAR(c->held, claim, fence, args.fence);
         if (claim != NULL && --claim->count == 0)
             drop(c, claim);
+    } else if (claim == NULL) {
+        hurry(c);
+    } else if (claim->late) {
+        claim->late = !say_kept(c, claim->thread, args.fence);
     }
     if (!c->lease || c->lease_fence != args.fence)
         return; /* it was given back meanwhile */
@@ -172,7 +184,9 @@ static void acquired(struct rv_link *link, struct rv_request *call, rv_ns now,
         call->error = REEVE_ENOMEM;
         return;
     }
-    if (got.leased != 0) {
+    if (got.leased == RV_GRANT_LATE)
+        find(c, call->thread)->late = true;
+    if (got.leased == RV_GRANT_LEASE) {
         c->lease = true;
         c->lease_fence = got.fence;
     }
@@ -184,10 +198,11 @@ struct rv_request *rv_claims_acquire(struct rv_claims *c, uint64_t thread, uint3
     struct rv_buf args = {0};
     struct rv_request *call = NULL;
 
-    rv_lock_acquire_args_encode(&args, &(struct rv_lock_acquire_args){
-                                           .thread = thread,
-                                           .flags = (uint8_t)((c->leases ? RV_LOCK_LEASE : 0) |
-                                                              (no_cycle ? RV_LOCK_NO_CYCLE : 0))});
+    rv_lock_acquire_args_encode(&args,
+                                &(struct rv_lock_acquire_args){
+                                    .thread = thread,
+                                    .flags = (uint8_t)((c->leases ? RV_LOCK_LEASE : RV_LOCK_LATE) |
+                                                       (no_cycle ? RV_LOCK_NO_CYCLE : 0))});
     if (!args.bad)
         call = rv_link_call(c->link, RV_OP_lock_acquire, c->port.object, timeout_ms,
                             rv_buf_slice(&args), NULL, 0);
@@ -202,7 +217,19 @@ struct rv_request *rv_claims_acquire(struct rv_claims *c, uint64_t thread, uint3
 
 /* ---- release ---- */
 
-reeve_err rv_claims_release(struct rv_claims *c, uint64_t thread)
+/* Nobody is known to wait for it. */
+static bool say_late(struct rv_claims *c, rv_ns now, const struct rv_claim *claim)
+{
+    uint64_t urgent = c->link->urgent;
+
+    if (!say_let_go(c, claim->thread, claim->fence))
+        return false;
+    c->link->urgent = urgent;
+    c->port.tick_at = rv_after_ms(now, RV_LIMIT_TAKE_MS);
+    return true;
+}
+
+reeve_err rv_claims_release(struct rv_claims *c, rv_ns now, uint64_t thread)
 {
     struct rv_claim *claim = rv_claims_of(c, thread);
 
@@ -215,7 +242,8 @@ reeve_err rv_claims_release(struct rv_claims *c, uint64_t thread)
         return REEVE_OK;
     }
     if (c->link->state == RV_LINK_DEAD ||
-        (!c->lease && !say_let_go(c, claim->thread, claim->fence)))
+        (!c->lease &&
+         !(claim->late ? say_late(c, now, claim) : say_let_go(c, claim->thread, claim->fence))))
         return link_error(c);
     if (--claim->count == 0)
         drop(c, claim);
@@ -270,7 +298,7 @@ static void awoke(struct rv_link *link, struct rv_request *call, rv_ns now,
         return;
     if (succeeded(outcome) && rv_condition_wait_result_decode(&got, outcome->result)) {
         claim->fence = got.fence;
-        claim->asleep = false;
+        claim->asleep = claim->late = false;
     } else if (outcome->error == REEVE_ELIMIT || outcome->error == REEVE_EINVAL) {
         claim->asleep = false; /* it never slept */
     } else {
@@ -334,7 +362,7 @@ void rv_claims_fini(struct rv_claims *c)
 static void on_tick(struct rv_port *port, rv_ns now)
 {
     (void)now;
-    port->tick_at = RV_NEVER;
+    hurry((struct rv_claims *)port);
 }
 
 static void on_dead(struct rv_port *port)

@@ -10,7 +10,9 @@
  *                 v          |   with a lease: no message at all, until it is recalled:
  *             idle lease ----'   an idle one goes back, one in use becomes that thread's own
  *
- * Another acquire of an RLock by its owner is counted here and not told.
+ * Another acquire of an RLock by its owner is counted here and not told. A release that nobody is
+ * known to wait for rides with the next message, or leaves alone after some milliseconds; a recall
+ * hurries it.
  */
 
 #include "common/wire/link.h"
@@ -19,12 +21,13 @@ struct rv_claim {
     uint64_t thread;
     uint64_t fence;
     uint32_t count;
+    bool late;   /* its release may be */
     bool asleep; /* its thread waits on a condition: it will have the lock again */
     struct rv_claim *prev, *next;
 };
 
 struct rv_claims {
-    struct rv_port port; /* first: recalls come here */
+    struct rv_port port; /* first: recalls come here; ticks when a late release leaves alone */
     struct rv_link *link;
     uint8_t kind; /* enum rv_kind */
     bool leases;  /* ask for leases */
@@ -51,9 +54,10 @@ reeve_err rv_claims_acquire_here(struct rv_claims *c, uint64_t thread);
 struct rv_request *rv_claims_acquire(struct rv_claims *c, uint64_t thread, uint32_t timeout_ms,
                                      bool no_cycle);
 
-/* Give it back without waiting. ENOENT: nothing of it is held here, so the manager must be asked
- * by rv_claims_ask_release(); else ENOMEM, or why the link is dead. */
-reeve_err rv_claims_release(struct rv_claims *c, uint64_t thread);
+/* Give it back without waiting. It leaves by itself at port.tick_at, if that is set. ENOENT: nothing
+ * of it is held here, so the manager must be asked by rv_claims_ask_release(); else ENOMEM, or why
+ * the link is dead. */
+reeve_err rv_claims_release(struct rv_claims *c, rv_ns now, uint64_t thread);
 struct rv_request *rv_claims_ask_release(struct rv_claims *c, uint64_t thread);
 
 /* The thread has ended. */

@@ -9,6 +9,7 @@ enum {
     RECORD_COST = 64, /* and for its circumstances */
     CALL_HEAD = 300,  /* of a message of items, besides them */
     SPENT_MAX = 64,
+    LOOK_MS = 1000, /* so old is what is known of the job's agents at most */
 };
 
 static const struct rv_port_ops work_ops;
@@ -66,6 +67,19 @@ struct rv_errand *rv_errand_iterate(const char *function, bool ordered, uint64_t
     return e;
 }
 
+struct rv_errand *rv_errand_watch(bool ordered)
+{
+    struct rv_errand *e = errand_new("", 0);
+
+    if (e == NULL)
+        return NULL;
+    e->total = UINT64_MAX;
+    e->watches = true;
+    e->ordered = ordered;
+    e->ahead = e->ahead_max = 1; /* its results are handed out one by one */
+    return e;
+}
+
 static void not_due(struct rv_work *work, struct rv_errand *e)
 {
     if (e->due)
@@ -86,6 +100,8 @@ static void finish(struct rv_errand *e)
 
     not_due(work, e);
     DL_DELETE(work->errands, e);
+    if (e->watches)
+        work->stretches_head = work->stretches_len = 0; /* what comes now is nobody's */
     e->work = NULL;
     if (e->left)
         errand_free(e);
@@ -122,6 +138,10 @@ void rv_errand_leave(struct rv_errand *e)
     e->left = true;
     if (e->ahead == 0)
         return;
+    if (e->watches) {
+        finish(e);
+        return;
+    }
     not_due(e->work, e);
     rv_packs_free(&e->in);
     e->total = e->put;
@@ -147,20 +167,17 @@ static uint64_t affordable(const struct rv_errand *e)
 
 bool rv_errand_hungry(const struct rv_errand *e)
 {
-    return e->work != NULL && e->total == UINT64_MAX && e->in_bytes < RV_WORK_PUT_BYTES &&
-           added(e) - e->given < affordable(e) && added(e) - e->out.base < RV_LIMIT_JOB_ITEMS;
+    return e->work != NULL && !e->watches && e->total == UINT64_MAX &&
+           e->in_bytes < RV_WORK_PUT_BYTES && added(e) - e->given < affordable(e) &&
+           added(e) - e->out.base < RV_LIMIT_JOB_ITEMS;
 }
 
-/* Room for the result of one more item, so that its coming can't fail for want of a slot. */
-static bool make_room(struct rv_errand *e)
+/* Room in the ring for one more index. */
+static bool grow_arrived(struct rv_errand *e)
 {
     uint64_t cap = e->arrived_cap == 0 ? 16 : e->arrived_cap * 2;
     uint64_t *arrived = NULL;
 
-    if (!rv_yield_grow(&e->out, added(e) - e->out.base + 1))
-        return false;
-    if (e->ordered || added(e) - e->given < e->arrived_cap)
-        return true;
     arrived = malloc((size_t)cap * sizeof *arrived);
     if (arrived == NULL)
         return false;
@@ -170,6 +187,31 @@ static bool make_room(struct rv_errand *e)
     e->arrived = arrived;
     e->arrived_first = 0;
     e->arrived_cap = cap;
+    return true;
+}
+
+/* Room for the result of one more item, so that its coming can't fail for want of a slot. */
+static bool make_room(struct rv_errand *e)
+{
+    if (!rv_yield_grow(&e->out, added(e) - e->out.base + 1))
+        return false;
+    return e->ordered || added(e) - e->given < e->arrived_cap || grow_arrived(e);
+}
+
+/* Who watches makes room when results come. */
+static bool expect(struct rv_errand *e, uint64_t first, uint32_t count)
+{
+    uint64_t end = first + count;
+
+    if (!e->watches || end <= e->out.base)
+        return true;
+    if (end - e->out.base > RV_LIMIT_JOB_ITEMS || !rv_yield_grow(&e->out, end - e->out.base))
+        return false;
+    while (!e->ordered && e->arrived_cap < e->arrived_len + count)
+        if (!grow_arrived(e))
+            return false;
+    e->out.end = e->out.end < end ? end : e->out.end;
+    e->work->next = e->work->next < end ? end : e->work->next;
     return true;
 }
 
@@ -210,6 +252,19 @@ void rv_errand_took(struct rv_errand *e, uint64_t index)
     rv_assert(e->arrived_len > 0 && e->arrived[e->arrived_first] == index);
     e->arrived_first = (e->arrived_first + 1) & (e->arrived_cap - 1);
     e->arrived_len--;
+}
+
+static void use_up(struct rv_work *work, rv_ns now, uint64_t bytes);
+
+void rv_errand_claim(struct rv_errand *e, rv_ns now)
+{
+    uint64_t bytes = e->unclaimed;
+
+    if (e->work == NULL ||
+        (!e->ordered && (e->out.bytes >= RV_WATCH_BYTES || e->out.here >= RV_WATCH_ITEMS)))
+        return;
+    e->unclaimed = 0;
+    use_up(e->work, now, bytes);
 }
 
 void rv_errand_starve(struct rv_errand *e, rv_ns now)
@@ -361,6 +416,24 @@ static void stretch(struct rv_work *work, struct rv_errand *e, uint32_t count)
     e->out.end = e->put;
 }
 
+void rv_errand_follow(struct rv_work *work, struct rv_errand *e, uint64_t put, uint64_t total,
+                      rv_ns now)
+{
+    rv_assert(work->error == REEVE_OK && work->stretches_len == 0 && e->watches);
+    if (!reserve_stretch(work)) {
+        rv_work_end(work, REEVE_ENOMEM, "out of memory");
+        return;
+    }
+    work->stretches[work->stretches_len++] = (struct rv_stretch){0, UINT64_MAX, 0, UINT64_MAX, e};
+    work->next = put;
+    work->stirred_at = now;
+    e->work = work;
+    e->total = total;
+    DL_APPEND(work->errands, e);
+    finish_if_over(e);
+    schedule(work);
+}
+
 /* The one that an index is in; or NULL. */
 static struct rv_stretch *find_stretch(const struct rv_work *work, uint64_t index)
 {
@@ -445,6 +518,7 @@ static struct rv_request *send_put(struct rv_work *work, const struct rv_errand 
 
     rv_job_put_args_encode(&args, &(struct rv_job_put_args){.first = work->next,
                                                             .function = rv_slice_str(e->function),
+                                                            .chunk = e->chunk,
                                                             .items = *items});
     if (!args.bad)
         call = rv_link_call(work->link, RV_OP_job_put, work->port.object, UINT32_MAX,
@@ -616,6 +690,8 @@ static bool take_part(struct rv_work *work, uint64_t first, struct rv_items *ite
         return true;
     }
     before = e->out.done;
+    if (!expect(e, first, *taken))
+        return false;
     ok = rv_yield_add(&e->out, s->from + (first - s->first), &part, freight, plain ? NULL : arrive,
                       e);
     work->doubles += *taken - (e->out.done - before);
@@ -663,6 +739,8 @@ static bool take_record(struct rv_work *work, const struct rv_job_result_args *i
     uint64_t before = 0;
     bool ok = true;
 
+    if (e != NULL && !expect(e, in->index, 1))
+        return false;
     if (e == NULL) {
         skip(work, &in->items, freight);
         return true;
@@ -673,7 +751,7 @@ static bool take_record(struct rv_work *work, const struct rv_job_result_args *i
                                                .pid = in->pid,
                                                .ns = in->ns,
                                                .code = in->code},
-                           in->agent, in->host, in->text, in->output);
+                           in->agent, in->host, in->text, in->output, in->item);
     if (record == NULL)
         return false;
     before = e->out.done;
@@ -686,6 +764,30 @@ static bool take_record(struct rv_work *work, const struct rv_job_result_args *i
     return ok;
 }
 
+/* Bytes of results are here. Who watches has the manager wait while it is slow to use them. */
+static void received(struct rv_work *work, rv_ns now, uint64_t bytes)
+{
+    struct rv_errand *e = work->errands;
+
+    if (e == NULL || !e->watches) {
+        use_up(work, now, bytes);
+        return;
+    }
+    e->unclaimed += bytes;
+    rv_errand_claim(e, now);
+}
+
+static void count(struct rv_work *work, uint64_t total)
+{
+    struct rv_errand *e = work->errands;
+
+    if (e == NULL || !e->watches || e->total != UINT64_MAX)
+        return;
+    e->total = total;
+    work->next = total;
+    finish_if_over(e);
+}
+
 static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
                     const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
 {
@@ -694,14 +796,18 @@ static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
     struct rv_job_results_args values;
     struct rv_job_result_args one;
     struct rv_job_ended_args ended;
+    struct rv_job_total_args total;
     bool ok = true;
 
     if (push->op == RV_OP_job_results && rv_job_results_args_decode(&values, push->args)) {
         ok = take_values(work, values.first, values.items, &freight);
-        use_up(work, now, cost_of(&values.items));
+        received(work, now, cost_of(&values.items));
     } else if (push->op == RV_OP_job_result && rv_job_result_args_decode(&one, push->args)) {
         ok = take_record(work, &one, &freight);
-        use_up(work, now, cost_of(&one.items) + RECORD_COST + one.text.len + one.output.len);
+        received(work, now,
+                 cost_of(&one.items) + RECORD_COST + one.text.len + one.output.len + one.item.len);
+    } else if (push->op == RV_OP_job_total && rv_job_total_args_decode(&total, push->args)) {
+        count(work, total.total);
     } else if (push->op == RV_OP_job_ended && rv_job_ended_args_decode(&ended, push->args)) {
         end_with(work, ended.error < 64 && ended.error != 0 ? (reeve_err)ended.error : REEVE_EPROTO,
                  ended.text);
@@ -732,8 +838,13 @@ static void asked(struct rv_link *link, struct rv_request *call, rv_ns now,
     work->asking = NULL;
     if (outcome->error == REEVE_OK && rv_object_list_result_decode(&rows, outcome->result)) {
         r = rv_reader(rows.rows);
-        if (rv_row_next(&r, &bytes) && !rv_job_row_decode(&row, bytes))
+        if (rv_row_next(&r, &bytes) && rv_job_row_decode(&row, bytes)) {
+            work->agents = row.agents;
+            work->slots = row.slots;
+            work->retried = row.retried;
+        } else {
             row.agents = 1;
+        }
     }
     if (row.agents == 0 && rv_after_ms(work->stirred_at, work->patience_ms) <= now) {
         snprintf(why, sizeof why,
@@ -752,6 +863,7 @@ static void ask(struct rv_work *work, rv_ns now)
 {
     struct rv_buf args = {0};
 
+    work->asked_at = now;
     rv_job_stat_args_encode(&args, &(struct rv_job_stat_args){.job = work->port.object});
     if (!args.bad)
         work->asking = rv_link_read(work->link, RV_OP_job_stat, 0, rv_buf_slice(&args));
@@ -764,6 +876,13 @@ static void ask(struct rv_work *work, rv_ns now)
     work->asking->arg = work;
     work->asking->abandoned = true; /* freed with its answer */
     schedule(work);
+}
+
+void rv_work_look(struct rv_work *work, rv_ns now)
+{
+    if (work->error == REEVE_OK && work->asking == NULL &&
+        rv_after_ms(work->asked_at, LOOK_MS) <= now)
+        ask(work, now);
 }
 
 static void on_tick(struct rv_port *port, rv_ns now)

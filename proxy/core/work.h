@@ -12,6 +12,8 @@
  * are taken over as they come, so that an errand whose owner is slow holds up no other; an iteration
  * is bounded by what it puts ahead. An errand ends when all its results are here, or when the job
  * does, in words.
+ *
+ * A job that others gave its items has one errand that watches it: its results are all of the job's.
  */
 
 #include "common/wire/link.h"
@@ -25,6 +27,8 @@ enum {
     RV_AHEAD_FIRST = 1024,       /* in the beginning */
     RV_AHEAD_MAX = 65536,        /* at most */
     RV_AHEAD_BYTES = 33554432,   /* of items and of results not yet handed out */
+    RV_WATCH_BYTES = 2097152,    /* of results that who watches has, before more are asked for, */
+    RV_WATCH_ITEMS = 4096,       /* and so many of them */
 };
 
 /* Indexes first .. first + count - 1 of the job are items from, from + 1, ... of an errand. */
@@ -40,6 +44,7 @@ struct rv_work;
 struct rv_errand {
     struct rv_work *work; /* NULL: over */
     char *function;
+    uint32_t chunk;     /* items of it that travel together; 0: as the job says */
     struct rv_packs in; /* not put yet */
     size_t in_bytes;    /* of an iteration's items in it */
     uint64_t put;       /* items that were put */
@@ -48,6 +53,10 @@ struct rv_errand {
     bool left;       /* by its owner: free it when it is over */
     reeve_err error; /* over before its time; else OK */
     char *why;
+
+    bool watches;       /* it puts nothing: it has the results of all items of the job */
+    uint64_t unclaimed; /* bytes of results that it was sent and that the manager does not know
+                         * to be used up */
 
     /* an iteration */
     bool ordered;
@@ -85,8 +94,11 @@ struct rv_work {
     rv_ns stirred_at;     /* a result came last, or was awaited first */
     rv_ns retry_at;       /* something did not fit, or had no memory */
     struct rv_request *asking; /* whether there are agents */
-    uint64_t doubles;          /* results that nobody waited for */
-    reeve_err error;           /* it has ended; else OK */
+    rv_ns asked_at;
+    uint32_t agents, slots; /* that could run it, when it was asked last */
+    uint64_t retried;       /* items that were tried again, by then */
+    uint64_t doubles;       /* results that nobody waited for */
+    reeve_err error;        /* it has ended; else OK */
     char why[256];
 };
 
@@ -110,6 +122,13 @@ struct rv_errand *rv_errand_map(const char *function, const struct rv_packs *pac
 /* An errand whose items come one after the other. ahead: 0 is as many as are worth it. */
 struct rv_errand *rv_errand_iterate(const char *function, bool ordered, uint64_t ahead);
 
+/* An errand for the results of a job whose items came from others. */
+struct rv_errand *rv_errand_watch(bool ordered);
+
+/* Begin it: so many items were put by now, and there will be so many; UINT64_MAX: it is not known. */
+void rv_errand_follow(struct rv_work *work, struct rv_errand *e, uint64_t put, uint64_t total,
+                      rv_ns now);
+
 /* Begin it; the work must not have ended. An errand without items is over at once. */
 void rv_errand_begin(struct rv_work *work, struct rv_errand *e, rv_ns now);
 
@@ -130,9 +149,15 @@ void rv_errand_end(struct rv_errand *e);
 bool rv_errand_next(struct rv_errand *e, struct rv_result *out);
 void rv_errand_took(struct rv_errand *e, uint64_t index);
 
+/* What was handed out to who watches need not be held for it by the manager. */
+void rv_errand_claim(struct rv_errand *e, rv_ns now);
+
 /* The owner waits for more than is here: have more ahead, if it gets through them fast and memory
  * allows. */
 void rv_errand_starve(struct rv_errand *e, rv_ns now);
+
+/* Ask the manager for agents, slots and retried, unless it was asked a moment ago. */
+void rv_work_look(struct rv_work *work, rv_ns now);
 
 /* Put what the windows take. */
 void rv_work_feed(struct rv_work *work, rv_ns now);

@@ -328,9 +328,10 @@ static const char *copy(char **room, struct rv_slice text)
 }
 
 struct rv_record *rv_record_new(const struct rv_record *from, struct rv_slice agent,
-                                struct rv_slice host, struct rv_slice text, struct rv_slice output)
+                                struct rv_slice host, struct rv_slice text, struct rv_slice output,
+                                struct rv_slice item)
 {
-    size_t len = agent.len + host.len + text.len + output.len + 4;
+    size_t len = agent.len + host.len + text.len + output.len + item.len + 5;
     struct rv_record *record = malloc(sizeof *record + len);
     char *room = NULL;
 
@@ -343,6 +344,8 @@ struct rv_record *rv_record_new(const struct rv_record *from, struct rv_slice ag
     record->text = copy(&room, text);
     record->output = (const uint8_t *)copy(&room, output);
     record->output_len = output.len;
+    record->item = (const uint8_t *)copy(&room, item);
+    record->item_len = item.len;
     return record;
 }
 

@@ -26,6 +26,8 @@ struct rv_record {
     const char *agent, *host, *text;
     const uint8_t *output;
     size_t output_len;
+    const uint8_t *item; /* itself, of a job that others gave its items; or of length 0 */
+    size_t item_len;
     uint64_t value; /* where its value lies; 0: it has none */
     char bytes[];
 };
@@ -91,7 +93,8 @@ bool rv_yield_tell(struct rv_yield *y, uint64_t index, struct rv_record *record,
 
 /* A record with copies of its texts. NULL without memory. */
 struct rv_record *rv_record_new(const struct rv_record *from, struct rv_slice agent,
-                                struct rv_slice host, struct rv_slice text, struct rv_slice output);
+                                struct rv_slice host, struct rv_slice text, struct rv_slice output,
+                                struct rv_slice item);
 
 /* The result of an index. False while it has none, or when it was taken out. */
 bool rv_yield_at(const struct rv_yield *y, uint64_t index, struct rv_result *out);

@@ -26,6 +26,9 @@ struct peer {
     uint64_t logged;  /* calls up to this number went to the log */
     uint64_t cursor;  /* next message of the session's stream to send */
     uint64_t acked;   /* what our last frame acknowledged */
+    uint64_t prompt;  /* an acknowledgement of these does not wait for company */
+    rv_ns ack_at;     /* when an acknowledgement leaves alone; 0: none waits */
+    struct peer *ack_prev, *ack_next;
     rv_ns heard_at;
     struct rv_timer timer;
     struct rv_buf answers; /* unnumbered messages to send */
@@ -47,7 +50,8 @@ struct gate {
     struct peer *ready; /* by session */
     struct peer *queue; /* have something to send */
     struct peer *blocked;
-    rv_ns retry_at; /* when the blocked are tried again */
+    rv_ns retry_at;     /* when the blocked are tried again */
+    struct peer *owing; /* an acknowledgement that waits for company, by ack_at */
     struct rv_heap heap;
     struct peer *sending; /* of the frame that gate_transmit gave last */
     uint64_t sending_cursor;
@@ -100,6 +104,22 @@ static void enqueue(struct gate *g, struct peer *p)
     DL_APPEND(g->queue, p);
 }
 
+/* An acknowledgement alone costs as much as an answer; soon an answer may carry it. */
+static void owe_ack(struct gate *g, rv_ns now, struct peer *p)
+{
+    if (p->ack_at != 0)
+        return;
+    p->ack_at = rv_after_ms(now, RV_LIMIT_TAKE_MS);
+    DL_APPEND2(g->owing, p, ack_prev, ack_next);
+}
+
+static void owe_nothing(struct gate *g, struct peer *p)
+{
+    if (p->ack_at != 0)
+        DL_DELETE2(g->owing, p, ack_prev, ack_next);
+    p->ack_at = 0;
+}
+
 static void dequeue(struct gate *g, struct peer *p)
 {
     if (p->queued)
@@ -141,6 +161,7 @@ static void forget(struct gate *g, struct peer *p)
 {
     leave_session(g, p);
     dequeue(g, p);
+    owe_nothing(g, p);
     rv_heap_cancel(&g->heap, &p->timer);
     HASH_DELETE(hh, g->peers, p);
     rv_buf_free(&p->answers);
@@ -195,6 +216,7 @@ struct contents {
     size_t messages;
     bool beat;
     uint64_t beat_sent;
+    bool feeds; /* its sender waits for the acknowledgement before it sends more */
     bool greets;
     struct rv_msg hello;
     uint8_t durable; /* enum rv_durable */
@@ -207,7 +229,6 @@ static bool well_formed_op(uint16_t number, uint8_t flag, struct rv_slice args, 
     return op != NULL && (op->flags & flag) && rv_op_args_check(number, args, bodies);
 }
 
-/* One message: well-formed, and allowed from a client? */
 /* The frame is as durable as the most that one of its messages asks for. */
 static void ask_durable(struct contents *c, uint8_t durable)
 {
@@ -215,6 +236,7 @@ static void ask_durable(struct contents *c, uint8_t durable)
         c->durable = durable;
 }
 
+/* One message: well-formed, and allowed from a client? */
 static bool look_at(const struct gate *g, struct contents *c, const struct rv_msg *msg)
 {
     size_t used = 0;
@@ -238,10 +260,12 @@ static bool look_at(const struct gate *g, struct contents *c, const struct rv_ms
     case RV_MSG_call:
         ok = well_formed_op(msg->call.op, RV_OP_WRITE, msg->call.args, &used);
         c->bodies += used;
+        c->feeds = c->feeds || (ok && (rv_op_info(msg->call.op)->flags & RV_OP_GROWS));
         ask_durable(c, mgr_durable(g->mgr, msg->call.op, msg->call.object));
         break;
     case RV_MSG_fragment:
         c->bodies++; /* as durable as the call that uses it, and before it */
+        c->feeds = true;
         break;
     case RV_MSG_cancel:
         ask_durable(c, mgr_durable(g->mgr, 0, msg->cancel.object));
@@ -336,6 +360,8 @@ static bool on_messages(struct gate *g, rv_ns now, struct peer *p, const struct 
     }
     if (frame->first > 0 && frame->first + c->numbered - 1 > p->logged)
         p->logged = frame->first + c->numbered - 1;
+    if (c->beat || c->feeds || p->logged - p->acked >= RV_LIMIT_ACK_MESSAGES)
+        p->prompt = p->logged;
     if (c->beat)
         answer_beat(g, p, s);
     if (c->numbered == 0 && c->reads == 0 && frame->ack < session_out(s)->first)
@@ -464,7 +490,7 @@ void gate_stepped(struct gate *g, rv_ns now, const struct command *cmd, const st
             break;
         }
     }
-    /* Even without a reply the client must hear that its calls have arrived, and its
+    /* Even without a reply the client must hear that its calls have arrived, in a while, and its
      * acknowledgement may have opened the window. */
     if (cmd->type == COMMAND_MESSAGES) {
         struct peer *p = peer_of_session(g, cmd->session);
@@ -481,6 +507,17 @@ static bool window_open(const struct rv_stream *out, uint64_t cursor)
     size_t in_flight = rv_stream_bytes(out) - rv_stream_bytes_from(out, cursor);
 
     return in_flight < RV_LIMIT_WINDOW_BYTES && cursor - out->first < RV_LIMIT_WINDOW_MESSAGES;
+}
+
+/* Has it nothing to be sent but an acknowledgement, which can wait? */
+static bool only_ack(struct gate *g, rv_ns now, struct peer *p, uint64_t ack)
+{
+    if (ack == p->acked)
+        return true;
+    if (p->acked < p->prompt)
+        return false;
+    owe_ack(g, now, p);
+    return true;
 }
 
 /* How many bytes of answers go with the next frame: whole ones, about a batch. */
@@ -500,7 +537,6 @@ static size_t whole_answers(const struct peer *p)
 
 bool gate_transmit(struct gate *g, rv_ns now, struct gate_frame *out)
 {
-    (void)now;
     while (g->queue != NULL) {
         struct peer *p = g->queue;
         struct session *s = p->session == 0 ? NULL : mgr_session(g->mgr, p->session);
@@ -512,8 +548,8 @@ bool gate_transmit(struct gate *g, rv_ns now, struct gate_frame *out)
         dequeue(g, p);
         if (s != NULL && cursor < stream->first)
             cursor = stream->first;
-        if (p->answers.len == 0 && ack == p->acked &&
-            (cursor == stream->next || !window_open(stream, cursor)))
+        if (p->answers.len == 0 && (cursor == stream->next || !window_open(stream, cursor)) &&
+            only_ack(g, now, p, ack))
             continue;
         rv_buf_clear(&g->frame);
         out->peer = p->id;
@@ -557,6 +593,7 @@ void gate_sent(struct gate *g, rv_ns now, enum gate_result result)
         return; /* give it a moment to read why; the timer cuts it */
     p->cursor = g->sending_cursor;
     p->acked = g->sending_ack;
+    owe_nothing(g, p);
     s = mgr_session(g->mgr, p->session);
     if (s != NULL && p->cursor < session_out(s)->next)
         enqueue(g, p);
@@ -575,6 +612,13 @@ bool gate_expire(struct gate *g, rv_ns now, struct command *cmd)
             dequeue(g, p);
             enqueue(g, p);
         }
+    while (g->owing != NULL && g->owing->ack_at <= now && !RV_MUTANT(ACK_FORGOTTEN)) {
+        struct peer *p = g->owing;
+
+        owe_nothing(g, p);
+        p->prompt = p->logged;
+        enqueue(g, p);
+    }
     if (g->pause > 0) {
         *cmd = (struct command){
             .type = COMMAND_PAUSE, .logged = true, .at = now, .first = (uint64_t)g->pause};
@@ -624,6 +668,8 @@ rv_ns gate_deadline(const struct gate *g)
 
     if (g->blocked != NULL && g->retry_at < next)
         next = g->retry_at;
+    if (g->owing != NULL && g->owing->ack_at < next && !RV_MUTANT(ACK_FORGOTTEN))
+        next = g->owing->ack_at;
     if (g->orphans_len > 0 && g->orphaned_at < next && !RV_MUTANT(ORPHAN_KEPT))
         next = g->orphaned_at;
     return next;

@@ -155,6 +155,7 @@ bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint
     }
     if (span == NULL)
         return false;
+    want = span->slice.chunk > 0 ? span->slice.chunk : want;
     n = span->slice.large ? 1 : fitting(&span->slice, want);
     *out = split(&span->slice, n);
     job->waiting -= out->count;
@@ -195,14 +196,15 @@ void told_free(struct told *told)
     free(told->host);
     free(told->text);
     rv_body_drop(told->output);
+    rv_body_drop(told->item);
     free(told);
 }
 
 size_t job_told_bytes(const struct told *told)
 {
-    return told == NULL
-               ? 0
-               : strlen(told->text) + (told->output == NULL ? 0 : told->output->len) + RESULT_COST;
+    return told == NULL ? 0
+                        : strlen(told->text) + (told->output == NULL ? 0 : told->output->len) +
+                              (told->item == NULL ? 0 : told->item->len) + RESULT_COST;
 }
 
 static struct told *told_copy(const struct told *told)
@@ -214,6 +216,7 @@ static struct told *told_copy(const struct told *told)
     copy->host = mgr_text(rv_slice_str(told->host));
     copy->text = mgr_text(rv_slice_str(told->text));
     copy->output = told->output == NULL ? NULL : rv_body_keep(told->output);
+    copy->item = NULL;
     return copy;
 }
 
@@ -295,6 +298,7 @@ static void push_told(struct mgr *mgr, struct reader *reader, const struct resul
                                                            .code = t->code,
                                                            .text = rv_slice_str(t->text),
                                                            .output = body_slice(t->output),
+                                                           .item = body_slice(t->item),
                                                            .items = *items});
     mgr_push(mgr, reader->session, RV_OP_job_result, reader->job->object.id,
              rv_buf_slice(&mgr->scratch), &frame, frame != NULL);
@@ -335,6 +339,17 @@ static void tell_ended(struct mgr *mgr, struct reader *reader)
              NULL, 0);
 }
 
+static void tell_total(struct mgr *mgr, struct reader *reader)
+{
+    if (reader->counted || reader->job->total == UINT64_MAX)
+        return;
+    reader->counted = true;
+    rv_buf_clear(&mgr->scratch);
+    rv_job_total_args_encode(&mgr->scratch, &(struct rv_job_total_args){reader->job->total, 0});
+    mgr_push(mgr, reader->session, RV_OP_job_total, reader->job->object.id,
+             rv_buf_slice(&mgr->scratch), NULL, 0);
+}
+
 static void send_results(struct mgr *mgr, struct reader *reader)
 {
     struct job *job = reader->job;
@@ -345,7 +360,7 @@ static void send_results(struct mgr *mgr, struct reader *reader)
         push_result(mgr, reader, r);
         reader->sent += job_result_bytes(r);
         reader->next_result = r->next;
-        if (!job->detached)
+        if (!job->detached || RV_MUTANT(LEFT_TAKEN))
             free_result(job, r);
     }
     tell_ended(mgr, reader);
@@ -398,6 +413,16 @@ bool job_complete(const struct job *job)
 
 static void serve_putters(struct mgr *mgr, struct job *job);
 
+/* Of a detached job that is over the results are kept for so long after its last reader. */
+static void keep_for_a_while(struct mgr *mgr, struct job *job)
+{
+    if (!job->detached)
+        return;
+    job->object.ttl_ms = RV_LIMIT_JOB_KEEP_MS;
+    if (job->object.refs == 0)
+        rv_heap_set(&mgr->heap, &job->object.timer, rv_after_ms(mgr->now, job->object.ttl_ms));
+}
+
 /* Nothing of it is to be run any more. */
 static void drop_work(struct mgr *mgr, struct job *job)
 {
@@ -410,7 +435,7 @@ static void drop_work(struct mgr *mgr, struct job *job)
         crew_drop_chunk(mgr, job->chunks);
 }
 
-/* All is answered: agents may forget it, and a detached one is kept for so long. */
+/* All is answered: agents may forget it. */
 static void maybe_complete(struct mgr *mgr, struct job *job)
 {
     if (!job_complete(job) || job->completed)
@@ -422,11 +447,7 @@ static void maybe_complete(struct mgr *mgr, struct job *job)
     drop_work(mgr, job);
     crew_forget_job(mgr, job);
     job_refresh(mgr, job);
-    if (!job->detached)
-        return;
-    job->object.ttl_ms = RV_LIMIT_JOB_KEEP_MS;
-    if (job->object.refs == 0)
-        rv_heap_set(&mgr->heap, &job->object.timer, rv_after_ms(mgr->now, job->object.ttl_ms));
+    keep_for_a_while(mgr, job);
 }
 
 static void count_done(struct job *job, uint64_t first, uint32_t count)
@@ -497,6 +518,13 @@ void job_measure(struct job *job, uint64_t ns, uint32_t count)
     job->item_ns = job->item_ns == 0 ? each : (job->item_ns * 7 + each) / 8;
 }
 
+/* Nobody ever takes away what a detached job has: without this it would stand still. */
+static void end_if_too_large(struct mgr *mgr, struct job *job)
+{
+    if (job->detached && !job_complete(job) && job->bytes_out > RV_LIMIT_JOB_KEPT_BYTES)
+        job_end(mgr, job, REEVE_ELIMIT, "its results are more than the manager keeps of a job");
+}
+
 /* The member goes on to the next item of its chunk; what it was expected to cost shrinks. */
 static void advance(struct mgr *mgr, struct chunk *c, uint32_t count)
 {
@@ -514,6 +542,7 @@ static void advance(struct mgr *mgr, struct chunk *c, uint32_t count)
     else
         crew_refresh(mgr, c->member);
     maybe_complete(mgr, job);
+    end_if_too_large(mgr, job);
     serve_putters(mgr, job);
     job_refresh(mgr, job);
 }
@@ -599,6 +628,19 @@ static bool try_again(struct job *job, struct blame *b, const struct told *told)
         return b->crashes < job->runs_max || RV_MUTANT(BLAME_FORGOTTEN);
     }
     return told->status != RV_RAN_NEVER && b->runs <= job->retries;
+}
+
+/* A copy of the item itself, as its value. */
+static struct rv_body *copy_item(const struct slice *s, uint64_t index)
+{
+    size_t at = slice_skip(s, (uint32_t)(index - s->first));
+    struct rv_reader r = rv_reader(rv_slice(s->body->data + at, s->at + s->len - at));
+    struct rv_item item;
+
+    if (s->large)
+        return rv_body_keep(s->body);
+    rv_item_read(&r, &item);
+    return body_of(item.bytes);
 }
 
 /* The text of an item that is given up after several runs names where they were. */
@@ -696,6 +738,8 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
                 (unsigned long long)job->object.id, (unsigned long long)index,
                 (unsigned long long)c->member->object.id, b->runs, told->text);
         add_evidence(told, b);
+        if (job->detached && value == NULL)
+            told->item = copy_item(&c->slice, index); /* who attaches did not give it */
         job->failed++;
     } else {
         HASH_FIND(hh, job->blames, &index, sizeof index, b);
@@ -768,33 +812,34 @@ static void make_room(struct slice *s, size_t more)
 }
 
 /* Small puts that follow each other become one span, so that chunks can be larger than puts. */
-static bool append(struct job *job, uint64_t first, uint32_t count, const char *function,
-                   struct rv_slice records)
+static bool append(struct job *job, const struct slice *more, struct rv_slice records)
 {
     struct span *tail = job->pending == NULL ? NULL : job->pending->prev;
     struct slice *s = tail == NULL ? NULL : &tail->slice;
 
-    if (s == NULL || s->large || s->run != 1 || s->function != function ||
-        s->first + s->count != first || s->len + records.len > ARENA_BYTES)
+    if (s == NULL || s->large || s->run != 1 || s->function != more->function ||
+        s->chunk != more->chunk || s->first + s->count != more->first ||
+        s->len + records.len > ARENA_BYTES)
         return false;
     make_room(s, records.len);
     memcpy(s->body->data + s->body->len, records.data, records.len);
     s->body->len += records.len;
     s->len += records.len;
-    s->count += count;
-    job->waiting += count;
+    s->count += more->count;
+    job->waiting += more->count;
     job->bytes_in += records.len;
     return true;
 }
 
-static void add_packed(struct job *job, uint64_t first, uint32_t count, const char *function,
-                       struct rv_slice records)
+/* The next items of a put, packed: so many as slice says, which has no bytes yet. */
+static void add_packed(struct job *job, struct slice slice, struct rv_slice records)
 {
     struct rv_body *body = NULL;
-    struct slice slice = {.first = first, .count = count, .run = 1, .function = function};
     size_t room = job->pending == NULL ? ARENA_FIRST : ARENA_BYTES;
 
-    if (count == 0 || append(job, first, count, function, records))
+    slice.first = job->put;
+    job->put += slice.count;
+    if (slice.count == 0 || append(job, &slice, records))
         return;
     body = rv_body_new(records.len > room ? records.len : room);
     rv_assert(body != NULL);
@@ -810,40 +855,40 @@ static bool add_items(struct job *job, const struct rv_job_put_args *args, const
 {
     struct rv_reader r = rv_reader(args->items.bytes);
     struct rv_slice packed = rv_slice(r.data, 0);
-    uint32_t count = 0;
+    struct slice slice = {.run = 1, .function = function};
     bool whole = true;
 
+    slice.chunk = args->chunk < RV_LIMIT_CHUNK_ITEMS ? args->chunk : RV_LIMIT_CHUNK_ITEMS;
     for (uint32_t i = 0; i < args->items.count; i++) {
         const uint8_t *before = r.data;
         struct rv_body *body = NULL;
         struct rv_item item;
-        struct slice slice = {
-            .first = job->put, .count = 1, .run = 1, .function = function, .large = true};
+        struct slice large = slice;
 
         rv_item_read(&r, &item);
         if (item.place == RV_INLINE) {
-            count++;
+            slice.count++;
             continue;
         }
         packed.len = (size_t)(before - packed.data);
-        add_packed(job, job->put, count, function, packed);
-        job->put += count;
+        add_packed(job, slice, packed);
         packed = rv_slice(r.data, 0);
-        count = 0;
+        slice.count = 0;
         if (!rv_item_receive(&item, &in->session->assembly, in->bodies, in->bodies_len, in->frames,
                              &body)) {
             *in->frames += item.place == RV_BODY;
             whole = false;
             body = rv_body_new(0);
         }
-        slice.first = job->put++;
-        slice.body = body;
-        slice.len = body->len;
-        add_span(job, &job->pending, &slice, false, NULL);
+        large.first = job->put++;
+        large.count = 1;
+        large.large = true;
+        large.body = body;
+        large.len = body->len;
+        add_span(job, &job->pending, &large, false, NULL);
     }
     packed.len = (size_t)(r.data - packed.data);
-    add_packed(job, job->put, count, function, packed);
-    job->put += count;
+    add_packed(job, slice, packed);
     return whole;
 }
 
@@ -905,9 +950,10 @@ static void serve_putters(struct mgr *mgr, struct job *job)
         answer_putter(mgr, job->putters, REEVE_OK, NULL);
 }
 
-static void on_end(struct mgr *mgr, struct job *job, const struct incoming *in)
+static void on_end(struct mgr *mgr, struct job *job, struct ref *ref, const struct incoming *in)
 {
     struct rv_job_end_args args;
+    struct reader *reader = NULL;
 
     rv_assert(rv_job_end_args_decode(&args, in->msg->args));
     if (args.total != job->put || (job->total != UINT64_MAX && job->total != args.total)) {
@@ -915,6 +961,11 @@ static void on_end(struct mgr *mgr, struct job *job, const struct incoming *in)
         return;
     }
     job->total = args.total;
+    if (ref->reader != NULL)
+        ref->reader->counted = true;
+    DL_FOREACH (job->readers, reader) {
+        tell_total(mgr, reader);
+    }
     maybe_complete(mgr, job);
     job_refresh(mgr, job);
     crew_deal(mgr);
@@ -947,7 +998,7 @@ static void on_call(struct mgr *mgr, struct object *o, struct ref *ref, const st
         on_put(mgr, job, in);
         break;
     case RV_OP_job_end:
-        on_end(mgr, job, in);
+        on_end(mgr, job, ref, in);
         break;
     case RV_OP_job_take:
         on_take(mgr, job, ref, in);
@@ -981,8 +1032,7 @@ void job_end(struct mgr *mgr, struct job *job, reeve_err error, const char *why)
         tell_ended(mgr, reader);
     }
     job_refresh(mgr, job);
-    if (job->detached)
-        job->object.ttl_ms = RV_LIMIT_JOB_KEEP_MS;
+    keep_for_a_while(mgr, job);
 }
 
 static void on_end_call(struct mgr *mgr, struct call *call, reeve_err error)
@@ -1006,9 +1056,15 @@ static void on_drop_ref(struct mgr *mgr, struct ref *ref, bool died)
     DL_DELETE(job->readers, ref->reader);
     free(ref->reader);
     ref->reader = NULL;
-    /* A job without name goes with the session that began it. */
-    if (!job->detached && job->readers == NULL)
+    if (job->readers != NULL)
+        return;
+    /* A job without name goes with the session that began it, and so does one that nobody would
+     * give the rest of its items. */
+    if (!job->detached || RV_MUTANT(LEFT_ENDED))
         job_end(mgr, job, REEVE_ECANCELED, "the session that it belonged to has ended");
+    else if (job->put < job->total)
+        job_end(mgr, job, REEVE_ECANCELED,
+                "the session that gave it its items ended before all had come");
 }
 
 static void on_removed(struct mgr *mgr, struct object *o)
@@ -1070,6 +1126,7 @@ static void add_reader(struct job *job, struct session *s, struct ref *ref)
     reader->session = s;
     reader->job = job;
     reader->next_result = job->results;
+    reader->counted = job->total != UINT64_MAX; /* the answer to its open says it */
     ref->reader = reader;
     DL_APPEND(job->readers, reader);
 }
@@ -1111,6 +1168,14 @@ static bool may_run(const struct mgr *mgr, const struct session *s, struct rv_sl
     return (rights_on(mgr_principal(mgr, s->principal), name) & RIGHT_BIT(RV_RIGHT_RUN)) != 0;
 }
 
+/* Sessions of its key, and of an admin's. */
+static bool is_owner(const struct mgr *mgr, const struct session *s, const struct job *job)
+{
+    return job->principal == s->principal ||
+           (rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) &
+            RIGHT_BIT(RV_RIGHT_ADMIN)) != 0;
+}
+
 /* Why this open cannot be; OK when it can. */
 static reeve_err check_open(struct mgr *mgr, const struct incoming *in,
                             const struct rv_job_open_args *args, const struct object *o,
@@ -1128,12 +1193,18 @@ static reeve_err check_open(struct mgr *mgr, const struct incoming *in,
     }
     if (o != NULL && o->kind != RV_KIND_JOB)
         return REEVE_ETYPE;
+    if (o != NULL && !is_owner(mgr, in->session, (const struct job *)o)) {
+        snprintf(why, 256, "the job belongs to another key");
+        return REEVE_EPERM;
+    }
     if (o != NULL && args->create == 2) {
         snprintf(why, 256, "there is a job of this name");
         return REEVE_EEXIST;
     }
-    if (o == NULL && args->create == 0)
+    if (o == NULL && args->create == 0) {
+        snprintf(why, 256, "there is no job of this name");
         return REEVE_ENOENT;
+    }
     if (o == NULL && (args->kind > RV_CODE_COMMAND || args->create > 2)) {
         snprintf(why, 256, "no such kind of code");
         return REEVE_EINVAL;
@@ -1227,9 +1298,7 @@ void job_on_cancel(struct mgr *mgr, const struct incoming *in)
         mgr_reply_text(mgr, s, in->number, REEVE_ENOENT, "no such job");
         return;
     }
-    if (job->principal != s->principal &&
-        !(rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) &
-          RIGHT_BIT(RV_RIGHT_ADMIN))) {
+    if (!is_owner(mgr, s, job)) {
         mgr_reply_text(mgr, s, in->number, REEVE_EPERM, "the job belongs to another key");
         return;
     }

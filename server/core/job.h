@@ -21,7 +21,8 @@
 struct slice {
     uint64_t first;
     uint32_t count;
-    uint32_t run; /* which run of them this is, from 1 */
+    uint32_t run;   /* which run of them this is, from 1 */
+    uint32_t chunk; /* so many are dealt together; 0: as the job says */
     const char *function;
     struct rv_body *body;
     size_t at, len; /* of the records in body */
@@ -69,6 +70,7 @@ struct told {
     int64_t code;
     char *text;
     struct rv_body *output; /* NULL: none */
+    struct rv_body *item;   /* NULL, but of a detached job when it failed without a value */
 };
 
 /* Values of items first .., or one result with its circumstances. */
@@ -87,7 +89,8 @@ struct reader {
     struct job *job;
     struct result *next_result; /* NULL: all that is here was sent */
     uint64_t sent, taken;       /* bytes */
-    bool ended;                 /* it was told that the job has ended */
+    bool ended;                 /* it was told that the job has ended, */
+    bool counted;               /* or that all its items have come, or it said that itself */
     struct reader *prev, *next;
 };
 
@@ -166,7 +169,8 @@ void told_free(struct told *told);
  * was perhaps being run, so its next run is one more. */
 void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun);
 
-/* Up to so many pending items of the job's head, not done yet, which leave it. False when none. */
+/* Up to so many pending items of the job's head, not done yet, which leave it; as many as they say
+ * themselves, if they do. False when none. */
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
                     struct slice *out);
 bool job_has_items(const struct job *job);

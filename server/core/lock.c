@@ -25,11 +25,30 @@ uint32_t lock_held(const struct ref *ref)
     return held;
 }
 
+static struct call *guarded_by(const struct lock *l, uint64_t fence)
+{
+    struct call *call = l->guarded;
+
+    while (call != NULL && call->guard_fence != fence)
+        call = call->guard_next;
+    return call;
+}
+
+/* The fence is void: what waits elsewhere in its name ends. One's end may be another's. */
+static void end_guarded(struct mgr *mgr, struct lock *l, uint64_t fence)
+{
+    struct call *call = NULL;
+
+    while ((call = guarded_by(l, fence)) != NULL && !RV_MUTANT(FENCE_SLEEPS))
+        call->object->ops->end_call(mgr, call, REEVE_EFENCED);
+}
+
 /* Nobody has it now. Its permits are the caller's to give on. */
-static void free_hold(struct lock *l, struct hold *h)
+static void free_hold(struct mgr *mgr, struct lock *l, struct hold *h)
 {
     DL_DELETE(l->holds, h);
     DL_DELETE2(h->ref->holds, h, ref_prev, ref_next);
+    end_guarded(mgr, l, h->fence);
     free(h);
 }
 
@@ -67,8 +86,11 @@ static void answer(struct mgr *mgr, struct session *s, uint64_t number, const st
             &mgr->scratch,
             &(struct rv_condition_wait_result){.fence = h->fence, .notified = wait->notified});
     else
-        rv_lock_acquire_result_encode(&mgr->scratch,
-                                      &(struct rv_lock_acquire_result){h->fence, h->leased, 0});
+        rv_lock_acquire_result_encode(
+            &mgr->scratch, &(struct rv_lock_acquire_result){.fence = h->fence,
+                                                            .leased = h->leased ? RV_GRANT_LEASE
+                                                                      : h->late ? RV_GRANT_LATE
+                                                                                : RV_GRANT_PLAIN});
     mgr_reply(mgr, s, number, h->died ? REEVE_OWNER_DIED : REEVE_OK, h->died ? l->dead : NULL,
               rv_buf_slice(&mgr->scratch), NULL, 0);
 }
@@ -96,6 +118,13 @@ static bool may_lease(const struct lock *l, uint8_t flags)
     return (flags & RV_LOCK_LEASE) && !l->counted && l->waiters == NULL;
 }
 
+/* May the client have given the lock back, or to another of its threads, without our knowing yet? Its
+ * own later calls come behind what it says of that. */
+static bool unsure(const struct hold *h, const struct session *asking)
+{
+    return h != NULL && (h->leased || h->late) && (h->leased || h->session != asking);
+}
+
 static void push_recall(struct mgr *mgr, const struct lock *l, const struct hold *h, bool revoked)
 {
     rv_buf_clear(&mgr->scratch);
@@ -108,7 +137,7 @@ static void recall(struct mgr *mgr, const struct lock *l)
 {
     struct hold *h = l->holds;
 
-    if (h == NULL || !h->leased || h->recalled || RV_MUTANT(LEASE_STAYS))
+    if (h == NULL || !(h->leased || h->late) || h->recalled || RV_MUTANT(LEASE_STAYS))
         return;
     h->recalled = true;
     push_recall(mgr, l, h, false);
@@ -145,23 +174,23 @@ static void serve(struct mgr *mgr, struct lock *l)
 }
 
 /* The permits of a hold go back, all of them. */
-static void give_back(struct lock *l, struct hold *h)
+static void give_back(struct mgr *mgr, struct lock *l, struct hold *h)
 {
     l->value += l->counted ? h->count : 1;
-    free_hold(l, h);
+    free_hold(mgr, l, h);
 }
 
 void lock_let_all_go(struct mgr *mgr, struct lock *l, struct hold *h)
 {
-    give_back(l, h);
+    give_back(mgr, l, h);
     serve(mgr, l);
 }
 
 /* One level or permit goes back. */
-static void give_one(struct lock *l, struct hold *h)
+static void give_one(struct mgr *mgr, struct lock *l, struct hold *h)
 {
     if (h->count == 1) {
-        give_back(l, h);
+        give_back(mgr, l, h);
         return;
     }
     h->count--;
@@ -187,10 +216,10 @@ static void abandon(struct mgr *mgr, struct lock *l, struct hold *h)
     }
     if (RV_MUTANT(PERMITS_LOST) && l->counted) {
         l->total -= h->count;
-        free_hold(l, h);
+        free_hold(mgr, l, h);
         return;
     }
-    give_back(l, h);
+    give_back(mgr, l, h);
 }
 
 /* ---- calls ---- */
@@ -222,11 +251,12 @@ static void on_acquire(struct mgr *mgr, struct lock *l, struct ref *ref, const s
     if (l->value > 0 && l->waiters == NULL) {
         h = take(mgr, l, ref, in->session, args.thread, in->number, 1);
         h->leased = may_lease(l, args.flags);
+        h->late = !h->leased && !l->counted && (args.flags & RV_LOCK_LATE);
         answer(mgr, in->session, in->number, l, h, NULL);
         return;
     }
-    /* Whoever does not wait still waits for a lease that may be idle. */
-    if (wait.timeout_ms == 0 && l->holds != NULL && l->holds->leased)
+    /* Whoever does not wait still waits for a lease that may be idle, and for a late release. */
+    if (wait.timeout_ms == 0 && unsure(l->holds, in->session))
         wait.timeout_ms = RV_LIMIT_LEASE_MS;
     if (wait.timeout_ms == 0) {
         refuse(mgr, in->session, in->number, l, REEVE_ETIME);
@@ -263,7 +293,7 @@ static reeve_err release_one(struct mgr *mgr, struct lock *l, struct ref *ref, u
     }
     if (h->ref != ref)
         push_recall(mgr, l, h, true);
-    give_one(l, h);
+    give_one(mgr, l, h);
     return REEVE_OK;
 }
 
@@ -282,7 +312,7 @@ static void release(struct mgr *mgr, struct lock *l, struct ref *ref, struct ses
     serve(mgr, l);
 }
 
-/* Another's lease may be idle: its client says whether anybody has the lock at all. */
+/* Another's lease may be idle, its release late: it says whether anybody has the lock at all. */
 static void on_release(struct mgr *mgr, struct lock *l, struct ref *ref, const struct incoming *in)
 {
     struct rv_lock_release_args args;
@@ -291,7 +321,7 @@ static void on_release(struct mgr *mgr, struct lock *l, struct ref *ref, const s
     struct call *call = NULL;
 
     rv_assert(rv_lock_release_args_decode(&args, in->msg->args));
-    if (l->recursive || l->holds == NULL || !l->holds->leased || l->holds->session == in->session) {
+    if (l->recursive || !unsure(l->holds, in->session) || l->holds->session == in->session) {
         release(mgr, l, ref, in->session, in->number, args.thread);
         return;
     }
@@ -317,7 +347,7 @@ static void settle(struct mgr *mgr, struct lock *l)
         release(mgr, l, session_ref(ended.session, l->object.id), ended.session, ended.number,
                 ended.thread);
     }
-    if (l->holds == NULL || l->holds->leased)
+    if (l->holds == NULL || l->holds->leased || l->holds->late)
         return;
     DL_FOREACH_SAFE (l->waiters, call, next) {
         struct session *s = call->session;
@@ -346,7 +376,7 @@ static void on_let_go(struct mgr *mgr, struct lock *l, struct ref *ref, struct r
         mgr->refused++;
         return;
     }
-    give_one(l, h);
+    give_one(mgr, l, h);
     settle(mgr, l); /* a lease that nobody used: releases by others were one too many */
     serve(mgr, l);
 }
@@ -375,11 +405,11 @@ static void on_kept(struct mgr *mgr, struct lock *l, struct ref *ref, struct rv_
     struct call *next = NULL;
 
     rv_assert(rv_lock_kept_args_decode(&args, bytes));
-    if (h == NULL || !h->leased || h->fence != args.fence) {
+    if (h == NULL || !(h->leased || h->late) || h->fence != args.fence) {
         mgr->refused++;
         return;
     }
-    h->leased = h->recalled = false;
+    h->leased = h->late = h->recalled = false;
     h->thread = args.thread;
     settle(mgr, l);
     DL_FOREACH_SAFE (l->waiters, call, next) {
@@ -451,22 +481,43 @@ void lock_retake(struct mgr *mgr, struct lock *l, struct call *call)
 
 /* ---- guards ---- */
 
-bool lock_guarded(const struct mgr *mgr, struct session *s, const struct rv_op_info *op)
+bool lock_guarded(struct mgr *mgr, struct session *s, const struct rv_op_info *op)
 {
     const struct ref *ref = NULL;
     const struct hold *h = NULL;
+    struct lock *l = NULL;
     bool held = false;
 
-    (void)mgr;
-    if (s->guard_lock == 0 || (op->flags & RV_OP_ONEWAY))
+    mgr->guard = NULL;
+    if (s->guard_lock == 0 || !(op->flags & RV_OP_FENCE))
         return true;
     ref = session_ref(s, s->guard_lock);
-    if (ref != NULL && !ref->object->removed)
-        h = ((const struct lock *)ref->object)->holds;
-    for (; h != NULL && !held; h = h->next)
-        held = h->fence == s->guard_fence;
     s->guard_lock = 0;
+    if (ref != NULL && !ref->object->removed)
+        l = (struct lock *)ref->object;
+    for (h = l == NULL ? NULL : l->holds; h != NULL && !held; h = h->next)
+        held = h->fence == s->guard_fence;
+    if (held) {
+        mgr->guard = l;
+        mgr->guard_fence = s->guard_fence;
+    }
     return held || RV_MUTANT(FENCE_UNCHECKED);
+}
+
+void lock_guard_parked(const struct mgr *mgr, struct call *call)
+{
+    if (mgr->guard == NULL)
+        return;
+    call->guard = mgr->guard;
+    call->guard_fence = mgr->guard_fence;
+    DL_APPEND2(call->guard->guarded, call, guard_prev, guard_next);
+}
+
+void lock_guard_unparked(struct call *call)
+{
+    if (call->guard != NULL)
+        DL_DELETE2(call->guard->guarded, call, guard_prev, guard_next);
+    call->guard = NULL;
 }
 
 /* ---- ends ---- */
@@ -499,7 +550,7 @@ void lock_cancel(struct mgr *mgr, struct object *o, struct ref *ref, uint64_t nu
     l->abandoned = l->abandoned || h->died;
     for (uint32_t levels = h->levels, last = 0; levels > 0 && !last; levels--) {
         last = h->count == 1;
-        give_one(l, h);
+        give_one(mgr, l, h);
     }
     serve(mgr, l);
 }
@@ -525,6 +576,8 @@ void lock_end_waits(struct mgr *mgr, struct lock *l)
         end_call(mgr, l->waiters, REEVE_EGONE, NULL);
     while (l->releasers != NULL)
         end_call(mgr, l->releasers, REEVE_EGONE, NULL);
+    while (l->guarded != NULL)
+        l->guarded->object->ops->end_call(mgr, l->guarded, REEVE_EFENCED);
 }
 
 static void removed(struct mgr *mgr, struct object *o)
@@ -546,6 +599,7 @@ void lock_init(struct lock *l, uint8_t kind, uint32_t initial)
 void lock_fini(struct lock *l)
 {
     rv_assert(l->holds == NULL && l->waiters == NULL && l->releasers == NULL);
+    rv_assert(l->guarded == NULL);
     free(l->dead);
 }
 
@@ -598,14 +652,21 @@ void lock_check(const struct object *o)
     const struct lock *l = (const struct lock *)o;
     const struct hold *h = NULL;
     const struct hold *other = NULL;
+    const struct call *call = NULL;
     uint64_t held = 0;
 
+    DL_FOREACH2(l->guarded, call, guard_next)
+    {
+        DL_SEARCH_SCALAR(l->holds, h, fence, call->guard_fence);
+        rv_assert(h != NULL); /* nobody waits in the name of a void fence */
+    }
     DL_FOREACH (l->holds, h) {
         rv_assert(h->count > 0 && h->ref == session_ref(h->session, o->id));
         DL_SEARCH_SCALAR(h->ref->holds, other, thread, h->thread);
         rv_assert(l->counted || (h->next == NULL && h == l->holds)); /* at most one owner */
         held += l->counted ? h->count : 1;
-        rv_assert(!h->leased || !l->counted);
+        rv_assert(!(h->leased || h->late) || !l->counted);
+        rv_assert(!h->leased || !h->late);
     }
     /* Permits are conserved, over deaths too. */
     rv_assert(l->value + held == l->total);
@@ -613,7 +674,7 @@ void lock_check(const struct object *o)
     rv_assert(l->counted || l->total == 1);
     /* Nobody waits for what is free. */
     rv_assert(l->waiters == NULL || l->value == 0);
-    rv_assert(l->releasers == NULL || (l->holds != NULL && l->holds->leased));
+    rv_assert(l->releasers == NULL || (l->holds != NULL && (l->holds->leased || l->holds->late)));
 }
 
 const struct object_ops lock_ops = {

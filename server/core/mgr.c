@@ -137,6 +137,7 @@ struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *
         rv_heap_set(&mgr->heap, &call->timer, rv_after_ms(mgr->now, msg->timeout_ms));
     DL_APPEND(*list, call);
     HASH_ADD(hh, s->calls, number, sizeof call->number, call);
+    lock_guard_parked(mgr, call);
     /* Whoever waits here is not using what it was granted elsewhere. */
     if (s->ahead > 0) {
         struct ref *ref = NULL;
@@ -185,6 +186,7 @@ void mgr_unpark(struct mgr *mgr, struct call *call)
     DL_DELETE(*call->list, call);
     HASH_DELETE(hh, call->session->calls, call);
     quota_drop(mgr, call->session->principal, RV_QUOTA_WAITERS, 1);
+    lock_guard_unparked(call);
     if (call->object->ops->unparked != NULL)
         call->object->ops->unparked(mgr, call);
     free(call);
@@ -466,6 +468,7 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
         err = REEVE_EFENCED;
     if (err == REEVE_OK) {
         ref->object->ops->call(mgr, ref->object, ref, in);
+        mgr->guard = NULL;
         return;
     }
     mgr_skip_items(s, in);

@@ -953,23 +953,39 @@ static void on_return(struct mgr *mgr, struct queue *q, struct ref *ref, struct 
     serve(mgr, q);
 }
 
-static void on_task_done(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
+static bool task_done(struct mgr *mgr, struct queue *q, struct ref *ref, uint64_t delivery)
 {
-    struct rv_queue_task_done_args args;
     struct item *item = NULL;
 
-    rv_assert(rv_queue_task_done_args_decode(&args, bytes));
     if (ref->consumer != NULL)
-        DL_SEARCH_SCALAR(ref->consumer->unfinished, item, delivery, args.delivery);
-    if (item == NULL) {
-        mgr->refused++;
-        return;
-    }
+        DL_SEARCH_SCALAR(ref->consumer->unfinished, item, delivery, delivery);
+    if (item == NULL)
+        return false;
     DL_DELETE(ref->consumer->unfinished, item);
     ref->consumer->unfinished_len--;
     q->unfinished--;
     item_gone(mgr, q, item);
     serve(mgr, q);
+    return true;
+}
+
+static void on_task_done(struct mgr *mgr, struct queue *q, struct ref *ref, struct rv_slice bytes)
+{
+    struct rv_queue_task_done_args args;
+
+    rv_assert(rv_queue_task_done_args_decode(&args, bytes));
+    mgr->refused += !task_done(mgr, q, ref, args.delivery);
+}
+
+static void on_done(struct mgr *mgr, struct queue *q, struct ref *ref, const struct incoming *in)
+{
+    struct rv_queue_done_args args;
+    bool ok = false;
+
+    rv_assert(rv_queue_done_args_decode(&args, in->msg->args));
+    ok = task_done(mgr, q, ref, args.delivery);
+    mgr_reply(mgr, in->session, in->number, ok ? REEVE_OK : REEVE_ETOOMANY, NULL, rv_slice(NULL, 0),
+              NULL, 0);
 }
 
 static void on_join(struct mgr *mgr, struct queue *q, const struct incoming *in)
@@ -1137,6 +1153,9 @@ static void on_call(struct mgr *mgr, struct object *o, struct ref *ref, const st
         break;
     case RV_OP_queue_task_done:
         on_task_done(mgr, q, ref, in->msg->args);
+        break;
+    case RV_OP_queue_done:
+        on_done(mgr, q, ref, in);
         break;
     case RV_OP_queue_join:
         on_join(mgr, q, in);

@@ -120,6 +120,10 @@ struct call {
     uint32_t levels; /* condition_wait: so often */
     uint8_t flags;   /* lock_acquire: enum rv_lock_flags */
     bool notified;   /* condition_wait */
+
+    struct lock *guard;   /* it ends when nobody holds this with guard_fence; NULL: no guard */
+    uint64_t guard_fence; /* shown by its lock_guard */
+    struct call *guard_prev, *guard_next;
 };
 
 /* A session's hold on an object. */
@@ -156,7 +160,7 @@ struct session {
     struct rv_stream out;
     struct rv_assembly assembly;
     bool overdrawn;      /* bytes of an item were dropped, because its principal has a quota */
-    uint64_t guard_lock; /* its next call counts only while this lock has that fence; 0: no guard */
+    uint64_t guard_lock; /* its next fenced call counts only while this has that fence; 0: none */
     uint64_t guard_fence;
     struct ref *refs;
     struct call *calls;    /* parked */
@@ -185,6 +189,8 @@ struct mgr {
     struct principal **principals; /* by id */
     size_t principals_len;
     struct rv_heap heap;
+    struct lock *guard; /* of the call that is being applied; NULL: none */
+    uint64_t guard_fence;
     struct rv_buf scratch; /* arguments and results on their way out */
     struct rv_buf items;   /* a list of items on its way out */
     struct item *spare;    /* item nodes for reuse */

@@ -30,6 +30,7 @@ struct hold {
     uint32_t levels; /* so many */
     bool died;       /* it was told that its predecessor died */
     bool leased;
+    bool late; /* its release may be on its way for a while */
     bool recalled;
     rv_ns since;
     struct hold *prev, *next;         /* of the lock, the oldest first */
@@ -45,6 +46,7 @@ struct lock {
     uint64_t total;       /* value and all that is held: only a release of what nobody holds adds */
     struct hold *holds;
     struct call *waiters;
+    struct call *guarded;   /* calls elsewhere that wait and count only while a fence stands */
     struct call *releasers; /* releases of another's lease, until it says who has it */
     bool abandoned;         /* the last owner died, and nobody was told yet */
     char *dead;             /* who that was; NULL: nobody yet */
@@ -84,9 +86,13 @@ void lock_fini(struct lock *l);
 /* Permits and levels that a session has of it. */
 uint32_t lock_held(const struct ref *ref);
 
-/* May the next call be made, as far as its fence is concerned? Forgets the guard when op has a
- * reply. */
-bool lock_guarded(const struct mgr *mgr, struct session *s, const struct rv_op_info *op);
+/* May the next call be made, as far as its fence is concerned? The guard is then that call's. */
+bool lock_guarded(struct mgr *mgr, struct session *s, const struct rv_op_info *op);
+
+/* The call that is being applied waits; if it has a guard, it waits no longer than the fence
+ * stands. */
+void lock_guard_parked(const struct mgr *mgr, struct call *call);
+void lock_guard_unparked(struct call *call);
 
 /* ---- why.c: who waits for whom ---- */
 

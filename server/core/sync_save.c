@@ -41,6 +41,7 @@ static void save_hold(const struct hold *h, struct saver *out)
     save_number(out, h->levels, 4);
     save_number(out, h->died, 1);
     save_number(out, h->leased, 1);
+    save_number(out, h->late, 1);
     save_number(out, h->recalled, 1);
     save_number(out, (uint64_t)h->since, 8);
 }
@@ -65,10 +66,49 @@ static void load_hold(struct mgr *mgr, struct lock *l, struct rv_reader *in)
     h->levels = (uint32_t)rv_read_number(in, 4);
     h->died = rv_read_number(in, 1) != 0;
     h->leased = rv_read_number(in, 1) != 0;
+    h->late = rv_read_number(in, 1) != 0;
     h->recalled = rv_read_number(in, 1) != 0;
     h->since = (rv_ns)rv_read_number(in, 8);
     DL_APPEND(l->holds, h);
     DL_APPEND2(ref->holds, h, ref_prev, ref_next);
+}
+
+/* ---- guards: calls of other objects, which the sessions have already ---- */
+
+static void save_guarded(const struct lock *l, struct saver *out)
+{
+    const struct call *call = NULL;
+    uint64_t count = 0;
+
+    DL_COUNT2(l->guarded, call, count, guard_next);
+    save_number(out, count, 8);
+    DL_FOREACH2(l->guarded, call, guard_next)
+    {
+        save_number(out, call->session->serial, 8);
+        save_number(out, call->number, 8);
+        save_number(out, call->guard_fence, 8);
+    }
+}
+
+static void load_guarded(struct mgr *mgr, struct lock *l, struct rv_reader *in)
+{
+    uint64_t count = rv_read_number(in, 8);
+
+    for (; count > 0 && !in->bad; count--) {
+        struct session *s = load_session(mgr, in);
+        uint64_t number = rv_read_number(in, 8);
+        struct call *call = NULL;
+
+        if (s != NULL)
+            HASH_FIND(hh, s->calls, &number, sizeof number, call);
+        if (call == NULL || call->guard != NULL) {
+            in->bad = true;
+            return;
+        }
+        call->guard = l;
+        call->guard_fence = rv_read_number(in, 8);
+        DL_APPEND2(l->guarded, call, guard_prev, guard_next);
+    }
 }
 
 /* ---- locks ---- */
@@ -112,6 +152,7 @@ void lock_save(const struct object *o, struct saver *out)
     }
     save_calls(out, o, l->waiters);
     save_calls(out, o, l->releasers);
+    save_guarded(l, out);
 }
 
 void lock_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
@@ -128,6 +169,7 @@ void lock_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
         load_hold(mgr, l, in);
     load_calls(mgr, in, o, &l->waiters);
     load_calls(mgr, in, o, &l->releasers);
+    load_guarded(mgr, l, in);
 }
 
 /* ---- conditions ---- */

@@ -58,6 +58,7 @@ static void save_slice(struct saver *out, const struct job *job, const struct sl
     save_number(out, s->first, 8);
     save_number(out, s->count, 4);
     save_number(out, s->run, 4);
+    save_number(out, s->chunk, 4);
     save_number(out, function_number(job, s->function), 4);
     save_number(out, s->large, 1);
     save_bytes(out, rv_slice(s->body->data + s->at, s->len));
@@ -71,6 +72,7 @@ static struct slice load_slice(struct rv_reader *in, const struct job *job)
 
     s.count = (uint32_t)rv_read_number(in, 4);
     s.run = (uint32_t)rv_read_number(in, 4);
+    s.chunk = (uint32_t)rv_read_number(in, 4);
     function = rv_read_number(in, 4);
     s.large = rv_read_number(in, 1) != 0;
     bytes = load_bytes(in);
@@ -126,6 +128,7 @@ static void save_told(struct saver *out, const struct told *t)
     save_number(out, (uint64_t)t->code, 8);
     save_text(out, t->text);
     save_body(out, t->output);
+    save_body(out, t->item);
 }
 
 static struct told *load_told(struct rv_reader *in)
@@ -144,6 +147,7 @@ static struct told *load_told(struct rv_reader *in)
     t->code = (int64_t)rv_read_number(in, 8);
     t->text = load_text(in);
     t->output = load_body(in);
+    t->item = load_body(in);
     return t;
 }
 
@@ -199,6 +203,7 @@ static void save_readers(struct saver *out, const struct job *job)
         save_number(out, reader->sent, 8);
         save_number(out, reader->taken, 8);
         save_number(out, reader->ended, 1);
+        save_number(out, reader->counted, 1);
     }
 }
 
@@ -223,6 +228,7 @@ static void load_readers(const struct mgr *mgr, struct rv_reader *in, struct job
         reader->sent = rv_read_number(in, 8);
         reader->taken = rv_read_number(in, 8);
         reader->ended = rv_read_number(in, 1) != 0;
+        reader->counted = rv_read_number(in, 1) != 0;
         DL_APPEND(job->readers, reader);
     }
 }

@@ -247,30 +247,87 @@ TEST(cycle_of_owners_is_an_error_for_who_asked)
 
 /* ---- fences ---- */
 
-TEST(put_with_a_void_fence_is_refused)
+static int64_t next_int(reeve_queue *queue)
+{
+    int64_t x = -1;
+
+    OK(lab_get_int(&x, queue, LONG));
+    return x;
+}
+
+TEST(queue_with_a_fence_is_for_the_owner_of_the_lock)
 {
     struct stage s;
     reeve_lock *lock = NULL;
     reeve_queue *queue = NULL;
-    reeve_builder *item = reeve_builder_new();
+    reeve_queue *fenced = NULL;
+    reeve_value *item = NULL;
     uint64_t fence = 0;
-    size_t size = 9;
+
+    stage_begin(&s);
+    lock = open_lock(s.ctx, stage_name(&s, 0), false);
+    queue = lab_queue(s.ctx, stage_name(&s, 1), &(reeve_queue_options){.joinable = true});
+    fenced = lab_queue(s.ctx, s.names[1], &(reeve_queue_options){.joinable = true});
+    for (int i = 0; i < 20; i++)
+        OK(lab_put_int(queue, i, LONG));
+    for (int i = 0; i < 5; i++) /* some are fetched ahead by now */
+        CHECK(next_int(queue) == i);
+    OK(reeve_lock_acquire(lock, 0));
+    OK(reeve_lock_fence(lock, &fence));
+    OK(reeve_queue_fence(fenced, lock, fence));
+    CHECK(next_int(fenced) == 5);
+    OK(reeve_queue_task_done(fenced, NULL));
+    OK(reeve_queue_get(&item, fenced, LONG));
+    OK(lab_put_int(fenced, 20, LONG));
+    FAILS(REEVE_ETIME, reeve_queue_join(fenced, SHORT));
+    OK(reeve_lock_release(lock));
+    FAILS(REEVE_EFENCED, reeve_queue_get(&(reeve_value *){NULL}, fenced, LONG));
+    FAILS(REEVE_EFENCED, reeve_queue_task_done(fenced, item));
+    FAILS(REEVE_EFENCED, reeve_queue_put_str(fenced, "late", LONG));
+    FAILS(REEVE_EFENCED, reeve_queue_join(fenced, LONG));
+    FAILS(REEVE_EFENCED, reeve_queue_shutdown(fenced, true, LONG));
+    OK(reeve_lock_acquire(lock, 0)); /* it is another fence */
+    FAILS(REEVE_EFENCED, lab_put_int(fenced, 21, LONG));
+    OK(reeve_lock_release(lock));
+    OK(reeve_queue_fence(fenced, NULL, 0));
+    for (int i = 7; i <= 20; i++)
+        CHECK(next_int(fenced) == i);
+    FAILS(REEVE_EEMPTY, reeve_queue_get(&(reeve_value *){NULL}, fenced, 0));
+    OK(reeve_queue_task_done(queue, item)); /* it was not done */
+    reeve_value_free(&item);
+    reeve_queue_close(&fenced);
+    reeve_queue_close(&queue);
+    reeve_lock_close(&lock);
+    stage_end(&s);
+}
+
+static void *get_in_its_name(void *arg)
+{
+    FAILS(REEVE_EFENCED, reeve_queue_get(&(reeve_value *){NULL}, arg, LONG));
+    return NULL;
+}
+
+TEST(get_that_waits_with_a_fence_ends_when_the_lock_is_lost)
+{
+    struct stage s;
+    struct party other;
+    reeve_lock *lock = NULL;
+    reeve_queue *queue = NULL;
+    pthread_t thread;
+    uint64_t fence = 0;
 
     stage_begin(&s);
     lock = open_lock(s.ctx, stage_name(&s, 0), false);
     queue = lab_queue(s.ctx, stage_name(&s, 1), NULL);
-    OK(reeve_put_int(item, 7));
     OK(reeve_lock_acquire(lock, 0));
     OK(reeve_lock_fence(lock, &fence));
-    OK(reeve_queue_put_fenced(queue, item, lock, fence, LONG));
-    OK(reeve_lock_release(lock));
-    FAILS(REEVE_EFENCED, reeve_queue_put_fenced(queue, item, lock, fence, LONG));
-    OK(reeve_lock_acquire(lock, 0));
-    FAILS(REEVE_EFENCED, reeve_queue_put_fenced(queue, item, lock, fence, LONG));
-    OK(reeve_queue_size(queue, &size));
-    CHECK(size == 1);
-    OK(reeve_lock_release(lock));
-    reeve_builder_free(&item);
+    OK(reeve_queue_fence(queue, lock, fence));
+    thread = lab_thread(get_in_its_name, queue);
+    EVENTUALLY(LONG, lab_listed(s.ctx, s.names[1], "getters") == 1);
+    party_begin(&other, &s, release_once); /* somebody takes it away */
+    CHECK(party_hears(&other));
+    lab_join(thread);
+    party_end(&other);
     reeve_queue_close(&queue);
     reeve_lock_close(&lock);
     stage_end(&s);

@@ -489,7 +489,7 @@ static void add_message(struct world *w, struct client *c, struct draft *d)
     case 12:
         rv_queue_task_done_args_encode(
             &w->args, &(struct rv_queue_task_done_args){.delivery = some_delivery(w, c)});
-        add_call(w, RV_OP_queue_task_done, object);
+        add_call(w, pick(&w->in, 2) ? RV_OP_queue_task_done : RV_OP_queue_done, object);
         break;
     case 13:
         add_call(w, RV_OP_queue_join, object);

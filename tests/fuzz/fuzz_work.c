@@ -17,6 +17,7 @@ struct world {
     struct rv_work work;
     struct rv_errand *errands[ERRANDS];
     uint64_t number; /* of the manager's last message */
+    bool watched;    /* the job's items come from others */
 };
 
 static const uint8_t body[RV_LIMIT_BODY_BYTES];
@@ -90,6 +91,10 @@ static void say_result(struct world *w)
                                                                     .text = rv_slice(body, 3)});
         push(w, RV_OP_job_ended, &args);
         break;
+    case 4:
+        rv_job_total_args_encode(&args, &(struct rv_job_total_args){some_index(w), 0});
+        push(w, RV_OP_job_total, &args);
+        break;
     case 1:
     case 2:
     case 3:
@@ -97,6 +102,7 @@ static void say_result(struct world *w)
                                   &(struct rv_job_result_args){.index = some_index(w),
                                                                .status = (uint8_t)pick(&w->in, 9),
                                                                .text = rv_slice(body, 3),
+                                                               .item = rv_slice(body, 2),
                                                                .items = some_items(w, &items, 2)});
         push(w, RV_OP_job_result, &args);
         break;
@@ -145,7 +151,7 @@ static void begin(struct world *w, struct rv_errand **e)
     struct rv_packs packs = {0};
     uint32_t count = pick(&w->in, 20);
 
-    if (*e != NULL || w->work.error != REEVE_OK)
+    if (*e != NULL || w->work.error != REEVE_OK || w->watched)
         return;
     if (pick(&w->in, 2) == 0) {
         *e = rv_errand_iterate("", pick(&w->in, 2) == 0, pick(&w->in, 20));
@@ -173,11 +179,13 @@ static void iterate(struct world *w, struct rv_errand *e)
     if (e->work != NULL)
         rv_work_feed(&w->work, w->now);
     while (rv_errand_next(e, &result)) {
-        rv_assert(result.index < e->put);
+        rv_assert(e->watches || result.index < e->put);
         rv_errand_took(e, result.index);
+        if (e->watches)
+            rv_errand_claim(e, w->now);
     }
     rv_errand_starve(e, w->now);
-    rv_assert(e->given <= e->out.done && e->out.done <= e->put);
+    rv_assert(e->given <= e->out.done && (e->watches || e->out.done <= e->put));
 }
 
 static void transmit(struct world *w)
@@ -216,7 +224,7 @@ static void check(const struct world *w)
     const struct rv_errand *e = NULL;
     uint64_t open = 0;
 
-    if (w->work.error != REEVE_OK)
+    if (w->work.error != REEVE_OK || w->watched)
         return;
     DL_FOREACH (w->work.errands, e) {
         open += e->put - e->out.done;
@@ -243,6 +251,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     receive(&w, &welcome, NULL, 0);
     if (rv_work_init(&w.work, &w.link, JOB, 500) != REEVE_OK)
         return 0;
+    w.watched = pick(&w.in, 4) == 0;
+    if (w.watched && (w.errands[0] = rv_errand_watch(pick(&w.in, 2) == 0)) != NULL)
+        rv_errand_follow(&w.work, w.errands[0], pick(&w.in, 64),
+                         pick(&w.in, 2) == 0 ? UINT64_MAX : some_index(&w), w.now);
     for (int i = 0; i < STEPS_MAX && w.in.left > 0; i++) {
         switch (pick(&w.in, 8)) {
         case 0:

@@ -1,12 +1,17 @@
 #include "tests/lib/check.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TEST_SECONDS = 20 }; /* $CHECK_SECONDS: another number of them */
+enum {
+    TEST_SECONDS = 20, /* of processor time; $CHECK_SECONDS: another number of them */
+    WAIT_FACTOR = 10,  /* so many times that by the clock, for a test that waits for ever */
+};
 
 static struct check_test *tests;
 
@@ -45,11 +50,36 @@ static void keep_last_words(int fd, char *out, int out_len)
     out[len] = '\0';
 }
 
+/* By the clock alone, a test that works would fail where many share the processors. */
+static void limit(unsigned seconds)
+{
+    const struct itimerval work = {.it_value = {.tv_sec = (time_t)seconds}};
+
+    setitimer(ITIMER_PROF, &work, NULL);
+    alarm(seconds * WAIT_FACTOR);
+}
+
+/* Why the process ended that should have returned; NULL when it has said so itself. */
+static const char *words_of(int status)
+{
+    static char text[64];
+
+    if (WIFEXITED(status))
+        return NULL;
+    if (WTERMSIG(status) == SIGPROF)
+        return "it had used up its processor time";
+    if (WTERMSIG(status) == SIGALRM)
+        return "it waited for ever";
+    snprintf(text, sizeof text, "signal %d", WTERMSIG(status));
+    return text;
+}
+
 bool check_survives(void (*fn)(void *arg), void *arg, unsigned seconds, char *out, int out_len)
 {
     int fds[2] = {-1, -1};
     int status = 0;
     pid_t pid = 0;
+    const char *why = NULL;
 
     fflush(NULL);
     if (out != NULL && pipe(fds) != 0)
@@ -61,7 +91,7 @@ bool check_survives(void (*fn)(void *arg), void *arg, unsigned seconds, char *ou
             close(fds[0]);
             close(fds[1]);
         }
-        alarm(seconds);
+        limit(seconds);
         fn(arg);
         exit(0); /* not _exit: a leak checker looks then */
     }
@@ -70,8 +100,12 @@ bool check_survives(void (*fn)(void *arg), void *arg, unsigned seconds, char *ou
         keep_last_words(fds[0], out, out_len);
         close(fds[0]);
     }
-    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-           WEXITSTATUS(status) == 0;
+    if (pid <= 0 || waitpid(pid, &status, 0) != pid)
+        return false;
+    why = words_of(status);
+    if (why != NULL && out == NULL)
+        fprintf(stderr, "ended: %s\n", why);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static unsigned test_seconds(void)

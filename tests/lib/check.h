@@ -9,8 +9,8 @@
  *         CHECK(1 + 1 == 2);
  *     }
  *
- * A test registers itself. Each runs in its own process with some seconds to live, so that a
- * failed assertion of the code under test ends one test and not the run.
+ * A test registers itself. Each runs in its own process with some seconds of processor time, so
+ * that a failed assertion of the code under test ends one test and not the run.
  */
 
 #include <stdbool.h>
@@ -39,8 +39,9 @@ void check_register(struct check_test *test);
 
 _Noreturn void check_failed(const char *file, int line, const char *truth);
 
-/* Run fn(arg) in a process of its own for at most so many seconds; its last words on stderr go
- * to out (which may be NULL: they are shown). True when it returned. */
+/* Run fn(arg) in a process of its own for at most so many seconds of processor time, and ten times
+ * as long by the clock; its last words on stderr go to out (which may be NULL: they are shown, and
+ * what ended it). True when it returned. */
 bool check_survives(void (*fn)(void *arg), void *arg, unsigned seconds, char *out, int out_len);
 
 /* Run the tests whose name contains part (NULL: all). Returns how many failed. */

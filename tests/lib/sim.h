@@ -278,6 +278,8 @@ struct sim_sync_op {
     bool here;         /* it needed no message */
     reeve_err here_is; /* and ended so */
     uint64_t fence, round;
+    uint64_t guard;   /* the fence that it shows; 0: none */
+    int guard_handle; /* of this lock */
     uint32_t index;
     bool notified, run, told_death;
 };
@@ -394,9 +396,13 @@ void sim_runner_kill(struct sim *s, int client, uint32_t slot);
 
 struct sim_map {
     uint64_t items;
+    uint32_t put_chunk; /* of its puts, instead of the job's */
     uint32_t chunk, retries, runs_max, timeout_ms, processes;
     bool stream;        /* how many will come is said at the end */
     const char *name;   /* detached */
+    bool leave;         /* when all its items are there */
+    bool attach;        /* to the job of that name; items: as many as it has */
+    bool remove;        /* when all has come */
     const char *labels; /* "" */
 };
 
@@ -406,6 +412,7 @@ void sim_job_end(struct sim *s, struct sim_client *c);
 /* The story's: begins a map, whose end is told. */
 void sim_map(struct sim *s, int client, const struct sim_map *map);
 void sim_cancel(struct sim *s, int client);
+void sim_cancel_named(struct sim *s, int client, const char *name);
 
 /* ---- the book (sim_book.c): what the applications saw ---- */
 
@@ -511,6 +518,7 @@ struct sim {
     bool unchecked;                 /* no check after each step: it looks at all there is */
     uint64_t snapshots;             /* that were loaded */
     uint64_t maps, mapped, crashes; /* done, items of them, runs that ended their runner */
+    uint64_t removed;               /* of maps, those whose job was removed then */
 };
 
 /* A world without clients, with a server. */

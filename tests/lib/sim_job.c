@@ -11,7 +11,8 @@ struct sim_job {
     struct rv_port port; /* first */
     struct sim_client *client;
     struct sim_map map;
-    bool opened, ended, told, cancelled;
+    bool opened, ended, told, cancelled, removing, removed;
+    char name[32];
     uint64_t put, done, failed;
     uint64_t bytes, taken;
     uint32_t puts;
@@ -53,6 +54,13 @@ static void on_values(struct sim *s, struct sim_job *job, const struct rv_job_re
     job->bytes += 64 + args->items.bytes.len;
 }
 
+static void count(struct sim *s, const struct sim_job *job, uint64_t total)
+{
+    if (total != job->map.items)
+        sim_broken(s, "client %d: the job has %llu items instead of %llu", job->client->number,
+                   (unsigned long long)total, (unsigned long long)job->map.items);
+}
+
 static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
                     const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
 {
@@ -61,6 +69,7 @@ static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
     struct rv_job_results_args values;
     struct rv_job_result_args one;
     struct rv_job_ended_args end;
+    struct rv_job_total_args total;
 
     (void)now;
     (void)bodies;
@@ -74,11 +83,20 @@ static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
             sim_say(s, "item.result client=%d item=%llu status=%u runs=%u text=\"%.*s\"",
                     job->client->number, (unsigned long long)one.index, one.status, one.runs,
                     (int)one.text.len, one.text.len == 0 ? "" : (const char *)one.text.data);
+        if (!s->random && one.item.len == 8)
+            sim_say(s, "item.given client=%d item=%llu is=%llu", job->client->number,
+                    (unsigned long long)one.index,
+                    (unsigned long long)rv_get_number(one.item.data, 8));
     } else if (push->op == RV_OP_job_ended && rv_job_ended_args_decode(&end, push->args)) {
         job->ended = true;
         job->error = (reeve_err)end.error;
         snprintf(job->text, sizeof job->text, "%.*s", (int)end.text.len,
                  end.text.len == 0 ? "" : (const char *)end.text.data);
+    } else if (push->op == RV_OP_job_total && rv_job_total_args_decode(&total, push->args)) {
+        count(s, job, total.total);
+        if (!s->random)
+            sim_say(s, "item.total client=%d items=%llu", job->client->number,
+                    (unsigned long long)total.total);
     } else {
         sim_broken(s, "client %d: an unknown push", job->client->number);
     }
@@ -112,7 +130,9 @@ static void opened(struct rv_link *link, struct rv_request *call, rv_ns now,
     rv_assert(rv_job_open_result_decode(&result, outcome->result));
     job->port.object = result.job;
     job->opened = true;
-    job->put = result.put;
+    job->put = job->map.attach ? job->map.items : result.put;
+    if (job->map.attach && result.total != UINT64_MAX)
+        count(job->client->sim, job, result.total);
     rv_assert(rv_link_add_port(link, &job->port));
 }
 
@@ -144,8 +164,10 @@ static void put_some(struct sim_job *job)
         rv_set_number(bytes, job->put + count, 8);
         rv_item_write(&items, &(struct rv_item){.len = 8, .bytes = rv_slice(bytes, 8)});
     }
-    rv_job_put_args_encode(&args, &(struct rv_job_put_args){
-                                      .first = job->put, .items = {count, rv_buf_slice(&items)}});
+    rv_job_put_args_encode(&args,
+                           &(struct rv_job_put_args){.first = job->put,
+                                                     .chunk = job->map.put_chunk,
+                                                     .items = {count, rv_buf_slice(&items)}});
     call = rv_link_call(link, RV_OP_job_put, job->port.object, UINT32_MAX, rv_buf_slice(&args),
                         NULL, 0);
     if (call != NULL) {
@@ -178,6 +200,41 @@ static void take(struct sim_job *job)
     job->taken = job->bytes;
 }
 
+static void leave(struct sim *s, struct sim_client *c)
+{
+    sim_say(s, "map.left client=%d items=%llu", c->number, (unsigned long long)c->job->put);
+    (void)rv_link_say(&c->link, RV_OP_object_close, c->job->port.object, rv_slice(NULL, 0));
+    sim_job_end(s, c);
+}
+
+static void was_removed(struct rv_link *link, struct rv_request *call, rv_ns now,
+                        const struct rv_outcome *outcome)
+{
+    struct sim_job *job = call->arg;
+
+    (void)link;
+    (void)now;
+    job->removed = outcome->error == REEVE_OK || outcome->error == REEVE_ENOENT;
+}
+
+static void remove_name(struct sim_job *job)
+{
+    struct rv_buf args = {0};
+    struct rv_request *call = NULL;
+
+    rv_object_remove_args_encode(&args,
+                                 &(struct rv_object_remove_args){rv_slice_str(job->name), 0});
+    call = rv_link_call(&job->client->link, RV_OP_object_remove, 0, UINT32_MAX, rv_buf_slice(&args),
+                        NULL, 0);
+    rv_buf_free(&args);
+    if (call == NULL)
+        return;
+    call->hook = was_removed;
+    call->arg = job;
+    call->abandoned = true;
+    job->removing = true;
+}
+
 static void over(struct sim *s, struct sim_client *c)
 {
     struct sim_job *job = c->job;
@@ -190,6 +247,7 @@ static void over(struct sim *s, struct sim_client *c)
                 (unsigned long long)job->done, (unsigned long long)job->failed);
     s->maps++;
     s->mapped += job->done;
+    s->removed += job->map.remove;
     if (job->opened)
         (void)rv_link_say(&c->link, RV_OP_object_close, job->port.object, rv_slice(NULL, 0));
     sim_job_end(s, c);
@@ -203,14 +261,22 @@ void sim_job_progress(struct sim *s, struct sim_client *c)
         return;
     while (job->opened && !job->ended && job->put < job->map.items && job->puts < PUTS)
         put_some(job);
-    if (job->opened && !job->ended && job->map.stream && job->put == job->map.items && !job->told) {
+    if (job->opened && !job->ended && job->map.stream && !job->map.attach &&
+        job->put == job->map.items && !job->told) {
         job->told = true;
         say_end(job);
     }
     if (job->bytes - job->taken > 2000)
         take(job);
-    if (job->ended || (job->opened && job->done == job->map.items))
+    if (job->map.leave && job->opened && !job->ended && job->put == job->map.items &&
+        job->puts == 0)
+        leave(s, c);
+    else if (!job->ended && !(job->opened && job->done == job->map.items))
+        return;
+    else if (!job->map.remove || job->removed)
         over(s, c);
+    else if (!job->removing)
+        remove_name(job);
 }
 
 void sim_job_begin(struct sim *s, struct sim_client *c, const struct sim_map *map)
@@ -223,11 +289,12 @@ void sim_job_begin(struct sim *s, struct sim_client *c, const struct sim_map *ma
     job->port = (struct rv_port){.ops = &port_ops, .tick_at = RV_NEVER};
     job->client = c;
     job->map = *map;
+    snprintf(job->name, sizeof job->name, "%s", map->name == NULL ? "" : map->name);
     job->came = rv_alloc((size_t)map->items + 1);
     c->job = job;
     rv_job_open_args_encode(&args, &(struct rv_job_open_args){
                                        .name = rv_slice_str(map->name),
-                                       .create = 1,
+                                       .create = map->attach ? 0 : 1,
                                        .kind = RV_CODE_COMMAND,
                                        .function = rv_slice_str("f"),
                                        .labels = rv_slice_str(map->labels),
@@ -276,17 +343,28 @@ void sim_map(struct sim *s, int client, const struct sim_map *map)
     sim_job_begin(s, &s->clients[client], map);
 }
 
-void sim_cancel(struct sim *s, int client)
+static void cancel(struct sim *s, int client, uint64_t job, const char *name)
 {
     struct sim_client *c = &s->clients[client];
     struct rv_buf args = {0};
     struct rv_request *call = NULL;
 
-    rv_job_cancel_args_encode(&args, &(struct rv_job_cancel_args){.job = c->job->port.object,
+    rv_job_cancel_args_encode(&args, &(struct rv_job_cancel_args){.job = job,
+                                                                  .name = rv_slice_str(name),
                                                                   .why = rv_slice_str("enough")});
     call = rv_link_call(&c->link, RV_OP_job_cancel, 0, 1000, rv_buf_slice(&args), NULL, 0);
     rv_assert(call != NULL);
     call->abandoned = true;
     rv_buf_free(&args);
     sim_at(s, &c->wake, s->now);
+}
+
+void sim_cancel(struct sim *s, int client)
+{
+    cancel(s, client, s->clients[client].job->port.object, NULL);
+}
+
+void sim_cancel_named(struct sim *s, int client, const char *name)
+{
+    cancel(s, client, 0, name);
 }

@@ -41,6 +41,11 @@ static struct sim_sync_name *book_of(struct sim *s, const char *name)
     return &b->names[i];
 }
 
+uint64_t sim_sync_fence(struct sim *s, const char *name)
+{
+    return book_of(s, name)->fence;
+}
+
 void sim_sync_free(struct sim *s)
 {
     free(s->sync_book);
@@ -224,7 +229,7 @@ static struct rv_request *begin_acquire(struct sim *s, struct sim_op *op, struct
 
 static struct rv_request *begin_release(struct sim *s, struct sim_op *op, struct sim_handle *h)
 {
-    reeve_err err = rv_claims_release(&h->claims, op->sync.thread);
+    reeve_err err = rv_claims_release(&h->claims, s->now, op->sync.thread);
 
     if (err == REEVE_ENOENT)
         return rv_claims_ask_release(&h->claims, op->sync.thread);
@@ -251,6 +256,9 @@ struct rv_request *sim_sync_begin(struct sim *s, struct sim_op *op)
     const struct sim_handle *lock = &op->client->sync->handles[op->sync.other];
     struct rv_buf args = {0};
 
+    if (op->sync.guard != 0)
+        (void)rv_claims_guard(&op->client->sync->handles[op->sync.guard_handle].claims,
+                              op->sync.guard);
     switch ((enum rv_op)op->sync.op) {
     case RV_OP_object_open:
         return begin_open(op, h);
@@ -597,7 +605,7 @@ void sim_sync_portrait(struct rv_buf *b, const struct mgr *mgr, const struct obj
         DL_FOREACH (l->holds, h) {
             add(b, " hold=%llu/%llu/%llu/%u/%d%d%d", (unsigned long long)h->session->serial,
                 (unsigned long long)h->thread, (unsigned long long)h->fence, h->count, h->died,
-                h->leased, h->recalled);
+                h->leased + 2 * h->late, h->recalled);
         }
     }
     if (o->kind >= RV_KIND_LOCK && o->kind <= RV_KIND_CONDITION)

@@ -41,6 +41,9 @@ reeve_err sim_sync_open(struct sim *s, int client, const char *name, enum rv_kin
 reeve_err sim_sync_open_leased(struct sim *s, int client, const char *name, enum rv_kind kind);
 void sim_sync_close(struct sim *s, int client, const char *name);
 
+/* The last fence of the lock that anybody has seen; 0: nobody had it yet. */
+uint64_t sim_sync_fence(struct sim *s, const char *name);
+
 /* A new call of this operation on a handle; sim_op_begin() begins it. */
 struct sim_op *sim_sync_op(struct sim *s, int client, uint64_t thread, int handle, uint16_t op,
                            uint32_t timeout_ms);

@@ -22,7 +22,7 @@ $(BUILD)/run-api: $(call objects,$(addprefix tests/shell/test_,api.c values.c pa
 $(BUILD)/run-gone: $(call objects,tests/shell/test_gone.c) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/run-pool: $(call objects,tests/shell/test_pool.c) $(shell_lab) $(LIBRARY)
+$(BUILD)/run-pool: $(call objects,$(addprefix tests/shell/test_,pool.c jobs.c)) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/run-tasks: $(call objects,$(addprefix tests/shell/test_,runner.c runners.c)) $(shell_lab) \

@@ -51,6 +51,9 @@ struct history {
     struct sim *s;
     struct client clients[SIM_CLIENTS + 1];
     int clients_len; /* of queues; behind them come agents, then who maps */
+    char left[32];   /* the job that was left to the manager; empty: none */
+    uint32_t left_count;
+    uint64_t left_items, left_removed;
     int agents_len, all_len;
     struct sim_options options[QUEUES];
     char names[QUEUES][32];
@@ -338,6 +341,43 @@ static enum sim_fate fate(struct sim *s, uint64_t index, uint32_t run)
     return x % 200 == 3 ? SIM_HANGS : SIM_RUNS;
 }
 
+/* A map that is left to the manager. Who began it may die before it knows how far it came. */
+static void leave_one(struct sim *s, struct sim_client *c, uint64_t items)
+{
+    struct history *h = history_of(s);
+
+    snprintf(h->left, sizeof h->left, "left %u", (unsigned)++h->left_count);
+    h->left_items = items;
+    h->left_removed = s->removed;
+    sim_job_begin(s, c,
+                  &(struct sim_map){.items = items,
+                                    .name = h->left,
+                                    .leave = true,
+                                    .stream = one_in(s, 2),
+                                    .timeout_ms = 2000});
+}
+
+/* To what was left, as often as it takes to have all of it once. */
+static bool come_back(struct sim *s, struct sim_client *c)
+{
+    struct history *h = history_of(s);
+
+    if (h->left[0] == '\0')
+        return false;
+    if (s->removed > h->left_removed) {
+        h->left[0] = '\0';
+        return false;
+    }
+    if (one_in(s, 3) && s->now < AT(95))
+        return false;
+    sim_job_begin(s, c,
+                  &(struct sim_map){.items = h->left_items,
+                                    .name = h->left,
+                                    .attach = true,
+                                    .remove = s->now > AT(95) || !one_in(s, 3)});
+    return true;
+}
+
 static void map(struct sim *s, struct sim_client *c)
 {
     static const uint32_t sizes[] = {0, 1, 7, 60, 300};
@@ -345,8 +385,14 @@ static void map(struct sim *s, struct sim_client *c)
     c->idle_until = s->now + ms(s, 20, 2000);
     if (history_of(s)->leaving)
         c->idle_until = RV_NEVER;
-    if (c->job != NULL || s->now > AT(95) || history_of(s)->leaving)
+    if (c->job != NULL || history_of(s)->leaving)
         return;
+    if (come_back(s, c) || s->now > AT(95))
+        return;
+    if (history_of(s)->left[0] == '\0' && one_in(s, 4)) {
+        leave_one(s, c, pick(s, sizes, rv_countof(sizes)));
+        return;
+    }
     sim_job_begin(s, c,
                   &(struct sim_map){.items = pick(s, sizes, rv_countof(sizes)),
                                     .chunk = one_in(s, 3) ? 1 + (uint32_t)sim_below(s, 20) : 0,

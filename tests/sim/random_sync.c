@@ -122,6 +122,12 @@ static void ended(struct sim *s, struct sim_op *op)
             sim_broken(s, "client %d: a notify ended with %s", op->client->number,
                        sim_error_name(op->error));
         break;
+    case RV_OP_event_wait:
+    case RV_OP_event_set:
+    case RV_OP_event_clear:
+        if (op->error == REEVE_EFENCED && op->sync.guard == 0)
+            sim_broken(s, "client %d: fenced without a fence", op->client->number);
+        break;
     case RV_OP_barrier_wait:
         t->run = ok && op->sync.run;
         t->round = op->sync.round;
@@ -144,6 +150,9 @@ static struct sim_op *begin(struct sim *s, struct sim_client *c, struct thread *
     op->sync.number = what == RV_OP_condition_notify ? 1 + (uint32_t)sim_below(s, 3) : one_in(s, 9);
     op->sync.round = t->round;
     t->op = op;
+    /* For the owner of the lock only, whoever that is by now. */
+    if (objects[t->object].kind == RV_KIND_EVENT && c->sync->handles[0].opened && one_in(s, 2))
+        op->sync.guard = sim_sync_fence(s, objects[0].name);
     if (what == RV_OP_lock_acquire && one_in(s, 6))
         op->cancel_at = s->now + some_ms(s, 20);
     sim_op_begin(s, op);

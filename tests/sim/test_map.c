@@ -452,6 +452,21 @@ TEST(slow_agent_does_not_hold_up_the_end)
     sim_stop(&s);
 }
 
+/* What is put together with a size is dealt by it, whatever the job says. */
+TEST(chunks_are_as_large_as_their_put_says)
+{
+    struct sim s;
+
+    start(&s, 2, 1);
+    s.play.tell = true;
+    sim_map(&s, 1, &(struct sim_map){.items = 6, .chunk = 1, .put_chunk = 3});
+    run_until_over(&s);
+    CHECK(said(&s, "item.begin agent=2 item=2 run=1"));
+    CHECK(said(&s, "item.begin agent=3 item=5 run=1"));
+    CHECK(!said(&s, "item.begin agent=2 item=4"));
+    sim_stop(&s);
+}
+
 TEST(pool_of_so_many_processes_uses_no_more)
 {
     struct sim s;

@@ -34,6 +34,48 @@ TEST(parked_get_wakes_with_the_put)
     sim_stop(&s);
 }
 
+/* Alone it would cost as much as the answer. */
+TEST(acknowledgement_of_a_parked_call_waits_for_company)
+{
+    struct sim s;
+    const struct rv_stream *out = NULL;
+
+    start(&s, 1, NULL);
+    sim_run(&s, 100);
+    out = &s.clients[1].link.out;
+    CHECK(out->first == out->next);
+    sim_get(&s, 1, 1000);
+    sim_run(&s, 4);
+    CHECK(out->first < out->next);
+    sim_run(&s, 6);
+    CHECK(out->first == out->next);
+    /* Who waits for it has it at once. */
+    sim_get(&s, 1, 1000);
+    sim_run(&s, 0);
+    rv_link_hurry(&s.clients[1].link);
+    sim_client_pump(&s, &s.clients[1]);
+    sim_run(&s, 2);
+    CHECK(out->first == out->next);
+    sim_stop(&s);
+}
+
+/* A call that waits keeps no put from leaving. */
+TEST(put_leaves_at_once_behind_a_parked_call)
+{
+    struct sim s;
+
+    start(&s, 2, NULL);
+    CHECK(sim_open(&s, 1, "other", NULL) == REEVE_OK);
+    sim_run(&s, 100);
+    sim_mark(&s);
+    sim_get_on(&s, 1, 1, 1000);
+    sim_run(&s, 3);
+    sim_get(&s, 2, 1000);
+    sim_put(&s, 1, "a");
+    sim_expect(&s, "[    5] get.ok client=2 item=a\n");
+    sim_stop(&s);
+}
+
 /* row: Q05 */
 TEST(nowait_get_on_an_empty_queue_is_EEMPTY)
 {

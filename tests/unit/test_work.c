@@ -194,6 +194,15 @@ static void failure(struct stage *s, uint64_t index, uint8_t status, const char 
     rv_buf_free(&args);
 }
 
+static void total(struct stage *s, uint64_t items)
+{
+    struct rv_buf args = {0};
+
+    rv_job_total_args_encode(&args, &(struct rv_job_total_args){items, 0});
+    push(s, RV_OP_job_total, &args, NULL, 0);
+    rv_buf_free(&args);
+}
+
 static void ended(struct stage *s, reeve_err error, const char *text)
 {
     struct rv_buf args = {0};
@@ -725,6 +734,115 @@ static void a_result_renews_the_patience(void **state)
 
 /* ---- packs ---- */
 
+/* ---- a job that others gave its items ---- */
+
+static struct rv_errand *watch(struct stage *s, bool ordered, uint64_t put, uint64_t total)
+{
+    struct rv_errand *e = rv_errand_watch(ordered);
+
+    assert_non_null(e);
+    rv_errand_follow(&s->work, e, put, total, s->now);
+    return e;
+}
+
+static uint64_t next_index(struct rv_errand *e, rv_ns now)
+{
+    struct rv_result result;
+
+    if (!rv_errand_next(e, &result))
+        return UINT64_MAX;
+    rv_errand_took(e, result.index);
+    rv_errand_claim(e, now);
+    return result.index;
+}
+
+static void who_watches_has_all_results_as_they_come(void **state)
+{
+    struct stage s;
+    struct rv_errand *e = NULL;
+
+    (void)state;
+    stage_begin(&s);
+    e = watch(&s, false, 5, 6);
+    assert_false(rv_errand_hungry(e));
+    results(&s, 4, 1);
+    results(&s, 0, 2);
+    assert_int_equal(next_index(e, s.now), 4);
+    assert_int_equal(next_index(e, s.now), 0);
+    results(&s, 0, 3); /* two of them a second time */
+    assert_int_equal(next_index(e, s.now), 1);
+    assert_int_equal(next_index(e, s.now), 2);
+    assert_int_equal(next_index(e, s.now), UINT64_MAX);
+    failure(&s, 3, RV_RAN_FAILED, "no");
+    assert_non_null(e->work);
+    results(&s, 5, 1);
+    assert_null(e->work); /* over */
+    assert_int_equal(next_index(e, s.now), 3);
+    assert_int_equal(next_index(e, s.now), 5);
+    assert_int_equal(e->out.failed, 1);
+    rv_errand_leave(e);
+    stage_end(&s);
+}
+
+static void who_watches_in_order_waits_for_the_first(void **state)
+{
+    struct stage s;
+    struct rv_errand *e = NULL;
+
+    (void)state;
+    stage_begin(&s);
+    e = watch(&s, true, 0, UINT64_MAX);
+    results(&s, 1, 2000);
+    assert_int_equal(next_index(e, s.now), UINT64_MAX);
+    results(&s, 0, 1);
+    for (uint64_t i = 0; i < 2001; i++)
+        assert_int_equal(next_index(e, s.now), i);
+    assert_non_null(e->work);
+    total(&s, 2001);
+    assert_null(e->work);
+    rv_errand_leave(e);
+    stage_end(&s);
+}
+
+/* What it has not handed out counts against the manager's window. */
+static void slow_watcher_stops_the_manager(void **state)
+{
+    struct stage s;
+    struct rv_errand *e = NULL;
+
+    (void)state;
+    stage_begin(&s);
+    e = watch(&s, false, 0, UINT64_MAX);
+    for (uint64_t i = 0; i < 40 * RV_WATCH_ITEMS; i += 1000)
+        results(&s, i, 1000);
+    assert_true(s.work.used < 2 * RV_WATCH_ITEMS * 7);
+    while (next_index(e, s.now) != UINT64_MAX)
+        continue;
+    results(&s, 40 * RV_WATCH_ITEMS + 1000, 1000);
+    assert_true(s.work.used > 40 * RV_WATCH_ITEMS * 6);
+    rv_errand_leave(e);
+    rv_work_fini(&s.work, REEVE_ECANCELED, "left");
+    stage_end(&s);
+}
+
+static void end_of_the_job_ends_who_watches(void **state)
+{
+    struct stage s;
+    struct rv_errand *e = NULL;
+
+    (void)state;
+    stage_begin(&s);
+    e = watch(&s, false, 10, 10);
+    results(&s, 0, 1);
+    ended(&s, REEVE_ECANCELED, "enough");
+    assert_null(e->work);
+    assert_int_equal(e->error, REEVE_ECANCELED);
+    assert_int_equal(next_index(e, s.now), 0);
+    rv_errand_leave(e);
+    e = NULL;
+    stage_end(&s);
+}
+
 static void a_list_that_was_given_away_can_grow(void **state)
 {
     struct rv_packs a = {0};
@@ -777,6 +895,10 @@ int test_work(void)
         cmocka_unit_test(a_dead_link_ends_all_errands),
         cmocka_unit_test(without_an_agent_it_ends_in_time),
         cmocka_unit_test(a_result_renews_the_patience),
+        cmocka_unit_test(who_watches_has_all_results_as_they_come),
+        cmocka_unit_test(who_watches_in_order_waits_for_the_first),
+        cmocka_unit_test(slow_watcher_stops_the_manager),
+        cmocka_unit_test(end_of_the_job_ends_who_watches),
         cmocka_unit_test(a_list_that_was_given_away_can_grow),
         cmocka_unit_test(too_large_an_item_is_refused),
     };
