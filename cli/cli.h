@@ -156,6 +156,9 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(TEXT, role, "role", 0, "ROLE", CLI_ON(keygen), "client (the default), worker or admin")      \
     X(TEXTS, rights, "rights", 0, "TEXT", CLI_ON(keygen),                                          \
       "what the key may do, as put,get:jobs/*; can be given 16 times; default: all objects")       \
+    X(TEXTS, quota, "quota", 0, "TEXT", CLI_ON(keygen),                                            \
+      "how much the key may have at once, as objects:100, bytes:1G, in-flight:64M, sessions:10, "  \
+      "waiters:500; or calls:1000 a second; can be given 8 times; default: no quota")              \
     X(TEXT, trust, "trust", 0, "FILE|KEY", CLI_ON(keygen),                                         \
       "the manager that this key trusts: its manager.pub, or the key in it")                       \
     X(COUNT, maxsize, "maxsize", 0, "N", CLI_ON(put), "the queue holds at most N items")           \

@@ -95,9 +95,10 @@ static int make_plan(struct plan *plan, const struct cli_args *args)
         return code;
     plan->name = args->words[0];
     plan->manager = args->server || strcmp(plan->name, MANAGER) == 0;
-    if (plan->manager && (args->role != NULL || args->rights.len > 0 || args->trust != NULL))
-        return cli_fail_usage(args, "cannot make the manager's key: --role, --rights and --trust "
-                                    "are for its clients");
+    if (plan->manager &&
+        (args->role != NULL || args->rights.len > 0 || args->quota.len > 0 || args->trust != NULL))
+        return cli_fail_usage(args, "cannot make the manager's key: --role, --rights, --quota and "
+                                    "--trust are for its clients");
     if (args->dir != NULL && strlen(args->dir) >= sizeof plan->dir)
         return cli_fail_usage(args, "cannot use --dir: the path is too long");
     if (args->dir != NULL)
@@ -212,7 +213,7 @@ static int write_client(const struct plan *plan, const struct rv_keyfile *k)
     reeve_err err = REEVE_OK;
 
     own.role[0] = '\0';
-    own.rights_len = 0;
+    own.rights_len = own.quotas_len = 0;
     err = rv_keys_write(&own, plan->own, true, why);
     rv_keys_wipe(&own);
     if (err != REEVE_OK)
@@ -258,6 +259,26 @@ static bool is_right(const char *text)
     }
 }
 
+/* WORD:NUMBER, and perhaps a unit. */
+static bool is_quota(const char *text)
+{
+    static const char *const words[] = {
+#define WORD(name, word) word,
+        RV_QUOTAS(WORD)
+#undef WORD
+    };
+    const char *colon = strchr(text, ':');
+    size_t digits = colon == NULL ? 0 : strspn(colon + 1, "0123456789");
+    const char *unit = digits == 0 ? "?" : colon + 1 + digits;
+
+    for (size_t i = 0; i < rv_countof(words); i++)
+        if (colon != NULL && strlen(words[i]) == (size_t)(colon - text) &&
+            memcmp(words[i], text, (size_t)(colon - text)) == 0)
+            return digits < 13 &&
+                   (*unit == '\0' || (strchr("KMG", *unit) != NULL && unit[1] == '\0'));
+    return false;
+}
+
 static int fill_client(struct rv_keyfile *k, const struct cli_args *args)
 {
     const char *role = args->role == NULL ? "client" : args->role;
@@ -272,6 +293,14 @@ static int fill_client(struct rv_keyfile *k, const struct cli_args *args)
                                   "put,get:jobs/*, with at most 127 characters",
                                   args->rights.at[i]);
         snprintf(k->rights[k->rights_len++], sizeof k->rights[0], "%s", args->rights.at[i]);
+    }
+    for (size_t i = 0; i < args->quota.len; i++) {
+        if (!is_quota(args->quota.at[i]) || k->quotas_len == RV_KEYS_QUOTAS)
+            return cli_fail_usage(args,
+                                  "cannot take --quota %.60s: it reads WORD:NUMBER, as bytes:1G; "
+                                  "at most %d of them",
+                                  args->quota.at[i], RV_KEYS_QUOTAS);
+        snprintf(k->quotas[k->quotas_len++], sizeof k->quotas[0], "%s", args->quota.at[i]);
     }
     if (args->trust == NULL)
         return EXIT_DONE;

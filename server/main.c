@@ -1,5 +1,6 @@
 /* main.c -- reeve-server from start to end, top to bottom. */
 
+#include "server/audit.h"
 #include "server/log_tool.h"
 #include "server/options.h"
 #include "server/shell.h"
@@ -147,6 +148,8 @@ int main(int argc, char **argv)
     if (o.lifeline_fd != NULL)
         conf.lifeline_fd = (int)number(o.lifeline_fd, 1 << 20, "lifeline-fd");
     raise_limits();
+    if (o.audit != NULL && !audit_open(o.audit, why))
+        fatal(EXIT_OPERATOR, why);
 
     /* Signals are read from a descriptor; every thread that libzmq starts inherits the mask. */
     sigemptyset(&set);
@@ -202,6 +205,7 @@ int main(int argc, char **argv)
         remove_folder(o.temporary);
     principals_free(&principals);
     keyring_free(&keyring);
+    audit_close();
     rv_conf_free(&o.conf);
     return 0;
 }

@@ -16,6 +16,9 @@
     OPTION(data, "data", "DIR", NULL,                                                              \
            "folder of the log: what was acknowledged is there after any end of\n"                  \
            "                       the process; default: none, it is in memory only")              \
+    OPTION(audit, "audit", "FILE", NULL,                                                           \
+           "append a line for each session, refusal, key and object; SIGHUP opens it\n"            \
+           "                       again, and reads the keys again")                               \
     OPTION(repair, "repair", "truncate", NULL,                                                     \
            "cut a damaged log at the damage; what is behind it is lost")                           \
     OPTION(log, "log", "WHAT", NULL,                                                               \

@@ -1,4 +1,5 @@
 #include "server/principals.h"
+#include "server/core/quota.h"
 #include "server/core/rights.h"
 
 #include <dirent.h>
@@ -29,6 +30,11 @@ static reeve_err check(const struct rv_keyfile *file, const char *path, char *wh
     for (size_t i = 0; i < file->rights_len; i++)
         if (!rights_valid(file->rights[i], strlen(file->rights[i]))) {
             snprintf(why, WHY, "cannot admit %.200s: no such right: %.100s", path, file->rights[i]);
+            return REEVE_EINVAL;
+        }
+    for (size_t i = 0; i < file->quotas_len; i++)
+        if (!quotas_valid(file->quotas[i], strlen(file->quotas[i]))) {
+            snprintf(why, WHY, "cannot admit %.200s: no such quota: %.31s", path, file->quotas[i]);
             return REEVE_EINVAL;
         }
     return REEVE_OK;

@@ -2,6 +2,7 @@
  * core/, all sockets in common/net; this file only carries. */
 
 #include "server/shell.h"
+#include "server/audit.h"
 #include "server/core/gate.h"
 #include "server/core/log.h"
 #include "server/disk_dir.h"
@@ -68,15 +69,17 @@ void shell_line(void *arg, int level, const char *text)
     static const char *const levels[] = {"error", "warn", "info", "debug"};
     struct timespec ts;
     struct tm tm;
-    char stamp[32];
+    char stamp[40];
+    size_t len = 0;
 
     (void)arg;
-    if (level > least_level)
-        return;
     clock_gettime(CLOCK_REALTIME, &ts);
     gmtime_r(&ts.tv_sec, &tm);
-    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-    fprintf(stderr, "%s.%03ldZ %-5s server %s\n", stamp, ts.tv_nsec / 1000000, levels[level], text);
+    len = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(stamp + len, sizeof stamp - len, ".%03ldZ", ts.tv_nsec / 1000000);
+    audit_line(stamp, level, text);
+    if (level <= least_level && level != RV_AUDIT)
+        fprintf(stderr, "%s %-5s server %s\n", stamp, levels[level], text);
 }
 
 /* The log calls this for each command, in order, once it is committed. */
@@ -289,10 +292,12 @@ static void signals(struct shell *sh)
     struct signalfd_siginfo info;
 
     while (read(sh->signal_fd, &info, sizeof info) == sizeof info)
-        if (info.ssi_signo == SIGHUP && info.ssi_code != SI_KERNEL && sh->keyring != NULL)
+        if (info.ssi_signo == SIGHUP && info.ssi_code != SI_KERNEL && sh->keyring != NULL) {
+            audit_reopen();
             read_keys(sh);
-        else
+        } else {
             sh->stop = true;
+        }
 }
 
 static void lifeline(struct shell *sh)
@@ -424,13 +429,14 @@ void shell_run(struct shell *sh)
 /* ---- life ---- */
 
 static void add_principal(struct shell *sh, uint32_t id, const char *name, const char *role,
-                          const char *rights)
+                          const char *rights, const char *quotas)
 {
     struct rv_buf row = {0};
     const struct rv_principal_row fields = {.id = id,
                                             .name = rv_slice_str(name),
                                             .role = rv_slice_str(role),
-                                            .rights = rv_slice_str(rights)};
+                                            .rights = rv_slice_str(rights),
+                                            .quotas = rv_slice_str(quotas)};
 
     if (mgr_principal_is(sh->mgr, id, &fields))
         return;
@@ -476,7 +482,7 @@ static void remove_others(struct shell *sh, const struct principals *principals)
 
     for (uint32_t id = PRINCIPAL_FIRST; id < end; id++)
         if (mgr_knows(sh->mgr, id) && !is_one_of(principals, principals->len, id))
-            add_principal(sh, id, "", "", "");
+            add_principal(sh, id, "", "", "", "");
 }
 
 void shell_admit(struct shell *sh, const struct principals *principals)
@@ -485,16 +491,21 @@ void shell_admit(struct shell *sh, const struct principals *principals)
     struct rv_net_key *keys = principals_keys(principals, &keys_len);
 
     remove_others(sh, principals);
-    add_principal(sh, PRINCIPAL_LOCAL, "local", "admin", "");
+    add_principal(sh, PRINCIPAL_LOCAL, "local", "admin", "", "");
     for (size_t i = 0; i < principals->len; i++) {
         const struct rv_keyfile *file = &principals->files[i];
         char rights[RV_KEYS_RIGHTS * 129] = "";
+        char quotas[RV_KEYS_QUOTAS * 33] = "";
 
         for (size_t r = 0; r < file->rights_len; r++) {
             strcat(rights, r > 0 ? " " : "");
             strcat(rights, file->rights[r]);
         }
-        add_principal(sh, principals->ids[i], file->name, file->role, rights);
+        for (size_t q = 0; q < file->quotas_len; q++) {
+            strcat(quotas, q > 0 ? " " : "");
+            strcat(quotas, file->quotas[q]);
+        }
+        add_principal(sh, principals->ids[i], file->name, file->role, rights, quotas);
     }
     rv_net_admit(sh->net, keys, keys_len);
     free(keys);

@@ -67,7 +67,8 @@ struct rv_sink {
     void *arg;
 };
 
-enum { RV_ERROR, RV_WARN, RV_INFO, RV_DEBUG };
+/* AUDIT is no level of the log: lines for the audit alone. */
+enum { RV_ERROR, RV_WARN, RV_INFO, RV_DEBUG, RV_AUDIT };
 
 #define rv_countof(array) (sizeof(array) / sizeof((array)[0]))
 

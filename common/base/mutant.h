@@ -52,7 +52,9 @@
     X(LEFT_TAKEN, "who reads a job that was left takes its results away")                          \
     X(LEFT_ENDED, "a job that was left ends with its client")                                      \
     X(REVOKED_STAYS, "sessions of a key that was taken away go on")                                \
-    X(RIGHTS_STAY, "a right that was taken away counts for what is open")
+    X(RIGHTS_STAY, "a right that was taken away counts for what is open")                          \
+    X(QUOTA_OFF, "a quota is not looked at")                                                       \
+    X(QUOTA_LEAKS, "what is given back counts for the quota for ever")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

@@ -295,6 +295,8 @@ static size_t render(char *out, size_t size, const struct rv_keyfile *k, bool se
         len += snprintf(out + len, size - (size_t)len, "role = %s\n", k->role);
     for (size_t i = 0; i < k->rights_len; i++)
         len += snprintf(out + len, size - (size_t)len, "rights = %s\n", k->rights[i]);
+    for (size_t i = 0; i < k->quotas_len; i++)
+        len += snprintf(out + len, size - (size_t)len, "quota = %s\n", k->quotas[i]);
     if (k->expires != 0) {
         time_t at = (time_t)k->expires;
         struct tm tm;
@@ -316,8 +318,8 @@ static bool reads_back(const struct rv_keyfile *k, struct rv_slice text, bool se
     if (!rv_keys_parse(&again, text, reason))
         return false;
     same = strcmp(again.name, k->name) == 0 && strcmp(again.role, k->role) == 0 &&
-           again.rights_len == k->rights_len && again.expires == k->expires &&
-           strcmp(again.other_key, k->other_key) == 0 &&
+           again.rights_len == k->rights_len && again.quotas_len == k->quotas_len &&
+           again.expires == k->expires && strcmp(again.other_key, k->other_key) == 0 &&
            again.servers_len == (secret ? k->servers_len : 0);
     for (size_t i = 0; same && i < again.rights_len; i++)
         same = strcmp(again.rights[i], k->rights[i]) == 0;

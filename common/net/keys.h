@@ -11,6 +11,7 @@
  *     public = <Z85>                       public = <Z85>                 public = <Z85>
  *     secret = <Z85>                       role   = client                secret = <Z85>
  *     server = <Z85>   (0 or more)         rights = put,get:mail-*  (0 or more)
+ *                                          quota  = objects:100     (0 or more)
  *                                          expires = 2027-01-31     (UTC; or ...T12:00:00Z)
  *
  * A public file may have two public keys, so that a key can be replaced while both are good.
@@ -25,6 +26,7 @@ enum {
     RV_NAME_MAX = 64,
     RV_KEYS_SERVERS = 8,
     RV_KEYS_RIGHTS = 16,
+    RV_KEYS_QUOTAS = 8,
     RV_KEYS_MAX = 64 * 1024, /* bytes of a key file */
     RV_KEYS_WHY = 512,       /* bytes of why */
 };
@@ -39,6 +41,8 @@ struct rv_keyfile {
     char role[16]; /* client, worker, admin; empty when not given */
     char rights[RV_KEYS_RIGHTS][128];
     size_t rights_len;
+    char quotas[RV_KEYS_QUOTAS][32];
+    size_t quotas_len;
     int64_t expires; /* seconds since 1970, from when on it is void; 0: never */
 };
 

@@ -137,6 +137,16 @@ static const char *on_rights(struct rv_keyfile *k, struct rv_slice value)
     return NULL;
 }
 
+static const char *on_quota(struct rv_keyfile *k, struct rv_slice value)
+{
+    if (k->quotas_len == RV_KEYS_QUOTAS)
+        return "can be given 8 times";
+    if (value.len >= sizeof k->quotas[0] || !printable(value))
+        return "has 1 to 31 characters without blanks";
+    copy(k->quotas[k->quotas_len++], value);
+    return NULL;
+}
+
 /* So many digits at *at, which moves behind them and the end character, if there is one. */
 static bool read_digits(struct rv_slice *at, size_t digits, char end, int *out)
 {
@@ -204,7 +214,7 @@ static const struct {
     const char *(*read)(struct rv_keyfile *k, struct rv_slice value);
 } words[] = {
     {"name", on_name}, {"public", on_public}, {"secret", on_secret},   {"server", on_server},
-    {"role", on_role}, {"rights", on_rights}, {"expires", on_expires},
+    {"role", on_role}, {"rights", on_rights}, {"expires", on_expires}, {"quota", on_quota},
 };
 
 /* ---- lines ---- */

@@ -33,6 +33,9 @@ enum rv_kind {
 enum rv_lock_flags { RV_LOCK_LEASE = 1, RV_LOCK_NO_CYCLE = 2, RV_LOCK_LATE = 4 };
 enum rv_lock_grant { RV_GRANT_PLAIN, RV_GRANT_LEASE, RV_GRANT_LATE };
 enum rv_role { RV_ROLE_HOLDS, RV_ROLE_WAITS, RV_ROLE_SLEEPS, RV_ROLE_DIED };
+#define RV_QUOTA_ENUM(name, word) RV_QUOTA_##name,
+enum rv_quota { RV_QUOTAS(RV_QUOTA_ENUM) RV_QUOTAS_LEN };
+#undef RV_QUOTA_ENUM
 enum rv_order { RV_ORDER_FIFO, RV_ORDER_LIFO, RV_ORDER_PRIORITY };
 /* How whoever had an item went without finishing it. */
 enum rv_left { RV_LEFT_CLOSED, RV_LEFT_GOODBYE, RV_LEFT_LOST, RV_LEFT_EXPIRED, RV_LEFT_REVOKED };

@@ -55,7 +55,8 @@ extern "C" {
     X(ENOSPC, 31, "the manager's disk is full")                                                    \
     X(EITEM, 35, "some items failed")                                                              \
     X(ENOAGENT, 36, "no agent can run it")                                                         \
-    X(ENOTRUNNING, 37, "the pool is not running")
+    X(ENOTRUNNING, 37, "the pool is not running")                                                  \
+    X(EQUOTA, 48, "a quota of the key was reached")
 
 #define REEVE_ERROR_ENUM(name, number, text) REEVE_##name = number,
 typedef enum { REEVE_ERRORS(REEVE_ERROR_ENUM) } reeve_err;

@@ -1,5 +1,6 @@
 #include "server/core/dead.h"
 #include "server/core/object.h"
+#include "server/core/quota.h"
 #include "server/core/session.h"
 
 /* ---- the past of an item ---- */
@@ -157,6 +158,8 @@ struct queue *dead_queue(struct mgr *mgr, const struct queue *q)
         return NULL;
     d = (struct queue *)queue_create_empty();
     d->object.durable = q->object.durable;
+    d->object.owner = q->object.owner;
+    quota_add(mgr, d->object.owner, RV_QUOTA_OBJECTS, 1);
     object_add(mgr, &d->object, &queue_ops, RV_KIND_QUEUE, name, UINT32_MAX);
     mgr_say(mgr, RV_INFO, "object.create object=%llu name=\"%s\" maxsize=0 by=0",
             (unsigned long long)d->object.id, d->object.name);
@@ -305,9 +308,10 @@ static reeve_err requeue_one(struct mgr *mgr, const struct session *s, struct qu
 
 static const char *words_of(reeve_err err)
 {
-    return err == REEVE_ENOENT  ? "its queue is not there any more, or has no name"
-           : err == REEVE_EPERM ? "the key has no right put on its queue"
-                                : NULL;
+    return err == REEVE_ENOENT   ? "its queue is not there any more, or has no name"
+           : err == REEVE_EPERM  ? "the key has no right put on its queue"
+           : err == REEVE_EQUOTA ? "the key that made its queue has its quota of bytes"
+                                 : NULL;
 }
 
 void dead_on_requeue(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg)

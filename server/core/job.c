@@ -1,6 +1,7 @@
 #include "server/core/job.h"
 #include "server/core/crew.h"
 #include "server/core/object.h"
+#include "server/core/quota.h"
 #include "server/core/session.h"
 
 #include <stdio.h>
@@ -1212,6 +1213,10 @@ static reeve_err check_open(struct mgr *mgr, const struct incoming *in,
         snprintf(why, 256, "the manager holds its maximum of objects");
         return REEVE_ELIMIT;
     }
+    if (o == NULL && !quota_allows(mgr, in->session->principal, RV_QUOTA_OBJECTS, 1)) {
+        snprintf(why, 256, "%s", quota_text(mgr, in->session->principal, RV_QUOTA_OBJECTS));
+        return REEVE_EQUOTA;
+    }
     return REEVE_OK;
 }
 
@@ -1238,6 +1243,8 @@ void job_on_open(struct mgr *mgr, const struct incoming *in)
         }
     }
     if (err != REEVE_OK) {
+        if (err == REEVE_EPERM || err == REEVE_EQUOTA)
+            mgr_refused(mgr, in->session, in->msg, err);
         mgr_reply_text(mgr, in->session, in->number, err, why[0] == '\0' ? NULL : why);
         return;
     }
@@ -1245,6 +1252,7 @@ void job_on_open(struct mgr *mgr, const struct incoming *in)
     if (job == NULL) {
         created = true;
         job = new_job(mgr, in->session, &args, blob);
+        object_own(mgr, &job->object, in->session->principal);
         mgr_say(mgr, RV_INFO, "job.open job=%llu name=\"%.100s\" function=%.100s key=%s by=%llu",
                 (unsigned long long)job->object.id,
                 job->object.name == NULL ? "" : job->object.name, job->function, job->owner,

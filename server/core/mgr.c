@@ -2,6 +2,7 @@
 #include "server/core/dead.h"
 #include "server/core/object.h"
 #include "server/core/queue.h"
+#include "server/core/quota.h"
 #include "server/core/session.h"
 #include "server/core/sync.h"
 
@@ -30,6 +31,19 @@ char *mgr_text(struct rv_slice text)
     if (text.len > 0)
         memcpy(copy, text.data, text.len);
     return copy;
+}
+
+void mgr_refused(struct mgr *mgr, const struct session *s, const struct rv_call *msg,
+                 reeve_err error)
+{
+    const struct rv_op_info *op = rv_op_info(msg->op);
+
+    mgr_say(mgr, RV_AUDIT, "call.refuse session=%llu key=%s op=%s object=%llu error=%s",
+            (unsigned long long)s->serial, mgr_principal_name(mgr, s->principal),
+            op == NULL ? "?" : op->name, (unsigned long long)msg->object,
+            error == REEVE_EPERM    ? "EPERM"
+            : error == REEVE_EQUOTA ? "EQUOTA"
+                                    : "ELIMIT");
 }
 
 /* ---- effects ---- */
@@ -107,8 +121,10 @@ struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *
 {
     struct call *call = NULL;
 
-    if (HASH_COUNT(s->calls) >= RV_LIMIT_PARKED)
+    if (HASH_COUNT(s->calls) >= RV_LIMIT_PARKED ||
+        !quota_allows(mgr, s->principal, RV_QUOTA_WAITERS, 1))
         return NULL;
+    quota_add(mgr, s->principal, RV_QUOTA_WAITERS, 1);
     call = rv_alloc(sizeof *call);
     call->session = s;
     call->number = number;
@@ -135,14 +151,32 @@ struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *
     return call;
 }
 
+reeve_err mgr_why_not_parked(struct mgr *mgr, const struct session *s, uint64_t bytes,
+                             const char **text)
+{
+    enum rv_quota which =
+        quota_allows(mgr, s->principal, RV_QUOTA_WAITERS, 1) ? RV_QUOTA_FLIGHT : RV_QUOTA_WAITERS;
+
+    if (which == RV_QUOTA_WAITERS || !quota_allows(mgr, s->principal, which, bytes)) {
+        *text = quota_text(mgr, s->principal, which);
+        return REEVE_EQUOTA;
+    }
+    *text = "too much waits in this session";
+    return REEVE_ELIMIT;
+}
+
 struct call *mgr_park_or_refuse(struct mgr *mgr, const struct incoming *in, struct object *object,
                                 struct call **list)
 {
     struct call *call = mgr_park(mgr, in->session, in->msg, in->number, object, list);
 
-    if (call == NULL)
-        mgr_reply_text(mgr, in->session, in->number, REEVE_ELIMIT,
-                       "too much waits in this session");
+    if (call == NULL) {
+        const char *text = NULL;
+        reeve_err err = mgr_why_not_parked(mgr, in->session, 0, &text);
+
+        mgr_refused(mgr, in->session, in->msg, err);
+        mgr_reply_text(mgr, in->session, in->number, err, text);
+    }
     return call;
 }
 
@@ -151,6 +185,7 @@ void mgr_unpark(struct mgr *mgr, struct call *call)
     rv_heap_cancel(&mgr->heap, &call->timer);
     DL_DELETE(*call->list, call);
     HASH_DELETE(hh, call->session->calls, call);
+    quota_drop(mgr, call->session->principal, RV_QUOTA_WAITERS, 1);
     lock_guard_unparked(call);
     if (call->object->ops->unparked != NULL)
         call->object->ops->unparked(mgr, call);
@@ -212,7 +247,7 @@ bool mgr_principal_is(const struct mgr *mgr, uint32_t id, const struct rv_princi
     const struct principal *p = mgr_principal(mgr, id);
 
     return p != NULL && same_text(p->name, row->name) && same_text(p->role, row->role) &&
-           same_text(p->rights, row->rights);
+           same_text(p->rights, row->rights) && same_text(p->quotas, row->quotas);
 }
 
 uint32_t mgr_principals_end(const struct mgr *mgr)
@@ -227,6 +262,7 @@ void principal_free(struct principal **p)
     free((*p)->name);
     free((*p)->role);
     free((*p)->rights);
+    free((*p)->quotas);
     free(*p);
     *p = NULL;
 }
@@ -283,8 +319,14 @@ static void on_principal(struct mgr *mgr, const struct command *cmd)
     if (row.role.len == 0)
         return;
     p = rv_alloc(sizeof *p);
-    *p = (struct principal){row.id, mgr_text(row.name), mgr_text(row.role), mgr_text(row.rights)};
+    *p = (struct principal){.id = row.id,
+                            .name = mgr_text(row.name),
+                            .role = mgr_text(row.role),
+                            .rights = mgr_text(row.rights),
+                            .quotas = mgr_text(row.quotas)};
+    quotas_read(p->quota, p->quotas);
     mgr->principals[row.id] = p;
+    quota_recount(mgr, row.id);
     judge_again(mgr, p);
 }
 
@@ -375,6 +417,13 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     reeve_err err = REEVE_OK;
 
     s->calls_total++;
+    if (!quota_call(mgr, s->principal) && !(op->flags & RV_OP_ONEWAY)) {
+        mgr_skip_items(s, in);
+        mgr_refused(mgr, s, in->msg, REEVE_EQUOTA);
+        mgr_reply_text(mgr, s, in->number, REEVE_EQUOTA,
+                       quota_text(mgr, s->principal, RV_QUOTA_CALLS));
+        return;
+    }
     if (mgr->full && (op->flags & RV_OP_GROWS)) {
         mgr_skip_items(s, in);
         mgr_reply_text(mgr, s, in->number, REEVE_ENOSPC,
@@ -423,6 +472,8 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
         return;
     }
     mgr_skip_items(s, in);
+    if (err == REEVE_EPERM)
+        mgr_refused(mgr, s, in->msg, err);
     if (op->flags & RV_OP_ONEWAY)
         mgr->refused++;
     else
@@ -442,6 +493,23 @@ static void on_cancel(struct mgr *mgr, struct session *s, const struct rv_cancel
     ref = session_ref(s, msg->object);
     if (ref != NULL && ref->object->ops->cancel != NULL)
         ref->object->ops->cancel(mgr, ref->object, ref, msg->call);
+}
+
+/* Bytes that wait for their call count as in flight. */
+static void on_fragment(struct mgr *mgr, struct session *s, const struct rv_fragment *fragment,
+                        struct rv_slice bytes)
+{
+    size_t before = s->assembly.bytes;
+
+    /* The first fragment takes the room for all of it. */
+    if (fragment->offset == 0 &&
+        !quota_allows(mgr, s->principal, RV_QUOTA_FLIGHT, fragment->total)) {
+        s->overdrawn = true;
+        return;
+    }
+    if (!rv_assembly_add(&s->assembly, fragment, bytes))
+        mgr->refused++;
+    quota_add(mgr, s->principal, RV_QUOTA_FLIGHT, s->assembly.bytes - before);
 }
 
 static void on_messages(struct mgr *mgr, const struct command *cmd)
@@ -481,16 +549,19 @@ static void on_messages(struct mgr *mgr, const struct command *cmd)
         if (!again)
             s->applied = number;
         switch (msg.type) {
-        case RV_MSG_call:
+        case RV_MSG_call: {
+            size_t assembled = s->assembly.bytes;
+
             on_call(mgr, &(struct incoming){s, number, &msg.call, cmd->bodies, cmd->bodies_len,
                                             &frames});
+            quota_drop(mgr, s->principal, RV_QUOTA_FLIGHT, assembled - s->assembly.bytes);
             break;
+        }
         case RV_MSG_cancel:
             on_cancel(mgr, s, &msg.cancel);
             break;
         case RV_MSG_fragment:
-            if (!rv_assembly_add(&s->assembly, &msg.fragment, cmd->bodies[frames]))
-                mgr->refused++;
+            on_fragment(mgr, s, &msg.fragment, cmd->bodies[frames]);
             frames++;
             break;
         case RV_MSG_goodbye:
@@ -664,6 +735,7 @@ void mgr_check(const struct mgr *mgr)
         rv_assert(o->refs > 0 || o->name != NULL);
     }
     crew_check(mgr);
+    quota_check(mgr);
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
         uint32_t ahead = 0;
 

@@ -2,6 +2,7 @@
 #include "server/core/crew.h"
 #include "server/core/dead.h"
 #include "server/core/queue.h"
+#include "server/core/quota.h"
 #include "server/core/session.h"
 #include "server/core/sync.h"
 
@@ -30,6 +31,7 @@ void object_free(struct mgr *mgr, struct object *o)
     rv_heap_cancel(&mgr->heap, &o->timer);
     unname(mgr, o);
     HASH_DELETE(by_id, mgr->objects, o);
+    quota_drop(mgr, o->owner, RV_QUOTA_OBJECTS, o->owner != 0);
     o->ops->free(mgr, o);
 }
 
@@ -104,6 +106,12 @@ void object_add(struct mgr *mgr, struct object *o, const struct object_ops *ops,
         HASH_ADD_KEYPTR(by_name, mgr->names, o->name, name.len, o);
         mgr->names_sorted = false;
     }
+}
+
+void object_own(struct mgr *mgr, struct object *o, uint32_t principal)
+{
+    o->owner = principal;
+    quota_add(mgr, principal, RV_QUOTA_OBJECTS, 1);
 }
 
 static struct object *create_object(struct mgr *mgr, const struct rv_object_open_args *args)
@@ -181,6 +189,7 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
 
         snprintf(text, sizeof text, "key %s has no right %s on this name",
                  mgr_principal_name(mgr, s->principal), o == NULL ? "open" : "of any kind");
+        mgr_refused(mgr, s, msg, REEVE_EPERM);
         mgr_reply_text(mgr, s, number, REEVE_EPERM, text);
         return;
     }
@@ -205,7 +214,14 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
                            "the manager holds its maximum of objects");
             return;
         }
+        if (!quota_allows(mgr, s->principal, RV_QUOTA_OBJECTS, 1)) {
+            mgr_refused(mgr, s, msg, REEVE_EQUOTA);
+            mgr_reply_text(mgr, s, number, REEVE_EQUOTA,
+                           quota_text(mgr, s->principal, RV_QUOTA_OBJECTS));
+            return;
+        }
         o = create_object(mgr, &args);
+        object_own(mgr, o, s->principal);
         o->durable = args.durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : args.durable;
         created = true;
         mgr_say(mgr, RV_INFO, "object.create object=%llu name=\"%s\" maxsize=%u by=%llu",
@@ -253,6 +269,7 @@ void object_on_remove(struct mgr *mgr, struct session *s, uint64_t number,
         return;
     }
     if (!(rights_on(mgr_principal(mgr, s->principal), args.name) & RIGHT_BIT(RV_RIGHT_RM))) {
+        mgr_refused(mgr, s, msg, REEVE_EPERM);
         mgr_reply_text(mgr, s, number, REEVE_EPERM, "the key has no right rm on this name");
         return;
     }

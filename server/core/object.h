@@ -22,6 +22,9 @@ void object_on_remove(struct mgr *mgr, struct session *s, uint64_t number,
 void object_add(struct mgr *mgr, struct object *o, const struct object_ops *ops, uint8_t kind,
                 struct rv_slice name, uint32_t ttl_ms);
 
+/* It counts for this principal, from its birth on. */
+void object_own(struct mgr *mgr, struct object *o, uint32_t principal);
+
 /* NULL when nothing has that name. */
 struct object *object_named(const struct mgr *mgr, struct rv_slice name);
 

@@ -1,5 +1,6 @@
 #include "server/core/queue.h"
 #include "server/core/dead.h"
+#include "server/core/quota.h"
 
 enum {
     BLOCK_BYTES = 16384 - 64, /* of records; a malloc of 16 KiB with its overhead */
@@ -45,10 +46,24 @@ static void item_free(struct mgr *mgr, struct queue *q, struct item *item)
     mgr->spare = item;
 }
 
+static void count_in(struct mgr *mgr, struct queue *q, uint64_t bytes)
+{
+    q->accepted++;
+    q->held_bytes += bytes;
+    quota_add(mgr, q->object.owner, RV_QUOTA_BYTES, bytes);
+}
+
+static void count_out(struct mgr *mgr, struct queue *q, uint64_t bytes)
+{
+    q->gone++;
+    q->held_bytes -= bytes;
+    quota_drop(mgr, q->object.owner, RV_QUOTA_BYTES, bytes);
+}
+
 /* The item has left the queue for good. */
 static void item_gone(struct mgr *mgr, struct queue *q, struct item *item)
 {
-    q->gone++;
+    count_out(mgr, q, item->len);
     item_free(mgr, q, item);
 }
 
@@ -232,7 +247,7 @@ static void accept_item(struct mgr *mgr, struct queue *q, const struct rv_item *
 {
     struct item *item = NULL;
 
-    q->accepted++;
+    count_in(mgr, q, in->len);
     q->unfinished += q->joinable;
     mgr->puts++;
     if (q->order == RV_ORDER_FIFO && (body != NULL || in->bytes.len <= RECORD_MAX)) {
@@ -448,12 +463,12 @@ static void leave_arena(struct queue *q, struct item *item)
     item->block = NULL;
 }
 
-static void move_to(struct queue *from, struct queue *to, struct item *item)
+static void move_to(struct mgr *mgr, struct queue *from, struct queue *to, struct item *item)
 {
     leave_arena(from, item);
-    from->gone++;
+    count_out(mgr, from, item->len);
     from->unfinished -= from->joinable;
-    to->accepted++;
+    count_in(mgr, to, item->len);
     to->unfinished += to->joinable;
     item->arrival = to->arrivals++;
     place(to, item);
@@ -477,7 +492,7 @@ static bool bury(struct mgr *mgr, struct queue *q, struct item *item)
     mgr_say(mgr, RV_WARN, "item.dead number=%llu object=%llu deliveries=%u to=%llu",
             (unsigned long long)item->past->number, (unsigned long long)q->object.id,
             item->deliveries, (unsigned long long)d->object.id);
-    move_to(q, d, item);
+    move_to(mgr, q, d, item);
     serve(mgr, d);
     return true;
 }
@@ -556,6 +571,9 @@ reeve_err queue_requeue(struct mgr *mgr, struct queue *d, struct queue *q, uint6
         return REEVE_ESHUTDOWN;
     if (room_of(q) == 0)
         return REEVE_EFULL;
+    if (q->object.owner != d->object.owner && d->ready > 0 &&
+        !quota_allows(mgr, q->object.owner, RV_QUOTA_BYTES, 1))
+        return REEVE_EQUOTA;
     if (d->order == RV_ORDER_PRIORITY) {
         while (d->heap[at]->past == NULL || d->heap[at]->past->number != number)
             at++;
@@ -572,7 +590,7 @@ reeve_err queue_requeue(struct mgr *mgr, struct queue *d, struct queue *q, uint6
     item->past->number = 0;
     mgr_say(mgr, RV_INFO, "item.requeue number=%llu object=%llu", (unsigned long long)number,
             (unsigned long long)q->object.id);
-    move_to(d, q, item);
+    move_to(mgr, d, q, item);
     serve(mgr, q);
     serve(mgr, d);
     return REEVE_OK;
@@ -716,6 +734,36 @@ static void on_end_call(struct mgr *mgr, struct call *call, reeve_err error)
 
 /* ---- operations ---- */
 
+static uint64_t bytes_of(struct rv_items items)
+{
+    struct rv_reader r = rv_reader(items.bytes);
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < items.count; i++) {
+        struct rv_item item;
+
+        rv_item_read(&r, &item);
+        sum += item.len;
+    }
+    return sum;
+}
+
+/* Is the put refused by the quota of whom the queue counts for, before anything is taken in? */
+static bool over_quota(struct mgr *mgr, const struct queue *q, const struct incoming *from,
+                       struct rv_items items)
+{
+    uint32_t owner = q->object.owner;
+
+    if (quota_allows(mgr, owner, RV_QUOTA_BYTES, 1u << 31) ||
+        quota_allows(mgr, owner, RV_QUOTA_BYTES, bytes_of(items)))
+        return false;
+    mgr_skip_items(from->session, from);
+    mgr_refused(mgr, from->session, from->msg, REEVE_EQUOTA);
+    put_result(mgr, from->session, from->number, REEVE_EQUOTA,
+               quota_text(mgr, owner, RV_QUOTA_BYTES), 0);
+    return true;
+}
+
 static void on_put(struct mgr *mgr, struct queue *q, const struct incoming *from)
 {
     struct session *s = from->session;
@@ -728,6 +776,8 @@ static void on_put(struct mgr *mgr, struct queue *q, const struct incoming *from
     bool whole = true;
 
     rv_assert(rv_queue_put_args_decode(&args, from->msg->args));
+    if (over_quota(mgr, q, from, args.items))
+        return;
     r = rv_reader(args.items.bytes);
     for (uint32_t i = 0; i < args.items.count; i++) {
         struct rv_item in;
@@ -763,20 +813,29 @@ static void on_put(struct mgr *mgr, struct queue *q, const struct incoming *from
     if (rest != NULL && whole && from->msg->timeout_ms != 0) {
         struct call *call = NULL;
 
-        if (s->parked_bytes + bytes <= RV_LIMIT_PARKED_BYTES)
+        if (s->parked_bytes + bytes <= RV_LIMIT_PARKED_BYTES &&
+            quota_allows(mgr, s->principal, RV_QUOTA_FLIGHT, bytes))
             call = mgr_park(mgr, s, from->msg, number, &q->object, &q->putters);
         if (call != NULL) {
             call->items = rest;
             call->accepted = accepted;
             call->bytes = bytes;
             s->parked_bytes += bytes;
+            quota_add(mgr, s->principal, RV_QUOTA_FLIGHT, bytes);
             rest = NULL;
         } else {
-            put_result(mgr, s, number, REEVE_ELIMIT, "too much waits in this session", accepted);
+            const char *text = NULL;
+            reeve_err err = mgr_why_not_parked(mgr, s, bytes, &text);
+
+            put_result(mgr, s, number, err, text, accepted);
         }
     } else if (!whole) {
         mgr->refused++;
-        put_result(mgr, s, number, REEVE_EPROTO, "an item's bytes did not arrive", accepted);
+        put_result(mgr, s, number, s->overdrawn ? REEVE_EQUOTA : REEVE_EPROTO,
+                   s->overdrawn ? quota_text(mgr, s->principal, RV_QUOTA_FLIGHT)
+                                : "an item's bytes did not arrive",
+                   accepted);
+        s->overdrawn = false;
     } else if (q->shutdown) {
         put_result(mgr, s, number, REEVE_ESHUTDOWN, NULL, accepted);
     } else {
@@ -1218,6 +1277,7 @@ static void on_unparked(struct mgr *mgr, struct call *call)
 {
     drop_items(mgr, &call->items);
     call->session->parked_bytes -= call->bytes;
+    quota_drop(mgr, call->session->principal, RV_QUOTA_FLIGHT, call->bytes);
 }
 
 static void on_removed(struct mgr *mgr, struct object *o)
@@ -1299,6 +1359,7 @@ static void check(const struct object *o)
     }
     rv_assert(later == q->later_len && (later > 0) == (q->retry.pos != 0));
     rv_assert(q->ready == returned + q->arena_len + q->heap_len);
+    rv_assert(q->held_bytes >= q->bytes);
     /* An accepted item is in exactly one place. */
     rv_assert(q->accepted == q->gone + q->ready + later + held);
     /* A queue never holds more than its bound, but for items that came back to it. */

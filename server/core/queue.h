@@ -82,9 +82,10 @@ struct queue {
     uint64_t later_len;
     struct rv_timer retry; /* when that is */
 
-    uint64_t ready; /* items that are nobody's */
-    uint64_t ahead; /* items granted ahead, of all consumers */
-    uint64_t bytes; /* of ready items */
+    uint64_t ready;      /* items that are nobody's */
+    uint64_t ahead;      /* items granted ahead, of all consumers */
+    uint64_t bytes;      /* of ready items */
+    uint64_t held_bytes; /* of all items in here, whoever has them */
     uint64_t arrivals;
     uint64_t unfinished;     /* joinable: accepted and not done */
     uint64_t accepted, gone; /* all time; the difference is in here somewhere */

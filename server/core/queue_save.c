@@ -140,6 +140,7 @@ void queue_save(const struct object *o, struct saver *out)
     save_number(out, q->unfinished, 8);
     save_number(out, q->accepted, 8);
     save_number(out, q->gone, 8);
+    save_number(out, q->held_bytes, 8);
     save_number(out, q->recalls, 8);
     save_arena(out, q);
     save_items(out, q->returned);
@@ -181,6 +182,7 @@ void queue_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
     q->unfinished = rv_read_number(in, 8);
     q->accepted = rv_read_number(in, 8);
     q->gone = rv_read_number(in, 8);
+    q->held_bytes = rv_read_number(in, 8);
     q->recalls = rv_read_number(in, 8);
     for (count = rv_read_number(in, 8); count > 0 && !in->bad; count--)
         queue_add_ready(q, load_bytes(in));

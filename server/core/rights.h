@@ -15,7 +15,11 @@ struct principal {
     uint32_t id;
     char *name;
     char *role;
-    char *rights; /* as in key files, separated by spaces */
+    char *rights;                  /* as in key files, separated by spaces */
+    char *quotas;                  /* the same */
+    uint64_t quota[RV_QUOTAS_LEN]; /* 0: none */
+    uint64_t used[RV_QUOTAS_LEN];  /* of these; but for CALLS */
+    rv_ns calls_at;
 };
 
 #define RIGHT_BIT(right) (1u << (right))

@@ -1,3 +1,4 @@
+#include "server/core/quota.h"
 #include "server/core/save.h"
 #include "server/core/crc.h"
 #include "server/core/crew.h"
@@ -263,6 +264,7 @@ static void save_session(struct saver *out, const struct session *s)
     save_number(out, s->bodies, 8);
     save_number(out, s->parked_bytes, 8);
     save_number(out, s->ahead, 4);
+    save_number(out, s->overdrawn, 1);
     save_timer(out, &s->timer);
     save_stream(out, &s->out);
     save_assembly(out, &s->assembly);
@@ -297,6 +299,7 @@ static void load_one_session(struct mgr *mgr, struct rv_reader *r)
     s->bodies = rv_read_number(r, 8);
     s->parked_bytes = (size_t)rv_read_number(r, 8);
     s->ahead = (uint32_t)rv_read_number(r, 4);
+    s->overdrawn = rv_read_number(r, 1) != 0;
     s->timer.kind = TIMER_SESSION;
     load_timer(mgr, r, &s->timer);
     load_stream(r, &s->out);
@@ -363,6 +366,7 @@ static void save_object(struct saver *out, const struct object *o)
     save_number(out, o->id, 8);
     save_number(out, o->removed, 1);
     save_number(out, o->durable, 1);
+    save_number(out, o->owner, 4);
     save_number(out, o->name != NULL, 1);
     save_text(out, o->name);
     save_number(out, o->ttl_ms, 4);
@@ -381,6 +385,7 @@ static void load_object(struct mgr *mgr, struct rv_reader *r)
     head.id = rv_read_number(r, 8);
     head.removed = rv_read_number(r, 1) != 0;
     head.durable = (uint8_t)rv_read_number(r, 1);
+    head.owner = (uint32_t)rv_read_number(r, 4);
     named = rv_read_number(r, 1) != 0;
     name = load_bytes(r);
     head.ttl_ms = (uint32_t)rv_read_number(r, 4);
@@ -433,6 +438,8 @@ static void save_principals(struct saver *out, const struct mgr *mgr)
         save_text(out, p == NULL ? NULL : p->name);
         save_text(out, p == NULL ? NULL : p->role);
         save_text(out, p == NULL ? NULL : p->rights);
+        save_text(out, p == NULL ? NULL : p->quotas);
+        save_number(out, p == NULL ? 0 : (uint64_t)p->calls_at, 8);
     }
 }
 
@@ -445,8 +452,13 @@ static void load_principals(struct mgr *mgr, struct rv_reader *r)
         bool there = rv_read_number(r, 1) != 0;
         struct principal *p = rv_alloc(sizeof *p);
 
-        *p = (struct principal){(uint32_t)mgr->principals_len, load_text(r), load_text(r),
-                                load_text(r)};
+        p->id = (uint32_t)mgr->principals_len;
+        p->name = load_text(r);
+        p->role = load_text(r);
+        p->rights = load_text(r);
+        p->quotas = load_text(r);
+        p->calls_at = (rv_ns)rv_read_number(r, 8);
+        quotas_read(p->quota, p->quotas);
         if (!there)
             principal_free(&p);
         mgr->principals[mgr->principals_len++] = p;
@@ -521,6 +533,8 @@ bool mgr_load(struct mgr *mgr, struct rv_slice state)
         load_object(mgr, &r);
     work_load(mgr, &r);
     bind(mgr, &r);
+    for (uint32_t id = 0; id < mgr->principals_len && !r.bad; id++)
+        quota_recount(mgr, id);
     mgr->heap.order = rv_read_number(&r, 8);
     return !r.bad && r.left == 0;
 }

@@ -2,6 +2,7 @@
 #include "server/core/crew.h"
 #include "server/core/object.h"
 #include "server/core/queue.h"
+#include "server/core/quota.h"
 
 struct ref *session_ref(const struct session *s, uint64_t object)
 {
@@ -60,6 +61,8 @@ void session_end(struct mgr *mgr, struct session *s, reeve_err reason)
     rv_heap_cancel(&mgr->heap, &s->timer);
     HASH_DELETE(by_serial, mgr->sessions, s);
     HASH_DELETE(by_id, mgr->sessions_by_id, s);
+    quota_drop(mgr, s->principal, RV_QUOTA_SESSIONS, 1);
+    quota_drop(mgr, s->principal, RV_QUOTA_FLIGHT, s->assembly.bytes);
     rv_stream_fini(&s->out);
     rv_assembly_fini(&s->assembly);
     free(s->host_name);
@@ -76,6 +79,7 @@ static struct session *new_session(struct mgr *mgr, const struct rv_hello *hello
     s->id = hello->session;
     s->principal = s->carrier = cmd->principal;
     (void)crew_use_ticket(mgr, &hello->session, cmd->principal, &s->principal);
+    quota_add(mgr, s->principal, RV_QUOTA_SESSIONS, 1);
     s->local = cmd->local;
     s->host_name = mgr_text(hello->host_name);
     s->program = mgr_text(hello->program);
@@ -104,6 +108,11 @@ static bool refused(struct mgr *mgr, const struct rv_hello *hello, const struct 
     }
     if (s == NULL && HASH_CNT(by_serial, mgr->sessions) >= RV_LIMIT_SESSIONS) {
         mgr_refuse(mgr, cmd->peer, REEVE_ELIMIT, "the manager has its maximum of sessions");
+        return true;
+    }
+    if (s == NULL && !quota_allows(mgr, cmd->principal, RV_QUOTA_SESSIONS, 1)) {
+        mgr_refuse(mgr, cmd->peer, REEVE_EQUOTA,
+                   quota_text(mgr, cmd->principal, RV_QUOTA_SESSIONS));
         return true;
     }
     if (hello->host_name.len > RV_LIMIT_NAME_BYTES || hello->program.len > RV_LIMIT_NAME_BYTES) {

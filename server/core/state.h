@@ -87,6 +87,7 @@ struct object {
     uint8_t kind;
     bool removed;    /* no name any more; calls on it end with EGONE */
     uint8_t durable; /* enum rv_durable: what its calls survive when they are answered */
+    uint32_t owner;  /* principal that it counts for; 0: nobody */
     char *name;      /* NULL: anonymous, lives by its references */
     uint32_t refs;   /* rows of sessions that hold it */
     uint32_t ttl_ms; /* named: how long it outlives its last reference; UINT32_MAX for ever */
@@ -158,6 +159,7 @@ struct session {
     bool output;     /* an EFFECT_OUTPUT is in the outbox of this step */
     struct rv_stream out;
     struct rv_assembly assembly;
+    bool overdrawn;      /* bytes of an item were dropped, because its principal has a quota */
     uint64_t guard_lock; /* its next fenced call counts only while this has that fence; 0: none */
     uint64_t guard_fence;
     struct ref *refs;
@@ -203,6 +205,7 @@ struct mgr {
     uint32_t slots;         /* of agents that are there */
     struct ticket *tickets; /* sessions of tasks that may come, by id */
     uint64_t last_chunk;
+    char why[128];      /* of the last refusal by a quota */
     uint64_t last_dead; /* number of a dead letter */
     uint64_t commands, puts, gets, redelivered, refused, dead;
 };
@@ -216,6 +219,10 @@ void mgr_say(struct mgr *mgr, int level, const char *format, ...)
 void mgr_reply(struct mgr *mgr, struct session *s, uint64_t number, reeve_err error,
                const char *text, struct rv_slice result, struct rv_body *const *bodies,
                size_t bodies_len);
+
+/* A line for the audit alone: who was refused what. */
+void mgr_refused(struct mgr *mgr, const struct session *s, const struct rv_call *msg,
+                 reeve_err error);
 
 /* The same without a result. */
 void mgr_reply_text(struct mgr *mgr, struct session *s, uint64_t number, reeve_err error,
@@ -242,6 +249,10 @@ void mgr_push(struct mgr *mgr, struct session *s, uint16_t op, uint64_t object,
  * parked. */
 struct call *mgr_park(struct mgr *mgr, struct session *s, const struct rv_call *msg,
                       uint64_t number, struct object *object, struct call **list);
+
+/* Why a call with so many bytes of items could not be parked. */
+reeve_err mgr_why_not_parked(struct mgr *mgr, const struct session *s, uint64_t bytes,
+                             const char **text);
 
 /* Park it, or answer that too much waits in the session and return NULL. */
 struct call *mgr_park_or_refuse(struct mgr *mgr, const struct incoming *in, struct object *object,

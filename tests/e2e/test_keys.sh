@@ -5,7 +5,9 @@
 authorized=$tmp/manager/authorized.d
 new_key alice
 new_key boss --role admin
-start_manager
+new_key small --quota objects:2 --quota bytes:1K --quota sessions:1
+new_key guest --rights 'open,get:mail/*' --rights list
+start_manager --audit "$tmp/audit"
 REEVE_KEY=$tmp/keys/alice.key
 export REEVE_KEY
 
@@ -18,7 +20,7 @@ reeve keygen --dir "$tmp/keys" --trust "$tmp/manager/manager.pub" carol >/dev/nu
 REEVE_KEY=$tmp/keys/carol.key run reeve status --timeout 2
 says 'a stranger is refused' 100 'does not admit this key'
 cp "$tmp/keys/carol.pub" "$authorized/"
-check 'the manager reads it by itself' says_log 'keys.read principals=3'
+check 'the manager reads it by itself' says_log 'keys.read principals=5'
 REEVE_KEY=$tmp/keys/carol.key run reeve put jobs x
 prints 'and she is in' ''
 
@@ -100,7 +102,38 @@ equal 'a key is good until it expires' "$code" 0
 background "$BUILD/reeve" get --follow waited
 wait "$started"
 equal 'then its sessions end' $? 100
-check 'which the log says' says_log 'keys.read principals=2 expired=1'
+check 'which the log says' says_log 'keys.read principals=4 expired=1'
 echo 'expires = 2027-02-30' >>"$authorized/carol.pub"
 check 'a date must be one' says_log 'keys.refuse .*carol.pub: line .: expires is a day'
+# ---- quotas ----
+
+REEVE_KEY=$tmp/keys/small.key
+run reeve keygen --dir "$tmp/keys" --quota lunch:1 bad
+says 'a quota has one of six words' 2 'cannot take --quota lunch:1'
+reeve put a 1 2 3
+reeve put b 1
+run reeve put c 1
+says 'a quota of objects' 111 'key small has its quota of objects'
+run reeve put a "$(head -c 2000 /dev/zero | tr '\0' x)"
+says 'a quota of bytes' 111 'key small has its quota of bytes'
+background "$BUILD/reeve" get --follow b
+wait_until sh -c "REEVE_KEY='$tmp/keys/boss.key' '$BUILD/reeve' status | grep -q '^session  small'" || bad 'one session'
+run reeve status
+says 'a quota of sessions' 111 'key small has its quota of sessions'
+stop "$started" INT
+
+# ---- the audit ----
+
+REEVE_KEY=$tmp/keys/boss.key reeve put mail/x secret
+REEVE_KEY=$tmp/keys/guest.key run reeve put mail/x item
+says 'a right that is not there' 100 'no right'
+check 'the audit has who came' grep -qE '^[0-9T:.-]+Z session.open session=[0-9]+ key=alice host=' "$tmp/audit"
+check 'who was taken away' grep -qE ' session.end session=[0-9]+ reason="revoked"$' "$tmp/audit"
+check 'what was refused by a quota' grep -qE ' call.refuse session=[0-9]+ key=small op=object_open object=0 error=EQUOTA$' "$tmp/audit"
+check 'and by a right' grep -qE ' call.refuse session=[0-9]+ key=guest op=queue_put object=[0-9]+ error=EPERM$' "$tmp/audit"
+check 'and no item' sh -c "! grep -q secret '$tmp/audit'"
+equal 'it is not for everybody' "$(stat -c %a "$tmp/audit")" 600
+mv "$tmp/audit" "$tmp/audit.1"
+kill -HUP "$manager"
+wait_until test -e "$tmp/audit" || bad 'SIGHUP opens a new file'
 finish

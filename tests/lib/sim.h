@@ -223,6 +223,7 @@ void sim_server_stop(struct sim *s);
 void sim_server_continue(struct sim *s);
 /* Change, add or (no role) remove principal 1. */
 void sim_principal(struct sim *s, const char *role, const char *rights);
+void sim_quota(struct sim *s, const char *quotas); /* as an admin */
 
 /* ---- clients (sim_client.c) ---- */
 

@@ -166,20 +166,31 @@ struct mgr *sim_server_mgr(struct sim *s)
     });
 }
 
-void sim_principal(struct sim *s, const char *role, const char *rights)
+static void principal(struct sim *s, const char *role, const char *rights, const char *quotas)
 {
     struct rv_buf row = {0};
 
     rv_principal_row_encode(&row, &(struct rv_principal_row){.id = 1,
                                                              .name = rv_slice_str("sim"),
                                                              .role = rv_slice_str(role),
-                                                             .rights = rv_slice_str(rights)});
+                                                             .rights = rv_slice_str(rights),
+                                                             .quotas = rv_slice_str(quotas)});
     rv_log_add(&s->server.log, &(struct command){.type = COMMAND_PRINCIPAL,
                                                  .logged = true,
                                                  .at = s->now,
                                                  .bytes = rv_buf_slice(&row)});
     rv_buf_free(&row);
     sim_server_wake(s);
+}
+
+void sim_principal(struct sim *s, const char *role, const char *rights)
+{
+    principal(s, role, rights, "");
+}
+
+void sim_quota(struct sim *s, const char *quotas)
+{
+    principal(s, "admin", "", quotas);
 }
 
 void sim_server_start(struct sim *s)
