@@ -56,6 +56,11 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
     X(status, "", 0, 0, "show how the manager is, and who is connected",                           \
       "With --json: {\"manager\": {...}, \"sessions\": [...], \"agents\": [...]}.\n"               \
       "With --health one line, and exit code 0 when the manager's core has answered.\n")           \
+    X(metrics, "", 0, 0, "print how the manager is for Prometheus, or serve that",                 \
+      "Once, or with --listen at http://ADDRESS:PORT/metrics, until Ctrl-C: to everybody who "     \
+      "can\n"                                                                                      \
+      "reach that address, without a key and in the clear. The key needs the right `list` for\n"   \
+      "queues, agents and jobs.\n")                                                                \
     X(ls, "[PREFIX]", 0, 1, "list the objects whose names begin with PREFIX",                      \
       "With --json: an array of one map for each object.\n")                                       \
     X(put, "QUEUE [ITEM]...", 1, CLI_MANY, "put items into a queue",                               \
@@ -189,6 +194,8 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(TEXT, folder, "folder", 0, "DIR", CLI_ON(map) | CLI_ON(run), "where to run; default: here")  \
     X(TEXT, host, "host", 0, "NAME", CLI_ON(run), "the agent of this name, or with this label")    \
     X(FLAG, health, "health", 0, NULL, CLI_ON(status), "only whether it answers, and how durable") \
+    X(TEXT, listen, "listen", 0, "ADDRESS:PORT", CLI_ON(metrics),                                  \
+      "serve over HTTP, as at 127.0.0.1:9730; without ADDRESS to this host alone")                 \
     X(TEXT, queue, "queue", 0, "NAME", CLI_ON(shutdown), "shut down this queue, not the manager")  \
     X(FLAG, immediate, "immediate", 0, NULL, CLI_ON(shutdown), "drop the items of the queue")      \
     X(TEXT, on_abandoned, "on-abandoned", 0, "run|fail", CLI_ON(lock),                             \

@@ -1080,6 +1080,7 @@ static void on_free(struct mgr *mgr, struct object *o)
 
     if (!job_complete(job))
         job_end(mgr, job, REEVE_ECANCELED, "nobody holds it");
+    rv_heap_cancel(&mgr->heap, &job->object.timer); /* its end has set it again */
     drop_work(mgr, job);
     job->ended = true;
     job_refresh(mgr, job);

@@ -703,6 +703,7 @@ void mgr_free(struct mgr **m)
     for (size_t i = 0; i < mgr->principals_len; i++)
         principal_free(&mgr->principals[i]);
     free(mgr->principals);
+    rv_assert(mgr->heap.len == 0);
     rv_heap_free(&mgr->heap);
     rv_buf_free(&mgr->scratch);
     rv_buf_free(&mgr->items);

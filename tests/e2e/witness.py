@@ -137,7 +137,8 @@ def call(op, obj, timeout_ms, args):
 
 
 def open_args(name, create=1, order=0, joinable=False, maxsize=0, ttl_ms=0, kind=1):
-    return text(name) + struct.pack(">BBBBIIB", create, kind, order, joinable, maxsize, ttl_ms, 0)
+    return (text(name) + struct.pack(">BBBBIIB", create, kind, order, joinable, maxsize, ttl_ms, 0) +
+            struct.pack(">I", 0) + text("") + struct.pack(">II", 0, 0))
 
 
 def items_field(encoded):

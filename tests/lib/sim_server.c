@@ -35,8 +35,9 @@ void sim_server_step(struct sim_server *sv, const struct command *cmd)
     if (sv->gate != NULL)
         gate_stepped(sv->gate, s->now, cmd, &sv->out);
     outbox_clear(&sv->out);
-    if (!s->unchecked)
-        mgr_check(sv->mgr);
+    if (s->unchecked)
+        return;
+    mgr_check(sv->mgr);
     sim_book_after(s, cmd);
 }
 

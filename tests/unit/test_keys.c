@@ -45,8 +45,7 @@ static void days_that_do_not_exist_are_refused(void **state)
                                         "tomorrow",
                                         "2027-01-31T24:00:00Z",
                                         "2027-01-31T12:00:00",
-                                        "2027-01-31 "
-                                        "12:00:00Z"};
+                                        "2027-01-31 12:00:00Z"};
     struct rv_keyfile k;
     struct rv_keyfile made;
     char text[256];
