@@ -39,7 +39,11 @@ struct rv_proc_conf {
  * Blocks until the exec. Not for threads that may be cancelled. */
 pid_t rv_proc_start(const struct rv_proc_conf *conf);
 
-/* The same for a process that shall be nobody's child: neither wait() nor SIGCHLD tells of it, here or
+/* This process becomes it, with the same pid. Returns only when that failed, false with errno. Signals
+ * are as at a program's start even then, and descriptors may be closed. */
+bool rv_proc_exec(const struct rv_proc_conf *conf);
+
+/* As rv_proc_start() for a process that shall be nobody's child: neither wait() nor SIGCHLD tells of it, here or
  * in whatever program we are part of. It is in a session of its own. False with errno. */
 bool rv_proc_daemon(const struct rv_proc_conf *conf);
 
