@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -105,6 +106,53 @@ static const char *beside_socket(const char *endpoint, char server_key[RV_KEY_TE
     return server_key;
 }
 
+/* What an event of a sleeper's epoll is of. */
+enum { OWN, CONNECTION }; /* CONNECTION + i: the i-th of rv_conn_fds */
+
+static bool add_event(int epoll_fd, int fd, uint32_t number)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
+
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* Both sleepers hear of the connection, also those who sleep already. */
+static bool watch(reeve_context *ctx)
+{
+    int fds[2];
+    size_t len = rv_conn_fds(ctx->conn, fds);
+    bool done = true;
+
+    for (size_t i = 0; i < len && done; i++)
+        done = add_event(ctx->pump_epoll, fds[i], CONNECTION + (uint32_t)i) &&
+               add_event(ctx->background_epoll, fds[i], CONNECTION + (uint32_t)i);
+    return done;
+}
+
+/* Before it is closed: the descriptors may live on for a moment. */
+static void close_conn(reeve_context *ctx)
+{
+    int fds[2];
+    size_t len = ctx->conn == NULL ? 0 : rv_conn_fds(ctx->conn, fds);
+
+    for (size_t i = 0; i < len; i++) {
+        epoll_ctl(ctx->pump_epoll, EPOLL_CTL_DEL, fds[i], NULL);
+        epoll_ctl(ctx->background_epoll, EPOLL_CTL_DEL, fds[i], NULL);
+    }
+    rv_conn_close(&ctx->conn);
+}
+
+static bool open_conn(reeve_context *ctx, const struct rv_conn_conf *conf, char *why)
+{
+    if (rv_conn_open(&ctx->conn, conf, why) != REEVE_OK)
+        return false;
+    if (watch(ctx))
+        return true;
+    strcpy(why, "unable to watch the connection: too many are watched");
+    close_conn(ctx);
+    return false;
+}
+
 static void connect_now(reeve_context *ctx, rv_ns now)
 {
     const struct rv_candidate *c = &ctx->candidates[ctx->link.endpoint];
@@ -122,7 +170,7 @@ static void connect_now(reeve_context *ctx, rv_ns now)
     rv_link_connecting(&ctx->link, now);
     if (c->server_key[0] == '\0' && strncmp(c->endpoint, "ipc://", 6) == 0)
         conf.server_key = beside_socket(c->endpoint, server_key, why);
-    if (conf.server_key == NULL || rv_conn_open(&ctx->conn, &conf, why) != REEVE_OK) {
+    if (conf.server_key == NULL || !open_conn(ctx, &conf, why)) {
         trouble(ctx, why);
         rv_link_ended(&ctx->link, now, RV_END_LOST);
         rv_link_closed(&ctx->link);
@@ -131,7 +179,7 @@ static void connect_now(reeve_context *ctx, rv_ns now)
 
 static void close_now(reeve_context *ctx)
 {
-    rv_conn_close(&ctx->conn);
+    close_conn(ctx);
     rv_link_closed(&ctx->link);
 }
 
@@ -207,17 +255,14 @@ static void wake_ready(reeve_context *ctx)
     }
 }
 
-/* Whoever sleeps on the connection is woken when it has to look before it meant to, or when
- * another connection has taken the place of the one it sleeps on. */
+/* Whoever sleeps on the connection is woken when it has to look before it meant to. */
 void rv_wake_before(reeve_context *ctx, rv_ns deadline)
 {
     rv_ns *until = ctx->pumping ? &ctx->pump_until : &ctx->background_until;
-    uint32_t *attempt = ctx->pumping ? &ctx->pump_attempt : &ctx->background_attempt;
 
-    if (deadline >= *until && (*until == 0 || *attempt == ctx->link.attempt))
+    if (deadline >= *until)
         return;
-    *until = deadline < *until ? deadline : *until;
-    *attempt = ctx->link.attempt;
+    *until = deadline;
     eventfd_write(ctx->pumping ? ctx->wake_fd : ctx->background_fd, 1);
 }
 
@@ -276,28 +321,36 @@ static int poll_ms(rv_ns deadline)
     return left > 3600 * RV_SEC ? 3600 * 1000 : (int)((left + RV_MS - 1) / RV_MS);
 }
 
-/* Sleep until the connection, the descriptor or the deadline; without the mutex. */
-static void sleep_on(reeve_context *ctx, int own_fd, bool connection, rv_ns deadline)
+/* Sleep until one of the epoll's or the deadline; without the mutex. One epoll has them all, because
+ * a call that is alone on a processor pays for each descriptor that poll() goes to sleep on. */
+static void sleep_on(reeve_context *ctx, int epoll_fd, int own_fd, rv_ns deadline)
 {
-    struct pollfd fds[3] = {{.fd = own_fd, .events = POLLIN}};
-    nfds_t len = 1;
-    int conn_fds[2];
-    const struct rv_conn *conn = ctx->conn; /* another may stand there when we wake */
+    struct epoll_event events[3];
+    eventfd_t value = 0;
+    int len = 0;
+
+    pthread_mutex_unlock(&ctx->mutex);
+    /* A signal ends it early; everybody looks again. */
+    len = epoll_wait(epoll_fd, events, (int)rv_countof(events), poll_ms(deadline));
+    pthread_mutex_lock(&ctx->mutex);
+    for (int i = 0; i < len; i++)
+        if (events[i].data.u32 == OWN)
+            (void)eventfd_read(own_fd, &value);
+        else if (events[i].data.u32 == CONNECTION + 1 && ctx->conn != NULL)
+            rv_conn_look(ctx->conn);
+}
+
+/* The background, while a caller has the connection. */
+static void sleep_apart(reeve_context *ctx, rv_ns deadline)
+{
+    struct pollfd own = {.fd = ctx->background_fd, .events = POLLIN};
     eventfd_t value = 0;
 
-    if (connection && conn != NULL) {
-        size_t count = rv_conn_fds(conn, conn_fds);
-
-        for (size_t i = 0; i < count; i++)
-            fds[len++] = (struct pollfd){.fd = conn_fds[i], .events = POLLIN};
-    }
     pthread_mutex_unlock(&ctx->mutex);
-    (void)poll(fds, len, poll_ms(deadline)); /* a signal ends it early; everybody looks again */
+    (void)poll(&own, 1, poll_ms(deadline));
     pthread_mutex_lock(&ctx->mutex);
-    if (fds[0].revents & POLLIN)
-        (void)eventfd_read(own_fd, &value);
-    if (len == 3 && fds[2].revents != 0 && ctx->conn == conn)
-        rv_conn_look(ctx->conn);
+    if (own.revents & POLLIN)
+        (void)eventfd_read(ctx->background_fd, &value);
 }
 
 static rv_ns sooner(rv_ns a, rv_ns b)
@@ -315,8 +368,7 @@ static void pump(reeve_context *ctx, struct rv_waiter *self, rv_ns deadline)
     ctx->pumping_since = rv_clock_now();
     self->polling = true;
     ctx->pump_until = sooner(deadline, next_drive(ctx));
-    ctx->pump_attempt = ctx->link.attempt;
-    sleep_on(ctx, ctx->wake_fd, true, ctx->pump_until);
+    sleep_on(ctx, ctx->pump_epoll, ctx->wake_fd, ctx->pump_until);
     self->polling = false;
     ctx->pumping = false;
     drive(ctx, self);
@@ -382,15 +434,14 @@ static void *background(void *arg)
         if (long_pump) {
             /* A caller waits for long and does everything; it wakes us when it leaves. */
             ctx->background_until = RV_NEVER;
-            sleep_on(ctx, ctx->background_fd, false, RV_NEVER);
+            sleep_apart(ctx, RV_NEVER);
         } else if (busy) {
             ctx->background_until = 0;
-            sleep_on(ctx, ctx->background_fd, false, now + BUSY_MS * RV_MS);
+            sleep_apart(ctx, now + BUSY_MS * RV_MS);
         } else {
             drive(ctx, NULL);
             ctx->background_until = next_drive(ctx);
-            ctx->background_attempt = ctx->link.attempt;
-            sleep_on(ctx, ctx->background_fd, true, ctx->background_until);
+            sleep_on(ctx, ctx->background_epoll, ctx->background_fd, ctx->background_until);
             if (!ctx->pumping)
                 drive(ctx, NULL);
         }
@@ -692,15 +743,16 @@ static bool open_or_dead(void *arg)
 
 static void free_context(reeve_context *ctx)
 {
+    const int fds[] = {ctx->pump_epoll, ctx->background_epoll, ctx->wake_fd, ctx->background_fd};
+
     for (size_t i = 0; i < ENDPOINTS_MAX; i++)
         free(ctx->candidates[i].endpoint);
     free(ctx->program);
     rv_shipped_free(ctx->shipped);
     explicit_bzero(ctx->secret_key, sizeof ctx->secret_key);
-    if (ctx->wake_fd >= 0)
-        close(ctx->wake_fd);
-    if (ctx->background_fd >= 0)
-        close(ctx->background_fd);
+    for (size_t i = 0; i < rv_countof(fds); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
     free(ctx);
 }
 
@@ -713,7 +765,7 @@ static void end_context(reeve_context *ctx)
         pthread_mutex_unlock(&ctx->mutex);
         pthread_join(ctx->thread, NULL);
     }
-    rv_conn_close(&ctx->conn);
+    close_conn(ctx);
     if (ctx->link.conf.endpoints_len > 0)
         rv_link_fini(&ctx->link);
     rv_private_end(&ctx->own);
@@ -803,9 +855,12 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
     ctx->pid = getpid();
     ctx->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ctx->background_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    ctx->pump_epoll = epoll_create1(EPOLL_CLOEXEC);
+    ctx->background_epoll = epoll_create1(EPOLL_CLOEXEC);
     ctx->background_until = RV_NEVER;
     ctx->generation = rv_generation();
-    if (ctx->wake_fd < 0 || ctx->background_fd < 0)
+    if (!add_event(ctx->pump_epoll, ctx->wake_fd, OWN) ||
+        !add_event(ctx->background_epoll, ctx->background_fd, OWN))
         err = rv_fail(REEVE_ESYS, "cannot open a session: %s", strerror(errno));
     if (err == REEVE_OK)
         err = configure(ctx, options == NULL ? &defaults : options, &conf, &connect_ms);

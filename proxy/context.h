@@ -47,14 +47,14 @@ struct reeve_context {
     rv_ns pumping_since;
     rv_ns pumped_at;        /* when the last one left */
     rv_ns pump_until;       /* when it looks again by itself */
-    uint32_t pump_attempt;  /* the connection it sleeps on */
     rv_ns background_until; /* 0: so soon that nobody needs to wake it */
-    uint32_t background_attempt;
     bool stop;
     bool thread_runs;
     pthread_t thread;
-    int wake_fd;       /* wakes the caller that polls */
-    int background_fd; /* wakes the background */
+    int wake_fd;          /* wakes the caller that polls */
+    int background_fd;    /* wakes the background */
+    int pump_epoll;       /* wake_fd and the connection */
+    int background_epoll; /* background_fd and the connection */
     pid_t pid;
     uint32_t generation; /* of the process that opened it; fork begins a new one */
     uint32_t linger_ms;

@@ -123,10 +123,9 @@ static rv_ns time_now(const struct shell *sh)
     return rv_clock_now() + sh->ahead;
 }
 
-static unsigned wait_until(struct shell *sh, const int *fds, size_t fds_len, rv_ns deadline)
+static unsigned wait_until(struct shell *sh, rv_ns deadline)
 {
-    return rv_net_wait(sh->net, fds, fds_len,
-                       deadline == RV_NEVER ? RV_NEVER : deadline - sh->ahead);
+    return rv_net_wait(sh->net, deadline == RV_NEVER ? RV_NEVER : deadline - sh->ahead);
 }
 
 /* ---- processes of this host ---- */
@@ -384,7 +383,7 @@ static void farewell(struct shell *sh)
     gate_close(sh->gate, sh->now, REEVE_ESTALE, "the manager was ended");
     transmit(sh);
     while (gate_deadline(sh->gate) != RV_NEVER && sh->now < until) {
-        wait_until(sh, NULL, 0, sh->now + 20 * RV_MS);
+        wait_until(sh, sh->now + 20 * RV_MS);
         sh->now = time_now(sh);
         round_of(sh, true);
     }
@@ -392,37 +391,35 @@ static void farewell(struct shell *sh)
 
 void shell_run(struct shell *sh)
 {
-    int fds[5] = {sh->signal_fd, sh->watch_fd}; /* the first two bits of readable */
-    size_t fds_len = 2;
-    unsigned keys = 0; /* the bit of the keyring */
+    unsigned signalled = rv_net_watch(sh->net, sh->signal_fd);
+    unsigned ended = rv_net_watch(sh->net, sh->watch_fd);
+    unsigned keys = sh->keyring == NULL ? 0 : rv_net_watch(sh->net, keyring_fd(sh->keyring));
+    unsigned hung_up = sh->lifeline_fd < 0 ? 0 : rv_net_watch(sh->net, sh->lifeline_fd);
 
-    if (sh->keyring != NULL) {
-        keys = 1u << fds_len;
-        fds[fds_len++] = keyring_fd(sh->keyring);
-    }
     if (rv_log_pollfd(sh->log) >= 0)
-        fds[fds_len++] = rv_log_pollfd(sh->log);
-    if (sh->lifeline_fd >= 0)
-        fds[fds_len++] = sh->lifeline_fd;
+        (void)rv_net_watch(sh->net, rv_log_pollfd(sh->log));
     while (!sh->stop) {
         rv_ns deadline = next_deadline(sh);
         rv_ns before = time_now(sh);
         rv_ns meant = deadline < before ? before : deadline;
-        unsigned readable = wait_until(sh, fds, fds_len, deadline);
+        unsigned readable = wait_until(sh, deadline);
 
         sh->now = time_now(sh); /* read once: a round happens at one time */
         if (meant != RV_NEVER && sh->now - meant > PAUSE_MS * RV_MS) {
             gate_forgive(sh->gate, sh->now - meant);
             sh->late = LATE_ROUNDS;
         }
-        round_of(sh, (readable & 2) != 0);
-        if (readable & 1)
+        round_of(sh, (readable & ended) != 0);
+        if (readable & signalled)
             signals(sh);
         if ((readable & keys) != 0 && keyring_due(sh->keyring))
             read_keys(sh);
-        if (readable >> 2 != 0)
+        if (readable & hung_up)
             lifeline(sh);
     }
+    rv_net_unwatch(sh->net, sh->signal_fd);
+    if (sh->lifeline_fd >= 0)
+        rv_net_unwatch(sh->net, sh->lifeline_fd);
     farewell(sh);
 }
 

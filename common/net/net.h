@@ -86,9 +86,14 @@ void rv_net_admit(struct rv_net *net, const struct rv_net_key *keys, size_t len)
  * be told. Blocks for some milliseconds, a few seconds at worst. */
 reeve_err rv_net_selftest(struct rv_net *net, char *why);
 
-/* Sleep until a message, a lost peer, one of the fds is readable, or deadline. Bit i of the
- * result says that fds[i] is readable. */
-unsigned rv_net_wait(struct rv_net *net, const int *fds, size_t fds_len, rv_ns deadline);
+/* From now on rv_net_wait ends when fd is readable, too. It stays the caller's, and open until it is
+ * unwatched or net is closed. Returns its bit; there is room for 8 in the life of net. */
+unsigned rv_net_watch(struct rv_net *net, int fd);
+void rv_net_unwatch(struct rv_net *net, int fd);
+
+/* Sleep until a message, a lost peer, a watched descriptor is readable, or deadline. Returns the
+ * bits of those that are. */
+unsigned rv_net_wait(struct rv_net *net, rv_ns deadline);
 
 /* The next message, without blocking; false when there is none. Malformed peers (no known
  * principal, self-chosen ids, too many frames) are dropped and counted, never returned. */

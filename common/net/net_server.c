@@ -11,6 +11,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +29,9 @@ enum {
     BACKLOG = 4096,         /* the usual 100 makes clients of a crowd wait for a second */
     LOST_PATIENCE_MS = 100, /* how long an end waits for the messages before it */
     CLOSE_PATIENCE_MS = 1000,
+    WATCHED_MAX = 8, /* their numbers in the epoll are those of their bits; then: */
+    ROUTER = WATCHED_MAX,
+    MONITOR,
 };
 
 /* HANDSHAKE_FAILED_PROTOCOL is left out on purpose: with it in the mask, a connection that meets
@@ -78,8 +82,9 @@ struct lost {
 struct rv_net {
     void *router;
     void *monitor;
-    int router_fd;
     int monitor_fd;
+    int events_fd; /* an epoll of the router, the monitor and whatever rv_net_watch was given */
+    unsigned watched;
     bool dry;
     struct rv_zap *zap;
 
@@ -97,8 +102,6 @@ struct rv_net {
     struct lost *losts; /* from head to len; those before ready follow all their messages */
     size_t losts_head, losts_ready, losts_len, losts_cap;
 
-    struct pollfd *polls;
-    size_t polls_len;
     struct rv_net_stats stats;
 };
 
@@ -390,39 +393,56 @@ static bool has_input(struct rv_net *net)
     return !net->dry;
 }
 
-static void poll_until(struct pollfd *polls, size_t len, rv_ns deadline)
+/* Rounded up, so that what was due is due when we wake. */
+static int left_ms(rv_ns deadline)
 {
-    for (;;) {
-        rv_ns now = deadline == RV_NEVER ? 0 : rv_clock_now();
-        rv_ns left = deadline > now ? deadline - now : 0;
-        struct timespec t = {.tv_sec = left / RV_SEC, .tv_nsec = left % RV_SEC};
+    rv_ns now = deadline == RV_NEVER ? 0 : rv_clock_now();
+    rv_ns left = deadline > now ? deadline - now : 0;
 
-        if (ppoll(polls, (nfds_t)len, deadline == RV_NEVER ? NULL : &t, NULL) >= 0)
-            return;
-        rv_assert(errno == EINTR || errno == ENOMEM);
-    }
+    if (deadline == RV_NEVER)
+        return -1;
+    return left > 3600 * RV_SEC ? 3600 * 1000 : (int)((left + RV_MS - 1) / RV_MS);
+}
+
+static bool add_event(struct rv_net *net, int fd, uint32_t number)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
+
+    return epoll_ctl(net->events_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+unsigned rv_net_watch(struct rv_net *net, int fd)
+{
+    rv_assert(net->watched < WATCHED_MAX);
+    rv_assert(add_event(net, fd, net->watched));
+    return 1u << net->watched++;
+}
+
+void rv_net_unwatch(struct rv_net *net, int fd)
+{
+    epoll_ctl(net->events_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
 /* The router is always drained sooner or later: a socket that nobody reads looks like a dead
- * manager to its clients. */
-unsigned rv_net_wait(struct rv_net *net, const int *fds, size_t fds_len, rv_ns deadline)
+ * manager to its clients. One epoll has everything, because a call that is alone on a processor
+ * pays for each descriptor that poll() goes to sleep on. */
+unsigned rv_net_wait(struct rv_net *net, rv_ns deadline)
 {
+    struct epoll_event events[WATCHED_MAX + 2];
     bool ready = net->losts_head < net->losts_len || (!net->dry && has_input(net));
     unsigned readable = 0;
+    int len = 0;
 
-    if (net->polls_len < fds_len + 2) {
-        net->polls_len = fds_len + 2;
-        net->polls = rv_realloc(net->polls, net->polls_len * sizeof *net->polls);
-    }
-    net->polls[0] = (struct pollfd){.fd = net->router_fd, .events = POLLIN};
-    net->polls[1] = (struct pollfd){.fd = net->monitor_fd, .events = POLLIN};
-    for (size_t i = 0; i < fds_len; i++)
-        net->polls[i + 2] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-    poll_until(net->polls, fds_len + 2, ready ? 0 : deadline);
-    if (net->polls[1].revents != 0)
-        read_monitor(net);
-    for (size_t i = 0; i < fds_len; i++)
-        readable |= net->polls[i + 2].revents != 0 ? 1u << i : 0;
+    do
+        len = epoll_wait(net->events_fd, events, (int)rv_countof(events),
+                         ready ? 0 : left_ms(deadline));
+    while (len < 0 && errno == EINTR);
+    rv_assert(len >= 0);
+    for (int i = 0; i < len; i++)
+        if (events[i].data.u32 == MONITOR)
+            read_monitor(net);
+        else if (events[i].data.u32 != ROUTER)
+            readable |= 1u << events[i].data.u32;
     return readable;
 }
 
@@ -548,8 +568,11 @@ static reeve_err open_router(struct rv_net *net, const struct rv_net_conf *conf,
     net->monitor = rv_monitor_open(net->router, EVENTS);
     if (net->monitor == NULL)
         return rv_zmq_why(why, "watch", "the socket");
-    net->router_fd = rv_zmq_fd(net->router);
     net->monitor_fd = rv_zmq_fd(net->monitor);
+    net->events_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (net->events_fd < 0 || !add_event(net, rv_zmq_fd(net->router), ROUTER) ||
+        !add_event(net, net->monitor_fd, MONITOR))
+        return rv_zmq_why(why, "watch", "the socket");
     return REEVE_OK;
 }
 
@@ -626,6 +649,7 @@ reeve_err rv_net_open(struct rv_net **out, const struct rv_net_conf *conf, char 
     reeve_err err = REEVE_OK;
 
     *out = NULL;
+    net->events_fd = -1;
     net->doors_len = conf->binds_len;
     net->doors = rv_alloc(conf->binds_len * sizeof *net->doors);
     for (size_t i = 0; i < conf->binds_len; i++)
@@ -652,9 +676,9 @@ static void unbind(struct rv_net *net)
         if (net->doors[i].name != NULL)
             waiting += zmq_unbind(net->router, net->doors[i].name) == 0;
     while (net->closed < waiting && rv_clock_now() < deadline) {
-        struct pollfd poll = {.fd = net->monitor_fd, .events = POLLIN};
+        struct pollfd p = {.fd = net->monitor_fd, .events = POLLIN};
 
-        poll_until(&poll, 1, deadline);
+        (void)poll(&p, 1, left_ms(deadline));
         read_monitor(net);
     }
 }
@@ -679,6 +703,8 @@ void rv_net_close(struct rv_net **net)
         return;
     rv_frames_free(&n->frames);
     unbind(n);
+    if (n->events_fd >= 0)
+        close(n->events_fd);
     rv_monitor_close(&n->monitor, n->router);
     rv_zmq_close(&n->router);
     rv_zap_close(&n->zap);
@@ -691,7 +717,6 @@ void rv_net_close(struct rv_net **net)
     free(n->doors);
     free(n->slots);
     free(n->losts);
-    free(n->polls);
     free(n);
     *net = NULL;
 }

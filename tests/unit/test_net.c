@@ -130,7 +130,7 @@ static void manager_hears(const char *words)
 
     while (!rv_net_receive(net, &message)) {
         assert_true(rv_clock_now() < deadline);
-        rv_net_wait(net, NULL, 0, deadline);
+        rv_net_wait(net, deadline);
     }
     assert_slice(message.control, words);
 }
@@ -142,7 +142,7 @@ static uint64_t manager_loses(void)
 
     while (!rv_net_lost(net, &peer)) {
         assert_true(rv_clock_now() < deadline);
-        rv_net_wait(net, NULL, 0, deadline);
+        rv_net_wait(net, deadline);
         assert_false(rv_net_receive(net, &message));
     }
     return peer;
@@ -155,7 +155,7 @@ static void manager_cannot_reach(uint64_t peer)
 
     while (rv_net_send(net, peer, text("too late"), NULL, 0) != RV_NET_GONE) {
         assert_true(rv_clock_now() < deadline);
-        rv_net_wait(net, NULL, 0, rv_clock_now() + RV_MS);
+        rv_net_wait(net, rv_clock_now() + RV_MS);
         assert_false(rv_net_receive(net, &message));
     }
 }
@@ -294,7 +294,7 @@ static void manager_counts_malformed(uint64_t count)
         if (stats.malformed >= count)
             break;
         assert_true(rv_clock_now() < deadline);
-        rv_net_wait(net, NULL, 0, deadline);
+        rv_net_wait(net, deadline);
     }
     assert_int_equal(stats.malformed, count);
 }
@@ -620,7 +620,7 @@ static void a_slow_handshake_is_cut(void **state)
     send(fd, "\xff\0\0\0\0\0\0\0\x01\x7f\x03", 11, MSG_NOSIGNAL);
     wait_until_closed(fd);
     assert_true(rv_clock_now() - start >= 140 * RV_MS); /* libzmq's clock is a coarse one */
-    rv_net_wait(net, NULL, 0, rv_clock_now());
+    rv_net_wait(net, rv_clock_now());
     rv_net_stats(net, &stats);
     assert_int_equal(stats.handshake_failures, 1);
 }
@@ -729,15 +729,21 @@ static void the_door_is_shut(void **state)
 static void a_descriptor_and_a_deadline_end_the_wait(void **state)
 {
     rv_ns start = rv_clock_now();
+    unsigned bit = 0;
     int fds[2];
 
     (void)state;
-    rv_net_wait(net, NULL, 0, start + 20 * RV_MS);
+    rv_net_wait(net, start + 20 * RV_MS);
     while (rv_clock_now() < start + 20 * RV_MS)
-        rv_net_wait(net, NULL, 0, start + 20 * RV_MS);
+        rv_net_wait(net, start + 20 * RV_MS);
     assert_int_equal(pipe(fds), 0);
+    bit = rv_net_watch(net, fds[0]);
+    assert_int_equal(rv_net_wait(net, rv_clock_now()) & bit, 0);
     assert_int_equal(write(fds[1], "x", 1), 1);
-    rv_net_wait(net, fds, 1, RV_NEVER);
+    assert_int_equal(rv_net_wait(net, RV_NEVER), bit);
+    assert_int_equal(rv_net_wait(net, RV_NEVER), bit); /* until it is read */
+    rv_net_unwatch(net, fds[0]);
+    assert_int_equal(rv_net_wait(net, rv_clock_now() + RV_MS), 0);
     close(fds[0]);
     close(fds[1]);
 }
