@@ -205,29 +205,6 @@ static reeve_err prepare(struct launch *l, const reeve_manager *m)
     return REEVE_OK;
 }
 
-/* Only in the child of a fork. */
-static _Noreturn void run_child(const struct rv_proc_conf *conf, int (*initializer)(void *arg),
-                                void *arg)
-{
-    int code = initializer(arg);
-
-    if (code == 0)
-        (void)rv_proc_exec(conf);
-    _exit(code == 0 ? 127 : code);
-}
-
-static pid_t begin(const struct rv_proc_conf *conf, int (*initializer)(void *arg), void *arg)
-{
-    pid_t pid = 0;
-
-    if (initializer == NULL)
-        return rv_proc_start(conf);
-    pid = fork();
-    if (pid == 0)
-        run_child(conf, initializer, arg);
-    return pid < 0 ? 0 : pid;
-}
-
 /* The last line that it logged, for people. */
 static void last_words(const reeve_manager *m, char *out, size_t len)
 {
@@ -311,7 +288,7 @@ static reeve_err launch(reeve_manager *m, int (*initializer)(void *arg), void *a
                                           .fds_len = rv_countof(fds),
                                           .session = true};
 
-        pid = begin(&conf, initializer, arg);
+        pid = rv_proc_start_after(&conf, initializer, arg);
     }
     if (pid == 0)
         err = rv_fail(REEVE_ESYS, "cannot start a manager: %s", strerror(errno));

@@ -160,6 +160,24 @@ pid_t rv_proc_start(const struct rv_proc_conf *conf)
     return pid > 0 && error == 0 ? pid : 0;
 }
 
+pid_t rv_proc_start_after(const struct rv_proc_conf *conf, int (*first)(void *arg), void *arg)
+{
+    pid_t pid = 0;
+
+    rv_assert(conf->fds_len <= RV_PROC_FDS);
+    if (first == NULL)
+        return rv_proc_start(conf);
+    pid = fork();
+    if (pid == 0) {
+        int code = first(arg);
+
+        if (code == 0)
+            (void)rv_proc_exec(conf);
+        _exit(code == 0 ? 127 : code);
+    }
+    return pid < 0 ? 0 : pid;
+}
+
 enum { STACK_BYTES = 65536 };
 
 /* The one in between: it starts the other, and ends. On a stack that no sanitizer knows. */

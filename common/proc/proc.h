@@ -39,6 +39,10 @@ struct rv_proc_conf {
  * Blocks until the exec. Not for threads that may be cancelled. */
 pid_t rv_proc_start(const struct rv_proc_conf *conf);
 
+/* The same, with first(arg) in the child before the exec, in a fork of all of us. Other than 0 is the
+ * child's exit code; 127 when it could not be started. Without first: rv_proc_start(). */
+pid_t rv_proc_start_after(const struct rv_proc_conf *conf, int (*first)(void *arg), void *arg);
+
 /* This process becomes it, with the same pid. Returns only when that failed, false with errno. Signals
  * are as at a program's start even then, and descriptors may be closed. */
 bool rv_proc_exec(const struct rv_proc_conf *conf);
