@@ -23,10 +23,10 @@ $(BUILD)/tests/e2e/lost/libmap_lost.so:
 	echo 'int map_lost(void); int map_lost(void) { return 1; }' | $(CC) $(CFLAGS) -shared -fPIC -Wl,-soname,libmap_lost.so -o $@ -x c -
 
 $(BUILD)/tests/e2e/map_linked: tests/e2e/map_job.c $(BUILD)/tests/e2e/lost/libmap_lost.so $(BUILD)/libreeve.so
-	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../..' -Wl,--no-as-needed -o $@ $^
+	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../..' -Wl,--no-as-needed -o $@ $(filter %.c %.so,$^)
 
 $(BUILD)/tests/e2e/map_module.so: tests/e2e/map_job.c $(BUILD)/tests/e2e/lost/libmap_lost.so $(BUILD)/libreeve.so
-	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -shared -Wl,--no-as-needed -o $@ $^
+	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -shared -Wl,--no-as-needed -o $@ $(filter %.c %.so,$^)
 
 # Where there is a docker engine; elsewhere it says so.
 docker-test: programs
