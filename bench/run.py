@@ -131,11 +131,11 @@ JOBS = [
     Job("bench_makespan", "bench_makespan", [
         Row("P11", "long map, unequal items and hosts", "makespan_s", "s", "<=", 1.03)],
         runs=1, options="--agents 50 --items 500000", smoke="--agents 10 --items 4000",
-        long="--agents 1000 --items 8000000", limit_options="--limit 1"),
+        long="--agents 1000 --items 4000000 --skew 20", limit_options="--limit 1"),
     Job("bench_makespan", "bench_makespan", [
         Row("P11", "the same in fixed chunks", "makespan_s", "s", "<=", None)],
         runs=1, options="--agents 50 --items 500000", smoke="--agents 10 --items 4000",
-        long="--agents 1000 --items 8000000", limit_options="--limit 1", ours_options="--fixed 1"),
+        long="--agents 1000 --items 4000000 --skew 20", limit_options="--limit 1", ours_options="--fixed 1"),
     Job("limit_spawn", "bench_map", [
         Row("P12", "the command true, two at a time", "items_per_s", "items/s", ">=", 0.6)],
         options="--items 2000", smoke="--items 100", ours_options="--commands 1"),

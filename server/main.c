@@ -179,6 +179,7 @@ int main(int argc, char **argv)
                           .keys_len = keys_len,
                           .ipc_same_uid = true,
                           .ipc_principal = PRINCIPAL_LOCAL,
+                          .sink = {.line = shell_line},
                       },
                       why);
     free(keys);

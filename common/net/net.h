@@ -60,7 +60,8 @@ struct rv_net_conf {
     size_t keys_len;
     bool ipc_same_uid;      /* admit local peers of our own uid, whatever their key ... */
     uint32_t ipc_principal; /* ... as this principal */
-    uint32_t handshake_ms;  /* 0 is 3000 */
+    uint32_t handshake_ms;  /* 0 is 3000; the first message must follow in as long again */
+    struct rv_sink sink;    /* told of connections that are cut; may be empty */
 };
 
 struct rv_net;
@@ -115,6 +116,7 @@ void rv_net_cut(struct rv_net *net, uint64_t peer);
 
 struct rv_net_stats {
     uint64_t handshakes, auth_failures, handshake_failures, malformed, peers;
+    uint64_t cut; /* by the governor: what strangers may cost has an end */
 };
 void rv_net_stats(const struct rv_net *net, struct rv_net_stats *out);
 

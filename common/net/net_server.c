@@ -1,5 +1,6 @@
 #include "common/net/net_util.h"
 
+#include "common/net/governor.h"
 #include "common/net/keys.h"
 #include "common/net/net_ipc.h"
 #include "common/net/net_selftest.h"
@@ -32,6 +33,7 @@ enum {
     WATCHED_MAX = 8, /* their numbers in the epoll are those of their bits; then: */
     ROUTER = WATCHED_MAX,
     MONITOR,
+    GOVERNOR,
 };
 
 /* HANDSHAKE_FAILED_PROTOCOL is left out on purpose: with it in the mask, a connection that meets
@@ -87,6 +89,9 @@ struct rv_net {
     unsigned watched;
     bool dry;
     struct rv_zap *zap;
+    struct rv_governor *governor;
+    uint32_t first_id; /* the router counts its connections from here */
+    uint32_t accepted; /* so many may have an id by now */
 
     struct door *doors;
     size_t doors_len;
@@ -143,6 +148,12 @@ static void end_slot(struct rv_net *net, uint32_t fd, bool ended)
 
     if (slot == NULL)
         return;
+    if (ended) {
+        rv_governor_ended(net->governor, (int)fd);
+    } else {
+        net->accepted++;
+        rv_governor_accepted(net->governor, (int)fd);
+    }
     if (slot->used)
         add_lost(net, slot->id);
     *slot = (struct slot){.ended = ended};
@@ -313,7 +324,24 @@ static struct peer *meet(struct rv_net *net, uint32_t id, zmq_msg_t *last, const
     return peer;
 }
 
-/* Who sent the message that is in net->frames; NULL when it must not be heard. */
+/* Ids are drawn by the router, which counts them up. A peer that brought one of its own could take
+ * another's place, or that of one to come, and nothing of ours does that. */
+static bool drawn(struct rv_net *net, const uint8_t *bytes, size_t len)
+{
+    uint32_t number = 0;
+
+    if (len != ID_LEN || bytes[0] != 0)
+        return false;
+    for (size_t i = 1; i < ID_LEN; i++)
+        number = number << 8 | bytes[i];
+    if (number - net->first_id < net->accepted)
+        return true;
+    read_monitor(net); /* the news that somebody came is there before his message */
+    return number - net->first_id < net->accepted;
+}
+
+/* Who sent the message that is in net->frames; NULL when it must not be heard. What is not heard does not
+ * count for its connection, which the governor cuts for that before long. */
 static const struct peer *sender(struct rv_net *net)
 {
     const uint8_t *bytes = zmq_msg_data(&net->frames.frames[0]);
@@ -323,9 +351,7 @@ static const struct peer *sender(struct rv_net *net)
     struct peer *peer = NULL;
     uint32_t id = 0;
 
-    /* Ids are drawn by the router. A peer that brought one of its own could take another's
-     * place, and nothing of ours does that. */
-    if (zmq_msg_size(&net->frames.frames[0]) != ID_LEN || bytes[0] != 0)
+    if (!drawn(net, bytes, zmq_msg_size(&net->frames.frames[0])))
         return NULL;
     /* Without a verdict of our key check a message is nobody's. */
     if (user == NULL || net->frames.len < 2)
@@ -356,6 +382,24 @@ static void fill(struct rv_net *net, const struct peer *peer, struct rv_net_mess
         out->bodies[i] = rv_frames_slice(&net->frames, i + 2);
 }
 
+/* The governor is told what came whole. */
+static void count(struct rv_net *net, const struct peer *peer)
+{
+    size_t bytes = 0;
+    size_t longs = 0;
+
+    if (peer->fd < 0 || (size_t)peer->fd >= net->slots_len || !net->slots[peer->fd].used ||
+        net->slots[peer->fd].id != peer->id)
+        return;
+    for (size_t i = 1; i < net->frames.len; i++) {
+        size_t len = zmq_msg_size(&net->frames.frames[i]);
+
+        bytes += len;
+        longs += rv_governor_long(len);
+    }
+    rv_governor_heard(net->governor, peer->fd, net->frames.len - 1, bytes, longs);
+}
+
 bool rv_net_receive(struct rv_net *net, struct rv_net_message *out)
 {
     const struct peer *peer = NULL;
@@ -364,6 +408,7 @@ bool rv_net_receive(struct rv_net *net, struct rv_net_message *out)
         net->dry = false;
         peer = sender(net);
         if (peer != NULL) {
+            count(net, peer);
             fill(net, peer, out);
             return true;
         }
@@ -371,6 +416,8 @@ bool rv_net_receive(struct rv_net *net, struct rv_net_message *out)
     }
     net->dry = true;
     net->losts_ready = net->losts_len;
+    if (rv_governor_deadline(net->governor) <= rv_clock_now())
+        rv_governor_run(net->governor, rv_clock_now(), true);
     return false;
 }
 
@@ -428,11 +475,14 @@ void rv_net_unwatch(struct rv_net *net, int fd)
  * pays for each descriptor that poll() goes to sleep on. */
 unsigned rv_net_wait(struct rv_net *net, rv_ns deadline)
 {
-    struct epoll_event events[WATCHED_MAX + 2];
+    struct epoll_event events[WATCHED_MAX + 3];
     bool ready = net->losts_head < net->losts_len || (!net->dry && has_input(net));
+    rv_ns govern_at = rv_governor_deadline(net->governor);
     unsigned readable = 0;
     int len = 0;
 
+    if (govern_at < deadline)
+        deadline = govern_at;
     do
         len = epoll_wait(net->events_fd, events, (int)rv_countof(events),
                          ready ? 0 : left_ms(deadline));
@@ -441,8 +491,12 @@ unsigned rv_net_wait(struct rv_net *net, rv_ns deadline)
     for (int i = 0; i < len; i++)
         if (events[i].data.u32 == MONITOR)
             read_monitor(net);
+        else if (events[i].data.u32 == GOVERNOR)
+            govern_at = 0;
         else if (events[i].data.u32 != ROUTER)
             readable |= 1u << events[i].data.u32;
+    if (govern_at == 0 || govern_at <= rv_clock_now())
+        rv_governor_run(net->governor, rv_clock_now(), false);
     return readable;
 }
 
@@ -468,6 +522,7 @@ void rv_net_stats(const struct rv_net *net, struct rv_net_stats *out)
 {
     *out = net->stats;
     out->peers = HASH_COUNT(net->peers);
+    out->cut = rv_governor_cuts(net->governor);
 }
 
 reeve_err rv_net_selftest(struct rv_net *net, char *why)
@@ -551,6 +606,27 @@ static bool set_options(struct rv_net *net, const struct rv_net_conf *conf,
            zmq_setsockopt(net->router, ZMQ_ZAP_DOMAIN, RV_ZAP_DOMAIN, strlen(RV_ZAP_DOMAIN)) == 0;
 }
 
+/* Where does the router begin to count? Its first connection is our own, from inside, where nobody
+ * else can be before there is a door. */
+static bool ask_first_id(struct rv_net *net)
+{
+    const char *inside = "inproc://reeve-canary";
+    void *canary = zmq_socket(rv_net_context(0), ZMQ_DEALER);
+    uint8_t id[ID_LEN] = {1};
+    bool ok = canary != NULL && rv_zmq_set(canary, ZMQ_LINGER, 0) &&
+              zmq_bind(net->router, inside) == 0 && zmq_connect(canary, inside) == 0 &&
+              zmq_send(canary, "", 0, 0) == 0;
+
+    ok = ok && zmq_recv(net->router, id, sizeof id, 0) == ID_LEN && id[0] == 0 &&
+         zmq_recv(net->router, NULL, 0, 0) == 0;
+    for (size_t i = 1; i < ID_LEN; i++)
+        net->first_id = net->first_id << 8 | id[i];
+    net->accepted = 1;
+    (void)zmq_unbind(net->router, inside);
+    rv_zmq_close(&canary);
+    return ok;
+}
+
 static reeve_err open_router(struct rv_net *net, const struct rv_net_conf *conf,
                              const uint8_t secret[32], char *why)
 {
@@ -565,13 +641,18 @@ static reeve_err open_router(struct rv_net *net, const struct rv_net_conf *conf,
     /* All options stand before the first bind: later they would miss some connections. */
     if (net->router == NULL || !set_options(net, conf, secret))
         return rv_zmq_why(why, "set up", "the socket");
+    if (!ask_first_id(net))
+        return rv_zmq_why(why, "ask", "the socket for its first id");
+    net->governor = rv_governor_new(2 * (uint32_t)rv_handshake_ms(conf->handshake_ms), conf->sink);
     net->monitor = rv_monitor_open(net->router, EVENTS);
     if (net->monitor == NULL)
         return rv_zmq_why(why, "watch", "the socket");
     net->monitor_fd = rv_zmq_fd(net->monitor);
     net->events_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (net->events_fd < 0 || !add_event(net, rv_zmq_fd(net->router), ROUTER) ||
-        !add_event(net, net->monitor_fd, MONITOR))
+    if (net->events_fd < 0 || net->governor == NULL ||
+        !add_event(net, rv_zmq_fd(net->router), ROUTER) ||
+        !add_event(net, net->monitor_fd, MONITOR) ||
+        !add_event(net, rv_governor_fd(net->governor), GOVERNOR))
         return rv_zmq_why(why, "watch", "the socket");
     return REEVE_OK;
 }
@@ -707,6 +788,7 @@ void rv_net_close(struct rv_net **net)
         close(n->events_fd);
     rv_monitor_close(&n->monitor, n->router);
     rv_zmq_close(&n->router);
+    rv_governor_free(&n->governor);
     rv_zap_close(&n->zap);
     for (size_t i = 0; i < n->doors_len; i++)
         close_door(&n->doors[i]);

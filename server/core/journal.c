@@ -435,7 +435,6 @@ static bool end_of_log(struct scan *s, size_t i)
 static bool load_snapshot(struct scan *s, uint64_t before)
 {
     struct journal *j = s->j;
-    struct rv_buf state = {0};
     struct snapshot snap = {0};
     const char *what = NULL;
     bool ok = true;
@@ -447,7 +446,7 @@ static bool load_snapshot(struct scan *s, uint64_t before)
         if (before != 0 && j->snapshots.at[i - 1] >= before)
             continue;
         file_name(s->name, "snap", j->snapshots.at[i - 1]);
-        what = snapshot_read(j->conf.disk, s->name, &snap, &state);
+        what = snapshot_read(j->conf.disk, s->name, &snap, &s->bytes);
         if (what == NULL &&
             (!rv_id_equal(&snap.store, &j->store) || snap.index != j->snapshots.at[i - 1]))
             what = "belongs to another store or another place";
@@ -463,12 +462,13 @@ static bool load_snapshot(struct scan *s, uint64_t before)
         j->stat.at = snap.at;
         j->stat.snapshot_index = snap.index;
         j->stat.snapshot_bytes = snap.len;
-        if (s->to->load != NULL && !s->to->load(s->to->arg, &snap, rv_buf_slice(&state)))
+        if (s->to->load != NULL && !s->to->load(s->to->arg, &snap, rv_buf_slice(&s->bytes)))
             ok = refuse(s->why, s->name, "holds a state that this reeve-server cannot load");
     } else if (what != NULL && (j->segments.len == 0 || j->segments.at[0] != 1)) {
         ok = refuse(s->why, s->name, what); /* the log alone does not reach back far enough */
     }
-    rv_buf_free(&state);
+    if (s->bytes.cap / 2 > SEGMENT_MAX)
+        rv_buf_free(&s->bytes);
     return ok;
 }
 

@@ -86,8 +86,9 @@ static uint8_t *arena_room(struct queue *q, size_t len)
     struct block *old = q->tail;
 
     if (old == NULL || BLOCK_BYTES - old->write < len) {
-        struct block *block = rv_alloc(sizeof *block + BLOCK_BYTES);
+        struct block *block = rv_realloc(NULL, sizeof *block + BLOCK_BYTES); /* not zeroed */
 
+        *block = (struct block){0};
         q->tail = block;
         if (old != NULL)
             old->next = block;
