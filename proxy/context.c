@@ -629,6 +629,9 @@ static reeve_err load_keys(reeve_context *ctx, const char *path, struct rv_keyfi
             return rv_fail(err, "%s", why);
     }
     memcpy(ctx->public_key, file->public_key, RV_KEY_TEXT);
+    ctx->secret_key = rv_secret_new(RV_KEY_TEXT);
+    if (ctx->secret_key == NULL)
+        return rv_fail(REEVE_ENOMEM, "cannot open a session: out of memory");
     memcpy(ctx->secret_key, file->secret_key, RV_KEY_TEXT);
     return REEVE_OK;
 }
@@ -775,7 +778,7 @@ static void free_context(reeve_context *ctx)
         free(ctx->candidates[i].endpoint);
     free(ctx->program);
     rv_shipped_free(ctx->shipped);
-    explicit_bzero(ctx->secret_key, sizeof ctx->secret_key);
+    rv_secret_free(ctx->secret_key);
     for (size_t i = 0; i < rv_countof(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);

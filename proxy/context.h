@@ -61,7 +61,7 @@ struct reeve_context {
     uint32_t generation; /* of the process that opened it; fork begins a new one */
     uint32_t linger_ms;
     char public_key[RV_KEY_TEXT];
-    char secret_key[RV_KEY_TEXT];
+    char *secret_key; /* rv_secret_new() */
     char *program;
     char host_name[256];
     struct rv_candidate candidates[ENDPOINTS_MAX];
