@@ -127,7 +127,7 @@ END {
     say("Each option that stands in a config file can be given there, too: --log-level is")
     say("REEVE_LOG_LEVEL. A flag wins over the environment, that over the file.")
     print ".SH FILES"
-    print ".TP"; say("~/.config/reeve/reeve.conf, /etc/reeve/reeve.conf")
+    print ".TP"; say("~/.config/reeve/reeve.conf, /etc/reeve/*.conf")
     say("Lines of `word = value`; # begins a comment. $REEVE_CONFIG names another one.")
     print ".TP"; say("~/.config/reeve, /etc/reeve")
     say("Keys, as reeve keygen makes them.")
