@@ -246,7 +246,7 @@ reeve_err rv_claims_release(struct rv_claims *c, rv_ns now, uint64_t thread)
         DL_SEARCH_SCALAR(c->held, claim, asleep, false);
     if (claim == NULL)
         return REEVE_ENOENT;
-    if (recursive(c) && claim->count > 1) {
+    if (recursive(c) && claim->count > 1 && !RV_MUTANT(RLOCK_FLAT)) {
         claim->count--;
         return REEVE_OK;
     }
