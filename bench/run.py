@@ -71,6 +71,8 @@ JOBS = [
         Row("P2", "small call, p99, one processor", "p99_us", "us", "<=", 1.4, [
             Peer("managed_call", "p99_us")]),
         Row("P2", "calls of one thread, 64 in flight", "calls_per_s", "calls/s", ">=", None, [
+            Peer("managed_call", "calls_per_s", 10)]),
+        Row("P2", "calls of 64 threads", "thread_calls_per_s", "calls/s", ">=", None, [
             Peer("managed_call", "calls_per_s", 10)])],
         options="--calls 20000 --flight 64", smoke="--calls 500 --flight 64"),
     Job("limit_echo", "bench_lock", [
@@ -85,6 +87,20 @@ JOBS = [
         Row("P5", "acquire + release, with a lease", "p50_us", "us", "<=", None)],
         options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
         ours_options="--what 2"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "the same, recalled each time", "p50_us", "us", "<=", None)],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
+        ours_options="--what 3"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "64 clients want one lock", "calls_per_s", "locks/s", ">=", None, [
+            Peer("managed_lock_crowd", "calls_per_s", 5)])],
+        options="--calls 20000 --flight 64", smoke="--calls 640 --flight 64",
+        ours_options="--what 4"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "64 clients, a lock each", "calls_per_s", "locks/s", ">=", None, [
+            Peer("managed_locks_crowd", "calls_per_s", 5)])],
+        options="--calls 20000 --flight 64", smoke="--calls 640 --flight 64",
+        ours_options="--what 5"),
     Job("limit_pool", "bench_map", [
         Row("P3", "map of a no-op, one by one", "items_per_s", "items/s", ">=", 0.8, [
             Peer("pool_each", "items_per_s", 1)])],

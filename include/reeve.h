@@ -9,6 +9,7 @@
 #include <reeve/error.h>
 #include <reeve/event.h>
 #include <reeve/lock.h>
+#include <reeve/manager.h>
 #include <reeve/pool.h>
 #include <reeve/queue.h>
 #include <reeve/semaphore.h>

@@ -88,7 +88,7 @@ static bool try_path(char out[PATH_MAX], const char *program)
     return false;
 }
 
-static reeve_err find_program(char out[PATH_MAX], const char *program)
+reeve_err rv_private_find(char *out, const char *program)
 {
     const char *bindir = getenv("REEVE_BINDIR");
 
@@ -225,7 +225,7 @@ static reeve_err start(const struct rv_private *p, const char *program, char *co
     char **env = NULL;
     int ready[2] = {-1, -1};
     int log_fd = -1;
-    reeve_err err = find_program(path, program);
+    reeve_err err = rv_private_find(path, program);
 
     if (err != REEVE_OK)
         return err;

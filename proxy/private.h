@@ -16,6 +16,9 @@
 
 struct rv_private;
 
+/* The path of one of our programs, PATH_MAX bytes at out. ESYS, told by rv_fail, when there is none. */
+reeve_err rv_private_find(char *out, const char *program);
+
 /* As a URL: a private manager, whoever serves this user. */
 #define RV_PRIVATE_URL "private:"
 

@@ -55,12 +55,15 @@ struct rv_net_conf {
     size_t binds_len;
     const char *public_key; /* of the manager, Z85 */
     const char *secret_key;
+    const char *second_bind; /* tcp, or NULL: for those who trust another key of the manager */
+    const char *second_secret_key; /* that one; else NULL */
     unsigned io_threads;           /* 0 is 1 */
     const struct rv_net_key *keys; /* admitted from the first connection on */
     size_t keys_len;
     bool ipc_same_uid;      /* admit local peers of our own uid, whatever their key ... */
     uint32_t ipc_principal; /* ... as this principal */
-    uint32_t handshake_ms;  /* 0 is 3000 */
+    uint32_t handshake_ms;  /* 0 is 3000; the first message must follow in as long again */
+    struct rv_sink sink;    /* told of connections that are cut; may be empty */
 };
 
 struct rv_net;
@@ -74,7 +77,7 @@ struct rv_net;
 reeve_err rv_net_open(struct rv_net **out, const struct rv_net_conf *conf, char *why);
 void rv_net_close(struct rv_net **net);
 
-/* The endpoint really bound, with the real port; i counts as in conf->binds. */
+/* The endpoint really bound, with the real port; i counts as in conf->binds, then the second one. */
 const char *rv_net_endpoint(const struct rv_net *net, size_t i);
 
 /* Replace the table of admitted keys, all at once. Copied. Connections whose principal is no
@@ -115,6 +118,7 @@ void rv_net_cut(struct rv_net *net, uint64_t peer);
 
 struct rv_net_stats {
     uint64_t handshakes, auth_failures, handshake_failures, malformed, peers;
+    uint64_t cut; /* by the governor: what strangers may cost has an end */
 };
 void rv_net_stats(const struct rv_net *net, struct rv_net_stats *out);
 

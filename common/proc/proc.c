@@ -105,20 +105,31 @@ static bool prepare(const struct child *c)
     return place_fds(conf);
 }
 
-/* Does not return. A function of its own: in the frame of rv_proc_start(), where both live, its
- * locals may be laid over what the parent still needs. */
-__attribute__((noinline)) static _Noreturn void become(const struct child *c)
+static void replace(const struct child *c)
 {
     const struct rv_proc_conf *conf = c->conf;
     char *const *envp = conf->envp == NULL ? environ : conf->envp;
 
     default_signals();
-    if (prepare(c)) {
-        if (conf->search)
-            execvpe(conf->path, conf->argv, envp);
-        else
-            execve(conf->path, conf->argv, envp);
-    }
+    if (!prepare(c))
+        return;
+    if (conf->search)
+        execvpe(conf->path, conf->argv, envp);
+    else
+        execve(conf->path, conf->argv, envp);
+}
+
+bool rv_proc_exec(const struct rv_proc_conf *conf)
+{
+    replace(&(struct child){.conf = conf, .parent = getppid()});
+    return false;
+}
+
+/* Does not return. A function of its own: in the frame of rv_proc_start(), where both live, its
+ * locals may be laid over what the parent still needs. */
+__attribute__((noinline)) static _Noreturn void become(const struct child *c)
+{
+    replace(c);
     *c->error = errno;
     _exit(127);
 }
@@ -147,6 +158,24 @@ pid_t rv_proc_start(const struct rv_proc_conf *conf)
     }
     errno = error;
     return pid > 0 && error == 0 ? pid : 0;
+}
+
+pid_t rv_proc_start_after(const struct rv_proc_conf *conf, int (*first)(void *arg), void *arg)
+{
+    pid_t pid = 0;
+
+    rv_assert(conf->fds_len <= RV_PROC_FDS);
+    if (first == NULL)
+        return rv_proc_start(conf);
+    pid = fork();
+    if (pid == 0) {
+        int code = first(arg);
+
+        if (code == 0)
+            (void)rv_proc_exec(conf);
+        _exit(code == 0 ? 127 : code);
+    }
+    return pid < 0 ? 0 : pid;
 }
 
 enum { STACK_BYTES = 65536 };

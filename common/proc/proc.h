@@ -39,7 +39,15 @@ struct rv_proc_conf {
  * Blocks until the exec. Not for threads that may be cancelled. */
 pid_t rv_proc_start(const struct rv_proc_conf *conf);
 
-/* The same for a process that shall be nobody's child: neither wait() nor SIGCHLD tells of it, here or
+/* The same, with first(arg) in the child before the exec, in a fork of all of us. Other than 0 is the
+ * child's exit code; 127 when it could not be started. Without first: rv_proc_start(). */
+pid_t rv_proc_start_after(const struct rv_proc_conf *conf, int (*first)(void *arg), void *arg);
+
+/* This process becomes it, with the same pid. Returns only when that failed, false with errno. Signals
+ * are as at a program's start even then, and descriptors may be closed. */
+bool rv_proc_exec(const struct rv_proc_conf *conf);
+
+/* As rv_proc_start() for a process that shall be nobody's child: neither wait() nor SIGCHLD tells of it, here or
  * in whatever program we are part of. It is in a session of its own. False with errno. */
 bool rv_proc_daemon(const struct rv_proc_conf *conf);
 

@@ -2,7 +2,13 @@
 # and such a module.
 E2E := $(addprefix $(BUILD)/tests/e2e/,durable_load map_job map_linked map_module.so)
 
-all: $(E2E)
+HONEST := $(BUILD)/tests/hostile/honest
+
+all: $(E2E) $(HONEST)
+
+$(HONEST): tests/hostile/honest.c $(BUILD)/libreeve.so
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../..' -o $@ $< $(BUILD)/libreeve.so -lpthread
 
 $(BUILD)/tests/e2e/durable_load: tests/e2e/durable_load.c $(BUILD)/libreeve.so
 	@mkdir -p $(@D)

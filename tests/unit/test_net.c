@@ -1,5 +1,6 @@
 #include "common/net/keys.h"
 #include "common/net/net.h"
+#include "common/wire/limits.def"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -589,6 +590,64 @@ static void a_peer_that_names_itself_is_not_heard(void **state)
     assert_works();
 }
 
+/* The form is that of the router's own names, and the number one that it would come to. */
+static void a_peer_that_guesses_a_name_to_come_is_not_heard(void **state)
+{
+    void *dealer = foreign_dealer(NULL);
+
+    (void)state;
+    assert_int_equal(zmq_disconnect(dealer, rv_net_endpoint(net, 0)), 0);
+    assert_int_equal(zmq_setsockopt(dealer, ZMQ_ROUTING_ID, "\0abcd", 5), 0);
+    assert_int_equal(zmq_connect(dealer, rv_net_endpoint(net, 0)), 0);
+    assert_int_equal(zmq_send(dealer, "x", 1, 0), 1);
+    manager_counts_malformed(1);
+    zmq_close(dealer);
+    assert_works();
+}
+
+static void a_peer_that_says_nothing_is_cut(void **state)
+{
+    struct rv_conn *conn = connected();
+    struct rv_net_stats stats;
+    rv_ns deadline = patience();
+
+    (void)state;
+    do {
+        assert_true(rv_clock_now() < deadline);
+        rv_net_wait(net, deadline);
+        assert_false(rv_net_receive(net, &message));
+        rv_net_stats(net, &stats);
+    } while (stats.cut == 0);
+    assert_int_equal(next_event(conn), RV_CONN_LOST);
+    rv_conn_close(&conn);
+    assert_works();
+}
+
+/* Its own is cut, those that were there before are not. */
+static void a_crowd_of_one_address_is_cut(void **state)
+{
+    enum { CROWD = RV_LIMIT_NEW_OF_ADDRESS + 1 };
+    static int fds[CROWD];
+    struct rv_net_stats stats;
+    rv_ns deadline = patience();
+    struct rv_conn *conn = connected();
+
+    (void)state;
+    greeted(conn);
+    for (size_t i = 0; i < CROWD; i++)
+        fds[i] = connect_raw();
+    do {
+        assert_true(rv_clock_now() < deadline);
+        rv_net_wait(net, rv_clock_now() + 10 * RV_MS);
+        assert_false(rv_net_receive(net, &message));
+        rv_net_stats(net, &stats);
+    } while (stats.cut == 0);
+    greeted(conn);
+    for (size_t i = 0; i < CROWD; i++)
+        close(fds[i]);
+    rv_conn_close(&conn);
+}
+
 static void garbage_does_no_harm(void **state)
 {
     uint8_t bytes[4096];
@@ -797,6 +856,9 @@ int test_net(void)
         OVER_TCP(too_large_a_frame_ends_the_connection),
         OVER_TCP(too_many_frames_are_dropped_and_the_peer_cut),
         OVER_TCP(a_peer_that_names_itself_is_not_heard),
+        OVER_TCP(a_peer_that_guesses_a_name_to_come_is_not_heard),
+        HURRIED(a_peer_that_says_nothing_is_cut),
+        OVER_TCP(a_crowd_of_one_address_is_cut),
         OVER_TCP(garbage_does_no_harm),
         HURRIED(a_slow_handshake_is_cut),
         OVER_IPC(our_own_uid_needs_no_key_over_ipc),
