@@ -578,9 +578,16 @@ static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t 
     while (err == REEVE_OK && *len < max) {
         if (now == 0 && rv_channel_wants_clock(&q->shared->channel))
             now = rv_clock_now();
-        if (!rv_channel_pop(&q->shared->channel, now, &item))
+        if (!rv_channel_peek(&q->shared->channel, &item))
             break;
         err = rv_value_parse(&out[*len], item.bytes);
+        if (err == REEVE_OK && q->shared->channel.joinable)
+            err = remember(q, item.delivery);
+        if (err == REEVE_ENOMEM) {
+            rv_value_free(&out[*len]);
+            break; /* it is here for who asks next */
+        }
+        (void)rv_channel_pop(&q->shared->channel, now, &item);
         if (err == REEVE_OK) {
             struct rv_value_origin *origin = rv_value_origin(out[*len]);
 
@@ -589,8 +596,6 @@ static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t 
             origin->redelivered = item.deliveries > 0;
             origin->queue = q->shared;
             ++*len;
-            if (q->shared->channel.joinable)
-                err = remember(q, item.delivery);
         }
         /* What no client of ours can read must not keep join waiting. */
         if (err == REEVE_EPROTO && q->shared->channel.joinable)
