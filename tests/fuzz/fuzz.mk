@@ -35,7 +35,7 @@ $(fuzz_names:%=run-%): run-%: $(BUILD)/fuzz_%
 
 $(fuzz_names:%=merge-%): merge-%: $(BUILD)/fuzz_%
 	@mkdir -p $(BUILD)/corpus/$* tests/fuzz/corpus/$*
-	$< -merge=1 -verbosity=0 tests/fuzz/corpus/$* $(BUILD)/corpus/$*
+	$< -merge=1 -use_counters=0 -verbosity=0 tests/fuzz/corpus/$* $(BUILD)/corpus/$*
 
 .PRECIOUS: $(BUILD)/tests/fuzz/%.o $(BUILD)/fuzz_%
 
