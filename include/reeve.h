@@ -12,6 +12,7 @@
 #include <reeve/manager.h>
 #include <reeve/pool.h>
 #include <reeve/queue.h>
+#include <reeve/ref.h>
 #include <reeve/semaphore.h>
 #include <reeve/task.h>
 #include <reeve/types.h>

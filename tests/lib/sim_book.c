@@ -192,6 +192,23 @@ static void check_order(struct sim *s, uint32_t life, uint64_t id)
     o->item = id;
 }
 
+/* Who takes an item can use what it refers to: whoever had that may have let it go long ago. */
+static void check_refs(struct sim *s, const struct sim_item *item, struct rv_slice refs)
+{
+    if (refs.len != item->refs_len * 8 || memcmp(refs.data, item->refs, refs.len) != 0)
+        sim_broken(s, "item %s came with other references than it was put with", item->label);
+    for (size_t i = 0; i < item->refs_len && s->server.up; i++) {
+        uint64_t id = rv_item_ref(refs, i);
+        const struct object *o = NULL;
+
+        HASH_FIND(by_id, s->server.mgr->objects, &id, sizeof id, o);
+        if (o == NULL)
+            sim_broken(s, "item %s refers to object %llu, which is gone", item->label,
+                       (unsigned long long)id);
+        s->book.referred++;
+    }
+}
+
 uint64_t sim_book_got(struct sim *s, const struct sim_client *c, int queue,
                       const struct rv_handed *handed)
 {
@@ -213,6 +230,7 @@ uint64_t sim_book_got(struct sim *s, const struct sim_client *c, int queue,
         if (item->must_count && handed->deliveries == 0 && !item->died)
             sim_broken(s, "item %s was given before and does not say so", item->label);
         item->holder = c->life;
+        check_refs(s, item, handed->refs);
         check_order(s, c->life, id);
     }
     s->book.redelivered += item->times > 0;
@@ -439,6 +457,16 @@ void sim_book_finish(struct sim *s)
     }
 }
 
+size_t sim_book_kept(const struct sim *s)
+{
+    const struct object *o = NULL;
+    size_t kept = 0;
+
+    for (o = s->server.mgr->objects; o != NULL; o = o->by_id.next)
+        kept += o->nested > 0 && (o->name == NULL || o->ttl_ms != UINT32_MAX);
+    return kept;
+}
+
 void sim_book_free(struct sim *s)
 {
     struct sim_book_order *o = NULL;
@@ -473,6 +501,8 @@ static void add_item(struct rv_buf *b, const struct item *item)
 {
     add(b, " %llu/%llu/%u/%d", (unsigned long long)id_of(rv_slice(item->data, item->len)),
         (unsigned long long)item->delivery, item->deliveries, (int)item->state);
+    for (uint32_t i = 0; item->refs != NULL && i < item->refs->len; i++)
+        add(b, "->%llu", (unsigned long long)item->refs->to[i]);
 }
 
 static void add_calls(struct rv_buf *b, const char *title, const struct call *list)
@@ -491,10 +521,12 @@ static void add_queue(struct rv_buf *b, const struct queue *q)
     const struct consumer *c = NULL;
     const struct item *item = NULL;
 
-    add(b, "object %llu name=%s refs=%u ready=%llu ahead=%llu accepted=%llu gone=%llu open=%llu%s:",
+    add(b,
+        "object %llu name=%s refs=%u nested=%llu ready=%llu ahead=%llu accepted=%llu gone=%llu "
+        "open=%llu%s:",
         (unsigned long long)q->object.id, q->object.name == NULL ? "" : q->object.name,
-        q->object.refs, (unsigned long long)q->ready, (unsigned long long)q->ahead,
-        (unsigned long long)q->accepted, (unsigned long long)q->gone,
+        q->object.refs, (unsigned long long)q->object.nested, (unsigned long long)q->ready,
+        (unsigned long long)q->ahead, (unsigned long long)q->accepted, (unsigned long long)q->gone,
         (unsigned long long)q->unfinished, q->shutdown ? " shutdown" : "");
     DL_FOREACH (q->returned, item) {
         add_item(b, item);
