@@ -2,7 +2,7 @@
 #define REEVE_REF_H
 
 /*
- * ref.h -- references: objects of the manager inside items of queues.
+ * ref.h -- references: objects of the manager inside items of queues and of pools.
  *
  *     reeve_put_ref(b, reeve_queue_ref(answers));          // a private queue, without a name
  *     reeve_queue_put(requests, b, REEVE_FOREVER);         // whoever gets it may answer there
@@ -15,8 +15,13 @@
  * An object lives while it has a name, a handle, a reference in an item, or in a value that came
  * out of one. What a process was handed falls with its session. Whoever is handed a reference to
  * an object without a name may use it; one with a name needs the rights on that. A value that
- * holds references goes into items of queues of the same manager only, else its put is EINVAL; one
+ * holds references goes into items of the same manager only, else its put is EINVAL; one
  * to something that the sender does not hold (any more) is ENOENT, from the put or the next one.
+ *
+ * An item of a pool may hold references, too: its task opens them in a context of its own, and they
+ * live until the item has its result. Nothing counts for it before it has left, so the caller
+ * keeps its handle until the call has returned, or the asynchronous one is ready. A result
+ * can't refer to anything (EINVAL): a task answers in a queue that it was given.
  *
  * Objects that have only each other live until the manager ends: reeve_debug_info() tells of them.
  */

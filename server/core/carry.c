@@ -45,6 +45,18 @@ struct carried *carry(struct mgr *mgr, struct object *holder, struct rv_slice re
     return c;
 }
 
+bool carry_has(const struct object *holder, uint64_t object)
+{
+    const struct carried *c = NULL;
+
+    DL_FOREACH (holder->carries, c) {
+        for (uint32_t i = 0; i < c->len; i++)
+            if (c->to[i] == object)
+                return true;
+    }
+    return false;
+}
+
 void carry_move(struct carried *c, struct object *holder)
 {
     if (c == NULL)

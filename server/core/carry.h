@@ -30,6 +30,9 @@ void carry_save(struct saver *out, const struct carried *c);
 /* Everything is loaded: count. False when something refers to nothing. */
 bool carry_bind(struct mgr *mgr);
 
+/* Does the holder carry a reference to it? Looks at all that it carries. */
+bool carry_has(const struct object *holder, uint64_t object);
+
 /* The item moved to another holder. NULL is fine. */
 void carry_move(struct carried *c, struct object *holder);
 

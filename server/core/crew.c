@@ -580,12 +580,13 @@ static void on_session(struct mgr *mgr, struct member *m, const struct incoming 
     t->session = args.session;
     t->member = m->object.id;
     t->principal = job->principal;
+    t->job = job->object.id;
     HASH_ADD(hh, mgr->tickets, session, sizeof t->session, t);
     mgr_reply_text(mgr, in->session, in->number, REEVE_OK, NULL);
 }
 
 bool crew_use_ticket(struct mgr *mgr, const struct rv_id *session, uint32_t carrier,
-                     uint32_t *principal)
+                     uint32_t *principal, uint64_t *job)
 {
     struct ticket *t = NULL;
     struct member *m = NULL;
@@ -600,6 +601,7 @@ bool crew_use_ticket(struct mgr *mgr, const struct rv_id *session, uint32_t carr
     if (m == NULL)
         return false;
     *principal = t->principal;
+    *job = t->job;
     HASH_DELETE(hh, mgr->tickets, t);
     free(t);
     return true;

@@ -102,6 +102,13 @@ struct job_log {
     struct job_log *prev, *next;
 };
 
+/* What an item refers to. */
+struct job_refs {
+    uint64_t index;
+    struct carried *carried;
+    UT_hash_handle hh;
+};
+
 struct job {
     struct object object; /* first: a job is an object */
     uint32_t principal;
@@ -128,6 +135,7 @@ struct job {
     struct bits done;
     uint64_t done_len, failed, retried, redone;
     struct blame *blames;
+    struct job_refs *refs; /* of items that are not done, by index */
     struct chunk *chunks;
     uint32_t chunks_len;
     uint64_t running; /* items in them that are not answered */

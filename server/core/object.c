@@ -185,6 +185,23 @@ static void opened(struct mgr *mgr, struct session *s, uint64_t number, const st
     mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
 }
 
+/* A task may use what the items of its job refer to. */
+static struct ref *row_of_task(struct mgr *mgr, struct session *s, uint64_t object)
+{
+    struct object *job = NULL;
+    struct object *o = NULL;
+    struct ref *ref = NULL;
+
+    HASH_FIND(by_id, mgr->objects, &s->job, sizeof s->job, job);
+    HASH_FIND(by_id, mgr->objects, &object, sizeof object, o);
+    if (job == NULL || o == NULL || o->removed || o->nested == 0 || !carry_has(job, object))
+        return NULL;
+    ref = object_row(mgr, s, o);
+    ref->given = true;
+    object_judge(ref, mgr_principal(mgr, s->principal));
+    return ref;
+}
+
 void object_on_ref(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg)
 {
     struct rv_object_ref_args args;
@@ -192,6 +209,8 @@ void object_on_ref(struct mgr *mgr, struct session *s, uint64_t number, const st
 
     rv_assert(rv_object_ref_args_decode(&args, msg->args));
     ref = session_ref(s, args.object);
+    if (ref == NULL)
+        ref = row_of_task(mgr, s, args.object);
     if (ref == NULL || ref->object->kind == RV_KIND_JOB || ref->object->kind == RV_KIND_AGENT) {
         mgr_reply_text(mgr, s, number, REEVE_ENOENT, "this session has no reference to it");
         return;

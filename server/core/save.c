@@ -255,6 +255,7 @@ static void save_session(struct saver *out, const struct session *s)
     save_bytes(out, rv_slice(s->id.bytes, sizeof s->id.bytes));
     save_number(out, s->principal, 4);
     save_number(out, s->carrier, 4);
+    save_number(out, s->job, 8);
     save_number(out, s->guard_lock, 8);
     save_number(out, s->guard_fence, 8);
     save_number(out, s->attempt, 4);
@@ -290,6 +291,7 @@ static void load_one_session(struct mgr *mgr, struct rv_reader *r)
         r->bad = true;
     s->principal = (uint32_t)rv_read_number(r, 4);
     s->carrier = (uint32_t)rv_read_number(r, 4);
+    s->job = rv_read_number(r, 8);
     s->guard_lock = rv_read_number(r, 8);
     s->guard_fence = rv_read_number(r, 8);
     s->attempt = (uint32_t)rv_read_number(r, 4);

@@ -156,6 +156,7 @@ struct session {
     uint64_t serial;
     struct rv_id id;
     uint32_t principal;
+    uint64_t job;     /* of a task: what this job carries it may use; else 0 */
     uint32_t carrier; /* the principal of its connections: its own, or a worker's for a task */
     uint32_t attempt; /* of the newest connection */
     bool attached;

@@ -32,7 +32,7 @@ HELLO, WELCOME, REFUSE, BEAT, READ, ANSWER = 1, 2, 3, 4, 5, 6
 CALL, CANCEL, FRAGMENT, GOODBYE, REPLY, PUSH = 16, 17, 18, 19, 32, 33
 NUMBERED = {CALL, CANCEL, FRAGMENT, GOODBYE, REPLY, PUSH}
 
-OPEN, CLOSE, REMOVE, PING, REF, RELEASE = 1, 2, 3, 7, 11, 12
+OPEN, CLOSE, REMOVE, PING, REF, REF_RELEASE = 1, 2, 3, 7, 11, 12
 PUT, GET, TAKE, RETURN, TASK_DONE, JOIN, SHUTDOWN, SIZE = 32, 33, 34, 35, 36, 37, 38, 39
 GRANT, RECALL = 48, 49
 ACQUIRE, RELEASE, LET_GO, ABANDON, KEPT, GUARD = 64, 65, 66, 67, 68, 69
@@ -453,7 +453,7 @@ class Session:
 
     def release(self, obj):
         """What came as a reference is let go."""
-        self.cast(RELEASE, obj, b"")
+        self.cast(REF_RELEASE, obj, b"")
 
     def close(self, obj):
         self.cast(CLOSE, obj, b"")

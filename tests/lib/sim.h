@@ -402,6 +402,7 @@ void sim_runner_kill(struct sim *s, int client, uint32_t slot);
 /* ---- maps (sim_job.c) ---- */
 
 struct sim_map {
+    int refers; /* each item refers to the object of this handle; 0: none does */
     uint64_t items;
     uint32_t put_chunk; /* of its puts, instead of the job's */
     uint32_t chunk, retries, runs_max, timeout_ms, processes;

@@ -191,3 +191,57 @@ TEST(objects_and_references_leave_nothing)
     }
     sim_stop(&s);
 }
+
+/* Handle 1 is what the items of a map refer to. */
+static void begin_map(struct sim *s, uint32_t items)
+{
+    sim_start(s, 1);
+    sim_agent_start(s, 2, 1);
+    CHECK(sim_open(s, 1, "requests", NULL) == REEVE_OK);
+    CHECK(sim_open(s, 1, "", NULL) == REEVE_OK);
+    sim_mark(s);
+    sim_map(s, 1, &(struct sim_map){.items = items, .refers = 1});
+    sim_run(s, 20);
+    sim_queue_close(s, 1, 1);
+    sim_run(s, 20);
+}
+
+static bool lives(const struct sim *s, uint64_t id)
+{
+    const struct object *o = NULL;
+
+    HASH_FIND(by_id, s->server.mgr->objects, &id, sizeof id, o);
+    return o != NULL;
+}
+
+TEST(items_of_a_map_keep_what_they_refer_to_until_they_are_done)
+{
+    struct sim s;
+    uint64_t id = 0;
+
+    begin_map(&s, 50);
+    id = s.server.mgr->last_object - 1; /* the job came after it */
+    CHECK(lives(&s, id));
+    sim_server_crash(&s, false);
+    sim_server_restart(&s);
+    sim_run(&s, 100);
+    CHECK(lives(&s, id));
+    sim_run(&s, 2000); /* 50 items of 10 ms */
+    CHECK(s.maps == 1);
+    CHECK(!lives(&s, id));
+    sim_stop(&s);
+}
+
+TEST(references_of_a_map_fall_with_its_client)
+{
+    struct sim s;
+    uint64_t id = 0;
+
+    begin_map(&s, 5000);
+    id = s.server.mgr->last_object - 1;
+    CHECK(lives(&s, id));
+    sim_client_kill(&s, 1, SIM_DEATH_GONE);
+    sim_run(&s, 10000); /* until its session is given up */
+    CHECK(!lives(&s, id));
+    sim_stop(&s);
+}
