@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from multiprocessing import Event, Pool, Process, Queue, SimpleQueue
+from multiprocessing import Event, Pool, Process, Queue, Semaphore, SimpleQueue
 from multiprocessing.managers import SyncManager
 
 SMALL = b"x" * 64
@@ -96,6 +96,45 @@ def managed_lock():
             times.append(time.perf_counter_ns() - begin)
         times = sorted(times[n // 10:])
         figure("p50_us", times[n // 2] / 1e3)
+
+
+def lock_and_unlock(lock, n, ready, start):
+    lock.acquire()  # the connection
+    lock.release()
+    ready.release()
+    start.wait()
+    for _ in range(n):
+        lock.acquire()
+        lock.release()
+    ready.release()
+
+
+def crowd(locks):
+    """Acquires a second of 64 processes; each has its own lock, if there are so many."""
+    n = some(20000) // 64 + 1
+    ready, start = Semaphore(0), Event()
+    crew = [Process(target=lock_and_unlock, args=(locks[i % len(locks)], n, ready, start))
+            for i in range(64)]
+    for p in crew:
+        p.start()
+        ready.acquire()
+    begin = time.monotonic()
+    start.set()
+    for _ in crew:
+        ready.acquire()
+    figure("calls_per_s", 64 * n / (time.monotonic() - begin))
+    for p in crew:
+        p.join()
+
+
+def managed_lock_crowd():
+    with manager() as m:
+        crowd([m.Lock()])
+
+
+def managed_locks_crowd():
+    with manager() as m:
+        crowd([m.Lock() for _ in range(64)])
 
 
 def managed_call():
@@ -256,7 +295,7 @@ def redis_many():
 
 
 PEERS = {f.__name__: f for f in (local_queue, managed_queue, managed_large, managed_call, managed_lock,
-                                 pool_each, pool_chunks, redis_queue, redis_many)}
+                                 managed_lock_crowd, managed_locks_crowd, pool_each, pool_chunks, redis_queue, redis_many)}
 
 if __name__ == "__main__":
     PEERS[sys.argv[-1]]()

@@ -71,6 +71,8 @@ JOBS = [
         Row("P2", "small call, p99, one processor", "p99_us", "us", "<=", 1.4, [
             Peer("managed_call", "p99_us")]),
         Row("P2", "calls of one thread, 64 in flight", "calls_per_s", "calls/s", ">=", None, [
+            Peer("managed_call", "calls_per_s", 10)]),
+        Row("P2", "calls of 64 threads", "thread_calls_per_s", "calls/s", ">=", None, [
             Peer("managed_call", "calls_per_s", 10)])],
         options="--calls 20000 --flight 64", smoke="--calls 500 --flight 64"),
     Job("limit_echo", "bench_lock", [
@@ -85,6 +87,20 @@ JOBS = [
         Row("P5", "acquire + release, with a lease", "p50_us", "us", "<=", None)],
         options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
         ours_options="--what 2"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "the same, recalled each time", "p50_us", "us", "<=", None)],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0",
+        ours_options="--what 3"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "64 clients want one lock", "calls_per_s", "locks/s", ">=", None, [
+            Peer("managed_lock_crowd", "calls_per_s", 5)])],
+        options="--calls 20000 --flight 64", smoke="--calls 640 --flight 64",
+        ours_options="--what 4"),
+    Job("limit_echo", "bench_lock", [
+        Row("P5", "64 clients, a lock each", "calls_per_s", "locks/s", ">=", None, [
+            Peer("managed_locks_crowd", "calls_per_s", 5)])],
+        options="--calls 20000 --flight 64", smoke="--calls 640 --flight 64",
+        ours_options="--what 5"),
     Job("limit_pool", "bench_map", [
         Row("P3", "map of a no-op, one by one", "items_per_s", "items/s", ">=", 0.8, [
             Peer("pool_each", "items_per_s", 1)])],
@@ -133,14 +149,15 @@ JOBS = [
     Job("limit_sync", "bench_durable", [
         Row("P14", "durable puts, 128 a call", "puts_per_s", "puts/s", ">=", 0.7)],
         options="--puts 200000 --flight 128", smoke="--puts 1280 --flight 128"),
-    # The limits are the same without a log.
-    Job("bench_queue", "bench_queue", [
-        Row("P1d", "64-byte items, with a log", "items_per_s", "items/s", ">=", None)],
-        options="--items 2000000", smoke="--items 20000", ours_options="--durable 1"),
-    Job("bench_map", "bench_map", [
-        Row("P3d", "map of a no-op, with a log", "items_per_s", "items/s", ">=", None)],
-        options="--items 200000 --chunk 1", smoke="--items 3000 --chunk 1",
+    # The limits write what they receive to a file, and flush it, before they answer.
+    Job("limit_feeder", "bench_queue", [
+        Row("P1d", "64-byte items, with a log", "items_per_s", "items/s", ">=", 0.7)],
+        options="--items 2000000", smoke="--items 20000", limit_options="--sync 1",
         ours_options="--durable 1"),
+    Job("limit_pool", "bench_map", [
+        Row("P3d", "map of a no-op, with a log", "items_per_s", "items/s", ">=", 0.7)],
+        options="--items 200000 --chunk 1", smoke="--items 3000 --chunk 1",
+        limit_options="--sync 1", ours_options="--durable 1"),
     # libzmq keeps two pipes for the key check as long as a connection lives.
     Job("limit_conns", "bench_memory", [
         Row("P13", "the same, keys checked by both", "connection_bytes", "bytes", "<=", 1.2)],

@@ -36,6 +36,9 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "Any other NAME makes DIR/NAME.key, which is secret and stays where it is, and\n"            \
       "DIR/NAME.pub, which goes into authorized.d/ of the manager. With --trust, and a key of\n"   \
       "that name there already, no key is made: the manager is added to those it trusts.\n"        \
+      "With --authkey one secret for all sides is made: DIR/NAME.key goes to every host, and is\n" \
+      "both the --authkey of reeve-server and the --key of everybody else. Who has it may do\n"    \
+      "everything, and can pass for the manager.\n"                                                \
       "Nothing is ever overwritten.\n")                                                            \
     X(serve, "[ARGUMENT]...", 0, CLI_MANY, "run a manager: reeve-server with these arguments",     \
       "The program is looked for in $REEVE_BINDIR, beside this tool, and in $PATH.\n"              \
@@ -158,6 +161,9 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(TEXT, dir, "dir", 0, "DIR", CLI_ON(keygen),                                                  \
       "folder of the keys; default: ~/.config/reeve, for a manager run by root /etc/reeve")        \
     X(FLAG, server, "server", 0, NULL, CLI_ON(keygen), "NAME is a manager's")                      \
+    X(FLAG, authkey, "authkey", 0, NULL, CLI_ON(keygen), "make one secret for all sides")          \
+    X(FLAG, passphrase, "passphrase", 0, NULL, CLI_ON(keygen),                                     \
+      "make it from a line of the standard input of 12 bytes or more: the same on each host")      \
     X(TEXT, role, "role", 0, "ROLE", CLI_ON(keygen), "client (the default), worker or admin")      \
     X(TEXTS, rights, "rights", 0, "TEXT", CLI_ON(keygen),                                          \
       "what the key may do, as put,get:jobs/*; can be given 16 times; default: all objects")       \

@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define MANAGER "manager"
+
+enum { PASSPHRASE_MIN = 12, PASSPHRASE_MAX = 1026 };
 
 struct plan {
     const char *name;
@@ -329,6 +332,87 @@ static int make_keys(const struct plan *plan, const struct cli_args *args)
     return code;
 }
 
+/* One line from a person, unseen, or from a pipe. */
+static int read_passphrase(char *out, size_t size)
+{
+    struct termios shown;
+    bool terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
+    struct termios hidden = shown;
+    size_t len = 0;
+    bool got = false;
+
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    if (terminal) {
+        fputs("passphrase: ", stderr);
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    }
+    /* Byte by byte: stdio would keep a copy. */
+    while (len + 1 < size && read(STDIN_FILENO, out + len, 1) == 1 && out[len] != '\n')
+        len++;
+    out[len] = '\0';
+    got = len >= PASSPHRASE_MIN && len + 1 < size;
+    if (terminal) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+        fputc('\n', stderr);
+    }
+    return got ? EXIT_DONE
+               : cli_fail(EXIT_USAGE, "cannot take the passphrase: it has %d to %zu bytes",
+                          PASSPHRASE_MIN, size - 2);
+}
+
+static int fill_authkey(struct rv_keyfile *k, bool passphrase)
+{
+    char *words = NULL;
+    int code = EXIT_DONE;
+
+    if (!passphrase) {
+        rv_keys_new_authkey(k);
+        return EXIT_DONE;
+    }
+    words = rv_secret_new(PASSPHRASE_MAX);
+    if (words == NULL)
+        return cli_fail(EXIT_AGAIN, "cannot read the passphrase: out of memory");
+    code = read_passphrase(words, PASSPHRASE_MAX);
+    if (code == EXIT_DONE && !rv_keys_from_passphrase(k, rv_slice_str(words)))
+        code = cli_fail(EXIT_AGAIN, "cannot make a key of the passphrase: that takes 256 MiB");
+    rv_secret_free(words);
+    return code;
+}
+
+static int make_authkey(const struct plan *plan, const struct cli_args *args)
+{
+    struct rv_keyfile k = {.servers_len = 0};
+    char why[RV_KEYS_WHY];
+    char print[20];
+    int code = EXIT_DONE;
+
+    if (args->server || args->role != NULL || args->rights.len > 0 || args->quota.len > 0 ||
+        args->trust != NULL)
+        return cli_fail_usage(args, "cannot make an authkey with --server, --role, --rights, "
+                                    "--quota or --trust: who has it may do everything");
+    if (exists(plan->own))
+        return cli_fail(EXIT_CHANGE, "cannot make %s: it exists, and a key is not replaced",
+                        plan->own);
+    code = make_dir(plan->dir, 0700);
+    if (code == EXIT_DONE)
+        code = fill_authkey(&k, args->passphrase);
+    if (code != EXIT_DONE)
+        return code;
+    snprintf(k.name, sizeof k.name, "%s", plan->name);
+    if (rv_keys_write(&k, plan->own, true, why) != REEVE_OK)
+        code = cli_fail(EXIT_CHANGE, "%s", why);
+    rv_keys_fingerprint(print, k.servers[0]);
+    rv_keys_wipe(&k);
+    if (code != EXIT_DONE)
+        return code;
+    say_made(plan->own, "secret, for every host and nobody else");
+    printf("\nthe manager's fingerprint is %s\n"
+           "then: reeve-server --authkey %s --bind 'tcp://*:7300'\n"
+           "and:  reeve status --url tcp://HOST:7300 --key %s\n",
+           print, plan->own, plan->own);
+    return EXIT_DONE;
+}
+
 static int add_trust(const struct plan *plan, const struct cli_args *args)
 {
     char key[RV_KEY_TEXT];
@@ -356,6 +440,10 @@ int run_keygen(const struct cli_args *args)
 
     if (code != EXIT_DONE)
         return code;
+    if (args->authkey)
+        return make_authkey(&plan, args);
+    if (args->passphrase)
+        return cli_fail_usage(args, "cannot take a passphrase: it is for --authkey");
     if (args->trust != NULL && exists(plan.own))
         return add_trust(&plan, args);
     return make_keys(&plan, args);

@@ -27,7 +27,7 @@ static const char *text_of(char out[256], const reeve_value *map, const char *ke
 
 /* ---- lines ---- */
 
-static void show_who(const reeve_value *row)
+static void print_who(const reeve_value *row)
 {
     char host[256];
     char program[256];
@@ -52,7 +52,7 @@ static void show_row(const reeve_value *row)
     if (strcmp(role, "died") == 0)
         printf("%s", text_of(program, row, "program"));
     else
-        show_who(row);
+        print_who(row);
     printf("  for %s", cli_span(since, cli_number(row, "since_ms")));
     if (cli_number(row, "count") > 1)
         printf("  %" PRIu64 " times", cli_number(row, "count"));
@@ -65,15 +65,20 @@ static void show_row(const reeve_value *row)
 static void show_cycle(const reeve_value *rows, size_t first)
 {
     char name[256];
+    char type[256];
+    char since[CLI_TEXT];
 
-    printf("cycle:");
+    puts("cycle: none of these goes on before another gives up");
     for (size_t i = first; i < reeve_value_len(rows); i++) {
         const reeve_value *row = reeve_value_at(rows, i);
 
-        printf("%s session %" PRIu64 " waits for %s", i == first ? "" : ", held by",
-               cli_number(row, "session"), text_of(name, row, "name"));
+        printf("  ");
+        print_who(row);
+        printf("  has waited %s for %s %s, held by\n", cli_span(since, cli_number(row, "since_ms")),
+               text_of(type, row, "type"), text_of(name, row, "name"));
     }
-    printf(", held by session %" PRIu64 "\n", cli_number(reeve_value_at(rows, first), "session"));
+    printf("  session %" PRIu64 ", the first of these\n",
+           cli_number(reeve_value_at(rows, first), "session"));
 }
 
 static void show(const reeve_value *rows)
@@ -84,11 +89,8 @@ static void show(const reeve_value *rows)
         show_row(reeve_value_at(rows, i++));
     if (reeve_value_len(rows) == 0)
         puts("nobody holds it, nobody waits");
-    if (i == reeve_value_len(rows))
-        return;
-    for (size_t k = i; k < reeve_value_len(rows); k++)
-        show_row(reeve_value_at(rows, k));
-    show_cycle(rows, i);
+    if (i < reeve_value_len(rows))
+        show_cycle(rows, i);
 }
 
 /* A name first; else the number of a session. */

@@ -203,8 +203,9 @@ static reeve_err begin_one(reeve_async **out, reeve_pool *pool, const reeve_fn *
                        reeve_strerror(err));
     err = rv_packs_add(&packs, bytes, rv_slice(NULL, 0), refs);
     if (err != REEVE_OK)
-        return rv_fail(err, "cannot apply: %s", reeve_strerror(err));
-    err = begin(out, pool, fn, &packs, o, "apply");
+        err = rv_fail(err, "cannot apply: %s", reeve_strerror(err));
+    else
+        err = begin(out, pool, fn, &packs, o, "apply");
     rv_packs_free(&packs);
     return err;
 }
@@ -304,23 +305,14 @@ reeve_err reeve_async_get(reeve_results **out, reeve_async *async, uint32_t time
     return rv_pool_verdict(*out, async->label);
 }
 
-/* A copy of the first value. */
-static reeve_err first_value(reeve_value **out, reeve_results *results, const char *label)
+static reeve_err first_value(reeve_value **out, const reeve_results *results, const char *label)
 {
     struct rv_slice bytes;
-    reeve_builder *b = rv_builder_new();
-    const reeve_value *value = reeve_results_value(results, 0);
-    reeve_err err = REEVE_OK;
+    reeve_err err = REEVE_EPROTO;
 
-    if (value == NULL)
-        err = rv_fail(REEVE_EPROTO, "cannot %s: the result has no value", label);
-    else
-        err = rv_builder_copy(b, rv_value_object(value));
-    if (err == REEVE_OK)
-        err = rv_builder_bytes(b, &bytes);
-    if (err == REEVE_OK)
-        err = rv_value_parse(out, bytes);
-    rv_builder_free(&b);
+    if (!rv_results_bytes(results, 0, &bytes))
+        return rv_fail(err, "cannot %s: the result has no value", label);
+    err = rv_value_parse(out, bytes);
     return err == REEVE_ENOMEM ? no_memory(label) : err;
 }
 

@@ -109,11 +109,16 @@ static const char *beside_socket(const char *endpoint, char server_key[RV_KEY_TE
 /* What an event of a sleeper's epoll is of. */
 enum { OWN, CONNECTION }; /* CONNECTION + i: the i-th of rv_conn_fds */
 
+static bool set_event(int epoll_fd, int what, int fd, uint32_t number, bool on)
+{
+    struct epoll_event event = {.events = on ? EPOLLIN : 0, .data.u32 = number};
+
+    return epoll_ctl(epoll_fd, what, fd, &event) == 0;
+}
+
 static bool add_event(int epoll_fd, int fd, uint32_t number)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
-
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+    return set_event(epoll_fd, EPOLL_CTL_ADD, fd, number, true);
 }
 
 /* Both sleepers hear of the connection, also those who sleep already. */
@@ -125,8 +130,21 @@ static bool watch(reeve_context *ctx)
 
     for (size_t i = 0; i < len && done; i++)
         done = add_event(ctx->pump_epoll, fds[i], CONNECTION + (uint32_t)i) &&
-               add_event(ctx->background_epoll, fds[i], CONNECTION + (uint32_t)i);
+               set_event(ctx->background_epoll, EPOLL_CTL_ADD, fds[i], CONNECTION + (uint32_t)i,
+                         i > 0 || ctx->listens);
     return done;
+}
+
+/* Does the background wake up for messages? */
+static void listen_to(reeve_context *ctx, bool listens)
+{
+    int fds[2];
+
+    if (ctx->listens == listens)
+        return;
+    ctx->listens = listens;
+    if (ctx->conn != NULL && rv_conn_fds(ctx->conn, fds) > 0)
+        (void)set_event(ctx->background_epoll, EPOLL_CTL_MOD, fds[0], CONNECTION, listens);
 }
 
 /* Before it is closed: the descriptors may live on for a moment. */
@@ -323,35 +341,28 @@ static int poll_ms(rv_ns deadline)
 }
 
 /* Sleep until one of the epoll's or the deadline; without the mutex. One epoll has them all, because
- * a call that is alone on a processor pays for each descriptor that poll() goes to sleep on. */
-static void sleep_on(reeve_context *ctx, int epoll_fd, int own_fd, rv_ns deadline)
+ * a call that is alone on a processor pays for each descriptor that poll() goes to sleep on. Returns
+ * whether the connection has something. */
+static bool sleep_on(reeve_context *ctx, int epoll_fd, int own_fd, rv_ns deadline)
 {
     struct epoll_event events[3];
     eventfd_t value = 0;
+    bool any = false;
     int len = 0;
 
     pthread_mutex_unlock(&ctx->mutex);
     /* A signal ends it early; everybody looks again. */
     len = epoll_wait(epoll_fd, events, (int)rv_countof(events), poll_ms(deadline));
     pthread_mutex_lock(&ctx->mutex);
-    for (int i = 0; i < len; i++)
+    for (int i = 0; i < len; i++) {
         if (events[i].data.u32 == OWN)
             (void)eventfd_read(own_fd, &value);
-        else if (events[i].data.u32 == CONNECTION + 1 && ctx->conn != NULL)
+        else
+            any = true;
+        if (events[i].data.u32 == CONNECTION + 1 && ctx->conn != NULL)
             rv_conn_look(ctx->conn);
-}
-
-/* The background, while a caller has the connection. */
-static void sleep_apart(reeve_context *ctx, rv_ns deadline)
-{
-    struct pollfd own = {.fd = ctx->background_fd, .events = POLLIN};
-    eventfd_t value = 0;
-
-    pthread_mutex_unlock(&ctx->mutex);
-    (void)poll(&own, 1, poll_ms(deadline));
-    pthread_mutex_lock(&ctx->mutex);
-    if (own.revents & POLLIN)
-        (void)eventfd_read(ctx->background_fd, &value);
+    }
+    return any;
 }
 
 static rv_ns sooner(rv_ns a, rv_ns b)
@@ -369,7 +380,9 @@ static void pump(reeve_context *ctx, struct rv_waiter *self, rv_ns deadline)
     ctx->pumping_since = rv_clock_now();
     self->polling = true;
     ctx->pump_until = sooner(deadline, next_drive(ctx));
-    sleep_on(ctx, ctx->pump_epoll, ctx->wake_fd, ctx->pump_until);
+    if (ctx->background_until == 0)
+        listen_to(ctx, false);
+    (void)sleep_on(ctx, ctx->pump_epoll, ctx->wake_fd, ctx->pump_until);
     self->polling = false;
     ctx->pumping = false;
     drive(ctx, self);
@@ -383,10 +396,18 @@ static void hand_over(reeve_context *ctx)
     ctx->pumped_at = rv_clock_now();
     if (ctx->pumping)
         return;
-    if (next != NULL)
+    if (next != NULL) {
         pthread_cond_signal(&next->cond);
-    else
-        rv_wake_before(ctx, ctx->unread ? ctx->driven_at : next_drive(ctx));
+        return;
+    }
+    /* What others wait for is not kept for as long as the background is at rest: it listens. The
+     * descriptor tells only of what comes after all was read. */
+    if (ctx->link.asked_back > 0) {
+        listen_to(ctx, true);
+        if (ctx->unread)
+            drive(ctx, NULL);
+    }
+    rv_wake_before(ctx, ctx->unread ? ctx->driven_at : next_drive(ctx));
 }
 
 bool rv_wait(reeve_context *ctx, bool (*ready)(void *arg), void *arg, rv_ns deadline)
@@ -434,15 +455,20 @@ static void *background(void *arg)
 
         if (long_pump) {
             /* A caller waits for long and does everything; it wakes us when it leaves. */
+            listen_to(ctx, false);
             ctx->background_until = RV_NEVER;
-            sleep_apart(ctx, RV_NEVER);
+            (void)sleep_on(ctx, ctx->background_epoll, ctx->background_fd, RV_NEVER);
         } else if (busy) {
+            listen_to(ctx, !ctx->pumping && ctx->link.asked_back > 0);
             ctx->background_until = 0;
-            sleep_apart(ctx, now + BUSY_MS * RV_MS);
+            if (sleep_on(ctx, ctx->background_epoll, ctx->background_fd, now + BUSY_MS * RV_MS) &&
+                !ctx->pumping)
+                drive(ctx, NULL);
         } else {
             drive(ctx, NULL);
+            listen_to(ctx, true);
             ctx->background_until = next_drive(ctx);
-            sleep_on(ctx, ctx->background_epoll, ctx->background_fd, ctx->background_until);
+            (void)sleep_on(ctx, ctx->background_epoll, ctx->background_fd, ctx->background_until);
             if (!ctx->pumping)
                 drive(ctx, NULL);
         }
@@ -605,6 +631,9 @@ static reeve_err load_keys(reeve_context *ctx, const char *path, struct rv_keyfi
             return rv_fail(err, "%s", why);
     }
     memcpy(ctx->public_key, file->public_key, RV_KEY_TEXT);
+    ctx->secret_key = rv_secret_new(RV_KEY_TEXT);
+    if (ctx->secret_key == NULL)
+        return rv_fail(REEVE_ENOMEM, "cannot open a session: out of memory");
     memcpy(ctx->secret_key, file->secret_key, RV_KEY_TEXT);
     return REEVE_OK;
 }
@@ -752,7 +781,7 @@ static void free_context(reeve_context *ctx)
     free(ctx->program);
     rv_shipped_free(ctx->shipped);
     rv_ledger_leave(&ctx->ledger);
-    explicit_bzero(ctx->secret_key, sizeof ctx->secret_key);
+    rv_secret_free(ctx->secret_key);
     for (size_t i = 0; i < rv_countof(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);

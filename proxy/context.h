@@ -6,7 +6,8 @@
  *
  * Whoever waits pumps: it polls the connection without the mutex and takes in what comes, for
  * everybody. When nobody waits, the background thread does. A caller that is often back within
- * milliseconds is not competed with: the background thread then only looks in on a slow tick.
+ * milliseconds is not competed with: the background thread then only looks in on a slow tick, unless
+ * it keeps something, such as a lease, that others may be waiting for.
  */
 
 #include "common/net/keys.h"
@@ -49,6 +50,7 @@ struct reeve_context {
     rv_ns pumped_at;        /* when the last one left */
     rv_ns pump_until;       /* when it looks again by itself */
     rv_ns background_until; /* 0: so soon that nobody needs to wake it */
+    bool listens;           /* the background wakes up for messages */
     bool stop;
     bool thread_runs;
     pthread_t thread;
@@ -60,7 +62,7 @@ struct reeve_context {
     uint32_t generation; /* of the process that opened it; fork begins a new one */
     uint32_t linger_ms;
     char public_key[RV_KEY_TEXT];
-    char secret_key[RV_KEY_TEXT];
+    char *secret_key; /* rv_secret_new() */
     char *program;
     char host_name[256];
     struct rv_candidate candidates[ENDPOINTS_MAX];

@@ -122,8 +122,9 @@ reeve_err reeve_dead_list(reeve_value **out, reeve_context *ctx, const char *nam
         return err;
     rv_dead_list_args_encode(&args,
                              &(struct rv_dead_list_args){rv_slice_str(name), after, item_bytes, 0});
-    err = rv_finish(ctx, rv_link_read(&ctx->link, RV_OP_dead_list, 0, rv_buf_slice(&args)),
-                    timeout_ms, "list the dead letters of", name, &result);
+    err = rv_finish(
+        ctx, args.bad ? NULL : rv_link_read(&ctx->link, RV_OP_dead_list, 0, rv_buf_slice(&args)),
+        timeout_ms, "list the dead letters of", name, &result);
     rv_leave(ctx);
     if (err == REEVE_OK)
         err = rv_object_list_result_decode(&page, rv_buf_slice(&result)) ? to_value(out, &page)
@@ -147,10 +148,11 @@ static reeve_err requeue_some(reeve_context *ctx, const char *name, uint64_t num
         return err;
     rv_dead_requeue_args_encode(
         &args, &(struct rv_dead_requeue_args){rv_slice_str(name), number, after, 0});
-    err = rv_finish(
-        ctx,
-        rv_link_call(&ctx->link, RV_OP_dead_requeue, 0, timeout_ms, rv_buf_slice(&args), NULL, 0),
-        timeout_ms, verb, name, &result);
+    err = rv_finish(ctx,
+                    args.bad ? NULL
+                             : rv_link_call(&ctx->link, RV_OP_dead_requeue, 0, timeout_ms,
+                                            rv_buf_slice(&args), NULL, 0),
+                    timeout_ms, verb, name, &result);
     rv_leave(ctx);
     if (!rv_dead_requeue_result_decode(out, rv_buf_slice(&result)) && err == REEVE_OK)
         err = malformed();

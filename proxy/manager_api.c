@@ -14,8 +14,8 @@ static reeve_err ask(reeve_context *ctx, uint16_t op, const struct rv_buf *args,
     *result = (struct rv_buf){0};
     if (err != REEVE_OK)
         return err;
-    err = rv_finish(ctx, rv_link_read(&ctx->link, op, 0, rv_buf_slice(args)), timeout_ms, verb,
-                    "the manager", result);
+    err = rv_finish(ctx, args->bad ? NULL : rv_link_read(&ctx->link, op, 0, rv_buf_slice(args)),
+                    timeout_ms, verb, "the manager", result);
     rv_leave(ctx);
     if (err != REEVE_OK)
         rv_buf_free(result);
@@ -254,6 +254,8 @@ static reeve_err collect(reeve_context *ctx, bool objects, const char *prefix, u
             }
         }
         rv_buf_free(&result);
+        if (rows->bad || last.bad)
+            err = rv_fail(REEVE_ENOMEM, "cannot list the manager: out of memory");
     }
     rv_buf_free(&last);
     return err;
@@ -526,6 +528,8 @@ static reeve_err list_rows(reeve_value **out, reeve_context *ctx, uint16_t op, u
         }
         rv_buf_free(&result);
     }
+    if (err == REEVE_OK && bytes.bad)
+        err = rv_fail(REEVE_ENOMEM, "cannot list the manager: out of memory");
     if (err == REEVE_OK)
         err = rows_to_array(out, b, rv_buf_slice(&bytes), count);
     reeve_builder_free(&rows);
@@ -567,10 +571,11 @@ reeve_err reeve_job_cancel(reeve_context *ctx, uint64_t job, const char *name, c
         return err;
     rv_job_cancel_args_encode(
         &args, &(struct rv_job_cancel_args){job, rv_slice_str(name), rv_slice_str(why), 0});
-    err = rv_finish(
-        ctx,
-        rv_link_call(&ctx->link, RV_OP_job_cancel, 0, timeout_ms, rv_buf_slice(&args), NULL, 0),
-        timeout_ms, "cancel", "the job", NULL);
+    err = rv_finish(ctx,
+                    args.bad ? NULL
+                             : rv_link_call(&ctx->link, RV_OP_job_cancel, 0, timeout_ms,
+                                            rv_buf_slice(&args), NULL, 0),
+                    timeout_ms, "cancel", "the job", NULL);
     rv_leave(ctx);
     rv_buf_free(&args);
     return err;
@@ -584,10 +589,11 @@ reeve_err reeve_remove(reeve_context *ctx, const char *name, uint32_t timeout_ms
     if (err != REEVE_OK)
         return err;
     rv_object_remove_args_encode(&args, &(struct rv_object_remove_args){rv_slice_str(name), 0});
-    err = rv_finish(
-        ctx,
-        rv_link_call(&ctx->link, RV_OP_object_remove, 0, timeout_ms, rv_buf_slice(&args), NULL, 0),
-        timeout_ms, "remove", name, NULL);
+    err = rv_finish(ctx,
+                    args.bad ? NULL
+                             : rv_link_call(&ctx->link, RV_OP_object_remove, 0, timeout_ms,
+                                            rv_buf_slice(&args), NULL, 0),
+                    timeout_ms, "remove", name, NULL);
     rv_leave(ctx);
     rv_buf_free(&args);
     return err;

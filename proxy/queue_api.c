@@ -626,9 +626,16 @@ static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t 
     while (err == REEVE_OK && *len < max) {
         if (now == 0 && rv_channel_wants_clock(&q->shared->channel))
             now = rv_clock_now();
-        if (!rv_channel_pop(&q->shared->channel, now, &item))
+        if (!rv_channel_peek(&q->shared->channel, &item))
             break;
         err = rv_value_parse(&out[*len], item.bytes);
+        if (err == REEVE_OK && q->shared->channel.joinable)
+            err = remember(q, item.delivery);
+        if (err == REEVE_ENOMEM) {
+            rv_value_free(&out[*len]);
+            break; /* it is here for who asks next */
+        }
+        (void)rv_channel_pop(&q->shared->channel, now, &item);
         if (err == REEVE_OK) {
             struct rv_value_origin *origin = rv_value_origin(out[*len]);
 
@@ -639,8 +646,6 @@ static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t 
             if (item.refs.len > 0 && !rv_ledger_note(q->ctx->ledger, out[*len], item.refs))
                 rv_ledger_release(&q->ctx->link, item.refs); /* without memory they are lost */
             ++*len;
-            if (q->shared->channel.joinable)
-                err = remember(q, item.delivery);
         } else {
             rv_ledger_release(&q->ctx->link, item.refs);
         }

@@ -11,6 +11,9 @@
  * reference, the caller's. */
 reeve_results *rv_results_new(struct rv_errand *e);
 
+/* The bytes of the value of item i, borrowed; false: it has none. */
+bool rv_results_bytes(const reeve_results *r, size_t i, struct rv_slice *bytes);
+
 /* The error that its job ended with, before all was done; OK when all is done. */
 reeve_err rv_results_error(const reeve_results *r, const char **why);
 

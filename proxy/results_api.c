@@ -107,6 +107,16 @@ reeve_err rv_results_error(const reeve_results *r, const char **why)
 
 /* ---- values ---- */
 
+bool rv_results_bytes(const reeve_results *r, size_t i, struct rv_slice *bytes)
+{
+    struct rv_result result;
+
+    if (i >= r->total || !rv_yield_at(&r->out, i, &result) || !result.has_value)
+        return false;
+    *bytes = result.value;
+    return true;
+}
+
 static const reeve_value *keep_scalar(reeve_results *r, const msgpack_object *o)
 {
     struct nodes *nodes = r->nodes;

@@ -16,9 +16,10 @@ struct keyring {
     const char *keys;
     int fd; /* epoll of the others */
     int changes;
-    int folder;  /* watch of authorized.d; -1: it is not there */
-    int settled; /* timer: the last change is some time ago */
-    int expiry;  /* timer of the wall clock: the first key expires */
+    int folder;               /* watch of authorized.d; -1: it is not there */
+    int settled;              /* timer: the last change is some time ago */
+    int expiry;               /* timer of the wall clock: the first key expires */
+    struct rv_keyfile always; /* admitted besides; without a public key: nobody */
 };
 
 static void add_fd(const struct keyring *k, int fd)
@@ -76,6 +77,14 @@ void keyring_free(struct keyring **keyring)
     *keyring = NULL;
 }
 
+void keyring_admit_always(struct keyring *k, const struct rv_keyfile *file)
+{
+    k->always = (struct rv_keyfile){.role = "admin"};
+    snprintf(k->always.name, sizeof k->always.name, "%s",
+             file->name[0] != '\0' ? file->name : "authkey");
+    snprintf(k->always.public_key, sizeof k->always.public_key, "%s", file->public_key);
+}
+
 int keyring_fd(const struct keyring *k)
 {
     return k->fd;
@@ -123,6 +132,8 @@ reeve_err keyring_read(struct keyring *k, struct principals *out, char *why)
 
     if (err != REEVE_OK)
         return err;
+    if (k->always.public_key[0] != '\0')
+        principals_add(out, &k->always);
     next.it_value.tv_sec = (time_t)out->next_expires;
     timerfd_settime(k->expiry, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &next, NULL);
     return REEVE_OK;

@@ -58,6 +58,13 @@ static void own_key(struct rv_keyfile *key, const struct options *o)
     char path[512];
     char why[1024];
 
+    if (o->authkey != NULL) {
+        if (rv_keys_read(key, o->authkey, true, why) != REEVE_OK)
+            fatal(EXIT_OPERATOR, why);
+        if (key->authkey[0] == '\0')
+            fatal(EXIT_OPERATOR, "--authkey wants a file made by: reeve keygen --authkey NAME");
+        return;
+    }
     snprintf(path, sizeof path, "%s/manager.key", o->keys);
     if (all_local(o) && access(path, F_OK) != 0) {
         rv_keys_generate(key);
@@ -70,6 +77,26 @@ static void own_key(struct rv_keyfile *key, const struct options *o)
     }
     if (rv_keys_read(key, path, true, why) != REEVE_OK)
         fatal(EXIT_OPERATOR, why);
+}
+
+/* Another key of the manager, while one takes the other's place; NULL: none. */
+static struct rv_keyfile *second_key(const struct options *o)
+{
+    struct rv_keyfile *key = NULL;
+    char why[RV_KEYS_WHY];
+
+    if ((o->second_bind == NULL) != (o->second_key == NULL))
+        fatal(EXIT_OPERATOR, "--second-bind and --second-key need each other");
+    if (o->second_key == NULL)
+        return NULL;
+    key = rv_secret_new(sizeof *key);
+    if (key == NULL)
+        fatal(EXIT_AGAIN, "out of memory for the key");
+    if (rv_keys_read(key, o->second_key, true, why) != REEVE_OK)
+        fatal(EXIT_OPERATOR, why);
+    if (key->authkey[0] != '\0')
+        rv_keys_as_manager(key);
+    return key;
 }
 
 /* As many connections as the system lets us have. */
@@ -88,13 +115,15 @@ static void raise_limits(void)
     mallopt(M_TRIM_THRESHOLD, 32 << 20);
 }
 
-static void tell_ready(const struct rv_net *net, const struct options *o, const char *public_key)
+static void tell_ready(const struct rv_net *net, const struct options *o, const char *public_key,
+                       const struct rv_keyfile *second)
 {
+    size_t len = o->binds_len + (second != NULL);
     char line[512];
     char print[20];
 
-    rv_keys_fingerprint(print, public_key);
-    for (size_t i = 0; i < o->binds_len; i++) {
+    for (size_t i = 0; i < len; i++) {
+        rv_keys_fingerprint(print, i < o->binds_len ? public_key : second->public_key);
         snprintf(line, sizeof line, "server.ready endpoint=%s key=%s", rv_net_endpoint(net, i),
                  print);
         shell_line(NULL, RV_INFO, line);
@@ -102,7 +131,7 @@ static void tell_ready(const struct rv_net *net, const struct options *o, const 
     if (o->ready_fd != NULL) {
         int fd = (int)number(o->ready_fd, 1 << 20, "ready-fd");
 
-        for (size_t i = 0; i < o->binds_len; i++)
+        for (size_t i = 0; i < len; i++)
             dprintf(fd, "%s\n", rv_net_endpoint(net, i));
         close(fd);
     }
@@ -125,7 +154,8 @@ static void remove_folder(const char *path)
 int main(int argc, char **argv)
 {
     struct options o;
-    struct rv_keyfile key = {0};
+    struct rv_keyfile *key = NULL;
+    struct rv_keyfile *second = NULL;
     struct principals principals = {0};
     struct keyring *keyring = NULL;
     struct rv_net_key *keys = NULL;
@@ -159,8 +189,16 @@ int main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
 
-    own_key(&key, &o);
+    key = rv_secret_new(sizeof *key);
+    if (key == NULL)
+        fatal(EXIT_AGAIN, "out of memory for the key");
+    own_key(key, &o);
+    second = second_key(&o);
     keyring = keyring_new(o.keys);
+    if (key->authkey[0] != '\0') {
+        keyring_admit_always(keyring, key);
+        rv_keys_as_manager(key);
+    }
     if (keyring_read(keyring, &principals, why) != REEVE_OK)
         fatal(EXIT_OPERATOR, why);
     shell = shell_new(&conf, why);
@@ -172,8 +210,10 @@ int main(int argc, char **argv)
                       &(struct rv_net_conf){
                           .binds = o.binds,
                           .binds_len = o.binds_len,
-                          .public_key = key.public_key,
-                          .secret_key = key.secret_key,
+                          .public_key = key->public_key,
+                          .secret_key = key->secret_key,
+                          .second_bind = o.second_bind,
+                          .second_secret_key = second == NULL ? NULL : second->secret_key,
                           .io_threads = number(o.io_threads, 16, "io-threads"),
                           .keys = keys,
                           .keys_len = keys_len,
@@ -191,8 +231,9 @@ int main(int argc, char **argv)
     shell_serve(shell, net);
     shell_admit(shell, &principals);
     shell_follow(shell, keyring);
-    tell_ready(net, &o, key.public_key);
-    rv_keys_wipe(&key);
+    tell_ready(net, &o, key->public_key, second);
+    rv_secret_free(key);
+    rv_secret_free(second);
     if (o.data == NULL)
         shell_line(
             NULL, RV_INFO,

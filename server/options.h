@@ -13,6 +13,13 @@
     OPTION(keys, "keys", "DIR", NULL,                                                              \
            "folder with manager.key and authorized.d/; default: /etc/reeve for\n"                  \
            "                       root, else ~/.config/reeve; not needed for ipc alone")          \
+    OPTION(authkey, "authkey", "FILE", NULL,                                                       \
+           "one secret for both sides (reeve keygen --authkey): the manager's key,\n"              \
+           "                       and a key that may do everything is admitted")                  \
+    OPTION(second_bind, "second-bind", "ENDPOINT", NULL,                                           \
+           "listen there, too, with the key of --second-key: while clients learn\n"                \
+           "                       a new key of the manager, the old one is served there")         \
+    OPTION(second_key, "second-key", "FILE", NULL, "the other key file of the manager")            \
     OPTION(data, "data", "DIR", NULL,                                                              \
            "folder of the log: what was acknowledged is there after any end of\n"                  \
            "                       the process; default: none, it is in memory only")              \

@@ -96,6 +96,15 @@ reeve_err principals_read(struct principals *out, const char *keys, int64_t now,
     return err;
 }
 
+void principals_add(struct principals *p, const struct rv_keyfile *file)
+{
+    p->files = rv_realloc(p->files, (p->len + 1) * sizeof *p->files);
+    p->ids = rv_realloc(p->ids, (p->len + 1) * sizeof *p->ids);
+    p->files[p->len] = *file;
+    p->ids[p->len] = PRINCIPAL_FIRST + (uint32_t)p->len;
+    p->len++;
+}
+
 void principals_free(struct principals *p)
 {
     free(p->files);

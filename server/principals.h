@@ -25,6 +25,7 @@ struct principals {
 /* Read all files, or none: the first bad one is named in why (at least 512 bytes). A folder
  * that is not there is empty. now: seconds since 1970; what has expired by then is left out. */
 reeve_err principals_read(struct principals *out, const char *keys, int64_t now, char *why);
+void principals_add(struct principals *p, const struct rv_keyfile *file); /* copied */
 void principals_free(struct principals *p);
 
 /* Their keys as the net wants them: *len, the caller frees. */

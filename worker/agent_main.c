@@ -103,7 +103,7 @@ static void load_key(struct rv_keyfile *key, const char *path)
 int main(int argc, char **argv)
 {
     struct agent_options o;
-    struct rv_keyfile key = {0};
+    struct rv_keyfile *key = NULL;
     struct rv_targets targets = {0};
     struct loop_conf conf = {0};
     char why[600];
@@ -116,12 +116,15 @@ int main(int argc, char **argv)
     agent_options_parse(&o, argc, argv);
     loop_log_level(level_of(o.log_level));
     prepare_process();
-    load_key(&key, o.key);
-    if (rv_targets_parse(&targets, o.manager, o.key == NULL ? NULL : &key, why) != REEVE_OK)
+    key = rv_secret_new(sizeof *key);
+    if (key == NULL)
+        fatal(EXIT_AGAIN, "out of memory for the key");
+    load_key(key, o.key);
+    if (rv_targets_parse(&targets, o.manager, o.key == NULL ? NULL : key, why) != REEVE_OK)
         fatal(EXIT_CONFIG, why);
     conf = (struct loop_conf){
         .targets = &targets,
-        .key = &key,
+        .key = key,
         .url = o.manager,
         .name = o.name,
         .labels = o.labels,
@@ -140,7 +143,7 @@ int main(int argc, char **argv)
         fatal(EXIT_CONFIG, "--slots must be at least 1");
     code = loop_run(&conf);
     rv_targets_free(&targets);
-    rv_keys_wipe(&key);
+    rv_secret_free(key);
     rv_conf_free(&o.conf);
     return code;
 }

@@ -37,6 +37,9 @@
     X(UNFAIR, "the last who came is served first")                                                 \
     X(DEATH_UNTOLD, "the next owner does not hear that the last one died")                         \
     X(PERMITS_LOST, "permits of a dead holder do not come back")                                   \
+    X(RLOCK_FLAT, "the first release of an RLock gives it back")                                   \
+    X(RLOCK_ANYBODYS, "an RLock may be released by who does not own it")                           \
+    X(BOUNDED_GROWS, "a BoundedSemaphore takes more permits than it had")                          \
     X(NOTIFY_ALL, "a notify of one wakes everybody")                                               \
     X(SLEEP_HOLDS, "a wait does not take its lock again")                                          \
     X(EVENT_ONE, "set wakes the first who waits only")                                             \

@@ -15,6 +15,9 @@
 
 enum { SECRET_MODE = 0600, PUBLIC_MODE = 0644 };
 
+/* Which pair of an authkey; the numbers are part of what hosts agree on. */
+enum side { SIDE_MANAGER = 1, SIDE_CLIENT = 2 };
+
 /* ---- keys ---- */
 
 bool rv_keys_decode(uint8_t key[32], const char *text)
@@ -37,6 +40,84 @@ void rv_keys_generate(struct rv_keyfile *k)
     rv_keys_encode(k->public_key, public);
     rv_keys_encode(k->secret_key, secret);
     sodium_memzero(secret, sizeof secret);
+}
+
+/* The key pair of one side; each is a key of its own, from which the authkey cannot be had. */
+static void derive_pair(char public_key[RV_KEY_TEXT], char secret_key[RV_KEY_TEXT],
+                        const char *authkey, enum side side)
+{
+    uint8_t master[crypto_kdf_KEYBYTES];
+    uint8_t seed[crypto_box_SEEDBYTES];
+    uint8_t public[32];
+    uint8_t secret[32];
+
+    rv_assert(sodium_init() >= 0);
+    rv_assert(rv_keys_decode(master, authkey));
+    rv_assert(crypto_kdf_derive_from_key(seed, sizeof seed, side, "reevekey", master) == 0);
+    rv_assert(crypto_box_seed_keypair(public, secret, seed) == 0);
+    rv_keys_encode(public_key, public);
+    if (secret_key != NULL)
+        rv_keys_encode(secret_key, secret);
+    sodium_memzero(master, sizeof master);
+    sodium_memzero(seed, sizeof seed);
+    sodium_memzero(secret, sizeof secret);
+}
+
+void rv_keys_derive(struct rv_keyfile *k)
+{
+    derive_pair(k->public_key, k->secret_key, k->authkey, SIDE_CLIENT);
+    derive_pair(k->servers[0], NULL, k->authkey, SIDE_MANAGER);
+    k->servers_len = 1;
+}
+
+void rv_keys_as_manager(struct rv_keyfile *k)
+{
+    derive_pair(k->public_key, k->secret_key, k->authkey, SIDE_MANAGER);
+    k->servers_len = 0;
+}
+
+static void take_authkey(struct rv_keyfile *k, uint8_t key[32])
+{
+    rv_keys_encode(k->authkey, key);
+    sodium_memzero(key, 32);
+    rv_keys_derive(k);
+}
+
+void rv_keys_new_authkey(struct rv_keyfile *k)
+{
+    uint8_t key[32];
+
+    rv_random_bytes(key, sizeof key);
+    take_authkey(k, key);
+}
+
+bool rv_keys_from_passphrase(struct rv_keyfile *k, struct rv_slice passphrase)
+{
+    /* Nothing but the passphrase is carried to the other hosts, so the salt is the same for all. */
+    static const uint8_t salt[crypto_pwhash_SALTBYTES + 1] = "reeve authkey v1";
+    uint8_t key[32];
+
+    rv_assert(sodium_init() >= 0);
+    if (crypto_pwhash(key, sizeof key, (const char *)passphrase.data, passphrase.len, salt,
+                      crypto_pwhash_OPSLIMIT_MODERATE, crypto_pwhash_MEMLIMIT_MODERATE,
+                      crypto_pwhash_ALG_ARGON2ID13) != 0)
+        return false;
+    take_authkey(k, key);
+    return true;
+}
+
+void *rv_secret_new(size_t size)
+{
+    void *secret = sodium_init() < 0 ? NULL : sodium_malloc(size);
+
+    if (secret != NULL)
+        memset(secret, 0, size);
+    return secret;
+}
+
+void rv_secret_free(void *secret)
+{
+    sodium_free(secret);
 }
 
 void rv_keys_fingerprint(char out[20], const char *public_key)
@@ -194,7 +275,7 @@ static reeve_err read_file(struct rv_keyfile *out, uint8_t *bytes, size_t *len, 
 
 reeve_err rv_keys_read(struct rv_keyfile *out, const char *path, bool secret, char *why)
 {
-    uint8_t *bytes = malloc(RV_KEYS_MAX + 1);
+    uint8_t *bytes = rv_secret_new(RV_KEYS_MAX + 1);
     size_t len = 0;
     reeve_err err = REEVE_OK;
 
@@ -202,8 +283,7 @@ reeve_err rv_keys_read(struct rv_keyfile *out, const char *path, bool secret, ch
     if (bytes == NULL)
         return refuse(why, REEVE_ENOMEM, path, "out of memory");
     err = read_file(out, bytes, &len, path, secret, why);
-    sodium_memzero(bytes, RV_KEYS_MAX + 1);
-    free(bytes);
+    rv_secret_free(bytes);
     return err;
 }
 
@@ -284,6 +364,10 @@ static size_t render(char *out, size_t size, const struct rv_keyfile *k, bool se
 {
     int len = k->name[0] == '\0' ? 0 : snprintf(out, size, "name = %s\n", k->name);
 
+    if (k->authkey[0] != '\0') {
+        len += snprintf(out + len, size - (size_t)len, "authkey = %s\n", k->authkey);
+        return (size_t)len;
+    }
     len += snprintf(out + len, size - (size_t)len, "public = %s\n", k->public_key);
     if (k->other_key[0] != '\0')
         len += snprintf(out + len, size - (size_t)len, "public = %s\n", k->other_key);
@@ -399,14 +483,16 @@ reeve_err rv_keys_trust(const char *path, const char *server_key, char *why)
     if (!rv_keys_decode(key, server_key))
         return rv_why(why, RV_KEYS_WHY, REEVE_EINVAL,
                       "cannot trust this manager: its key is not 40 characters of Z85");
-    bytes = malloc(size);
+    bytes = rv_secret_new(size);
     if (bytes == NULL)
         return refuse(why, REEVE_ENOMEM, path, "out of memory");
     err = read_file(&k, bytes, &len, path, true, why);
+    if (err == REEVE_OK && k.authkey[0] != '\0')
+        err =
+            refuse(why, REEVE_EINVAL, path, "an authkey trusts the manager that has it, no other");
     if (err == REEVE_OK)
         err = add_server(&k, bytes, len, path, server_key, why);
     rv_keys_wipe(&k);
-    sodium_memzero(bytes, size);
-    free(bytes);
+    rv_secret_free(bytes);
     return err;
 }

@@ -14,6 +14,10 @@
  *                                          quota  = objects:100     (0 or more)
  *                                          expires = 2027-01-31     (UTC; or ...T12:00:00Z)
  *
+ *   authkey: whoever has it is any side
+ *     name    = authkey
+ *     authkey = <Z85>            both key pairs, the manager's and the clients', are made from it
+ *
  * A public file may have two public keys, so that a key can be replaced while both are good.
  *
  * Secrets are read only from files that are ours, not readable or writable by group or
@@ -36,6 +40,8 @@ struct rv_keyfile {
     char public_key[RV_KEY_TEXT];
     char other_key[RV_KEY_TEXT];  /* in a public file: the second one; else empty */
     char secret_key[RV_KEY_TEXT]; /* empty in a public file */
+    char authkey
+        [RV_KEY_TEXT]; /* else empty; then the keys are the clients', and trust the manager's */
     char servers[RV_KEYS_SERVERS][RV_KEY_TEXT];
     size_t servers_len;
     char role[16]; /* client, worker, admin; empty when not given */
@@ -48,6 +54,20 @@ struct rv_keyfile {
 
 /* A fresh CURVE key pair in k->public_key and k->secret_key. */
 void rv_keys_generate(struct rv_keyfile *k);
+
+/* An authkey by chance, or from a passphrase by Argon2id: the same one from the same words, wherever it is
+ * made. That takes 256 MiB for about a second; false when they are not there. */
+void rv_keys_new_authkey(struct rv_keyfile *k);
+bool rv_keys_from_passphrase(struct rv_keyfile *k, struct rv_slice passphrase);
+
+/* k has an authkey: its keys are those of a client that trusts the manager; or of the manager. */
+void rv_keys_derive(struct rv_keyfile *k);
+void rv_keys_as_manager(struct rv_keyfile *k);
+
+/* Memory for secrets: not swapped, not in a core dump, with guards around it. Zeros; NULL when there is
+ * none. The second wipes it; NULL is fine. */
+void *rv_secret_new(size_t size);
+void rv_secret_free(void *secret);
 
 /* Z85 text of 40 characters to 32 bytes and back. False when it is not Z85. */
 bool rv_keys_decode(uint8_t key[32], const char *text);

@@ -106,6 +106,11 @@ static const char *on_secret(struct rv_keyfile *k, struct rv_slice value)
     return k->secret_key[0] != '\0' ? TWICE : read_key(k->secret_key, value);
 }
 
+static const char *on_authkey(struct rv_keyfile *k, struct rv_slice value)
+{
+    return k->authkey[0] != '\0' ? TWICE : read_key(k->authkey, value);
+}
+
 static const char *on_server(struct rv_keyfile *k, struct rv_slice value)
 {
     if (k->servers_len == RV_KEYS_SERVERS)
@@ -213,8 +218,9 @@ static const struct {
     const char *word;
     const char *(*read)(struct rv_keyfile *k, struct rv_slice value);
 } words[] = {
-    {"name", on_name}, {"public", on_public}, {"secret", on_secret},   {"server", on_server},
-    {"role", on_role}, {"rights", on_rights}, {"expires", on_expires}, {"quota", on_quota},
+    {"name", on_name},       {"public", on_public},   {"secret", on_secret},
+    {"authkey", on_authkey}, {"server", on_server},   {"role", on_role},
+    {"rights", on_rights},   {"expires", on_expires}, {"quota", on_quota},
 };
 
 /* ---- lines ---- */
@@ -253,6 +259,13 @@ bool rv_keys_parse(struct rv_keyfile *out, struct rv_slice text, char *why)
     memset(out, 0, sizeof *out);
     for (unsigned number = 1; valid && text.len > 0; number++)
         valid = read_line(out, take(&text, '\n'), number, why);
+    if (valid && out->authkey[0] != '\0') {
+        valid = out->public_key[0] == '\0' && out->secret_key[0] == '\0' && out->servers_len == 0;
+        if (valid)
+            rv_keys_derive(out);
+        else
+            snprintf(why, RV_KEYS_WHY, "an authkey has no line public, secret or server");
+    }
     if (valid && out->public_key[0] == '\0') {
         snprintf(why, RV_KEYS_WHY, "it has no line public = KEY");
         valid = false;

@@ -55,6 +55,8 @@ struct rv_net_conf {
     size_t binds_len;
     const char *public_key; /* of the manager, Z85 */
     const char *secret_key;
+    const char *second_bind; /* tcp, or NULL: for those who trust another key of the manager */
+    const char *second_secret_key; /* that one; else NULL */
     unsigned io_threads;           /* 0 is 1 */
     const struct rv_net_key *keys; /* admitted from the first connection on */
     size_t keys_len;
@@ -75,7 +77,7 @@ struct rv_net;
 reeve_err rv_net_open(struct rv_net **out, const struct rv_net_conf *conf, char *why);
 void rv_net_close(struct rv_net **net);
 
-/* The endpoint really bound, with the real port; i counts as in conf->binds. */
+/* The endpoint really bound, with the real port; i counts as in conf->binds, then the second one. */
 const char *rv_net_endpoint(const struct rv_net *net, size_t i);
 
 /* Replace the table of admitted keys, all at once. Copied. Connections whose principal is no

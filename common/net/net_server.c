@@ -34,6 +34,7 @@ enum {
     ROUTER = WATCHED_MAX,
     MONITOR,
     GOVERNOR,
+    SIDES = 2,
 };
 
 /* HANDSHAKE_FAILED_PROTOCOL is left out on purpose: with it in the mask, a connection that meets
@@ -44,7 +45,7 @@ enum {
 
 /* A connection that has sent a message. */
 struct peer {
-    uint32_t id; /* libzmq's, never used twice while the socket lives */
+    uint64_t name; /* see name_of(), never used twice */
     uint32_t principal;
     uint32_t uid;
     uint32_t pid;
@@ -56,16 +57,34 @@ struct peer {
     UT_hash_handle hh;
 };
 
+struct side;
+
 /* What the monitor says of a descriptor. A connection's events come in order and before its
  * descriptor is used again, and all of them come before the messages that follow them. */
 struct slot {
-    uint32_t id; /* the connection, once it has sent a message */
-    bool used;   /* id is set */
-    bool ended;  /* gone, and not accepted anew */
+    const struct side *side; /* which accepted it; two of them tell their events without order */
+    uint64_t name;           /* the connection, once it has sent a message; else 0 */
+    bool ended;              /* gone, and not accepted anew */
+};
+
+/* A socket, with a key of the manager; a second one while a new key takes an old one's place.
+ *
+ * `dry` is true while the router is known to have nothing: it said so, and nobody has touched it
+ * since. Only then does its descriptor tell of the next message; touching the router may have
+ * swallowed the signal, so that it must be asked before anybody sleeps.
+ */
+struct side {
+    void *router;
+    void *monitor;
+    int monitor_fd;
+    bool dry;
+    uint32_t first_id; /* the router counts its connections from here */
+    uint32_t accepted; /* so many may have an id by now */
 };
 
 /* A bound endpoint. */
 struct door {
+    struct side *side;
     char *name;  /* libzmq's; NULL when not bound */
     char *shown; /* for people and clients */
     int lock;    /* of a local socket; -1 for others */
@@ -76,22 +95,14 @@ struct lost {
     rv_ns at;
 };
 
-/*
- * `dry` is true while the router is known to have nothing: it said so, and nobody has touched it
- * since. Only then does its descriptor tell of the next message; touching the router may have
- * swallowed the signal, so that it must be asked before anybody sleeps.
- */
 struct rv_net {
-    void *router;
-    void *monitor;
-    int monitor_fd;
-    int events_fd; /* an epoll of the router, the monitor and whatever rv_net_watch was given */
+    struct side sides[SIDES];
+    size_t sides_len;
+    size_t turn;   /* the side that is asked first */
+    int events_fd; /* an epoll of the routers, the monitors and whatever rv_net_watch was given */
     unsigned watched;
-    bool dry;
     struct rv_zap *zap;
     struct rv_governor *governor;
-    uint32_t first_id; /* the router counts its connections from here */
-    uint32_t accepted; /* so many may have an id by now */
 
     struct door *doors;
     size_t doors_len;
@@ -100,7 +111,7 @@ struct rv_net {
     char public_key[RV_KEY_TEXT];
 
     struct rv_frames frames;
-    struct peer *peers; /* by id */
+    struct peer *peers; /* by name */
     struct slot *slots; /* by descriptor */
     size_t slots_len;
 
@@ -112,18 +123,19 @@ struct rv_net {
 
 /* ---- what has ended ---- */
 
-static uint64_t name_of(uint32_t id)
+/* Of a connection: libzmq's id of it, which its router never uses twice, under the number of the side. */
+static uint64_t name_of(const struct rv_net *net, const struct side *side, uint32_t id)
 {
-    return UINT64_C(1) << 32 | id; /* never 0, which is nobody */
+    return (uint64_t)(side - net->sides + 1) << 32 | id; /* never 0, which is nobody */
 }
 
-static void add_lost(struct rv_net *net, uint32_t id)
+static void add_lost(struct rv_net *net, uint64_t name)
 {
     if (net->losts_len == net->losts_cap) {
         net->losts_cap = net->losts_cap == 0 ? 64 : net->losts_cap * 2;
         net->losts = rv_realloc(net->losts, net->losts_cap * sizeof *net->losts);
     }
-    net->losts[net->losts_len++] = (struct lost){.peer = name_of(id), .at = rv_clock_now()};
+    net->losts[net->losts_len++] = (struct lost){.peer = name, .at = rv_clock_now()};
 }
 
 static struct slot *slot_of(struct rv_net *net, uint32_t fd)
@@ -142,35 +154,35 @@ static struct slot *slot_of(struct rv_net *net, uint32_t fd)
     return &net->slots[fd];
 }
 
-static void end_slot(struct rv_net *net, uint32_t fd, bool ended)
+static void end_slot(struct rv_net *net, struct side *side, uint32_t fd, bool ended)
 {
     struct slot *slot = slot_of(net, fd);
 
-    if (slot == NULL)
+    if (slot == NULL || (ended && slot->side != side))
         return;
     if (ended) {
         rv_governor_ended(net->governor, (int)fd);
     } else {
-        net->accepted++;
+        side->accepted++;
         rv_governor_accepted(net->governor, (int)fd);
     }
-    if (slot->used)
-        add_lost(net, slot->id);
-    *slot = (struct slot){.ended = ended};
+    if (slot->name != 0)
+        add_lost(net, slot->name);
+    *slot = (struct slot){.side = side, .ended = ended};
 }
 
 /* Events carry a descriptor and no connection id; each message carries its descriptor. The two
  * together make the hint. */
-static void read_monitor(struct rv_net *net)
+static void read_side(struct rv_net *net, struct side *side)
 {
     unsigned event = 0;
     uint32_t value = 0;
 
-    while (rv_monitor_next(net->monitor, &event, &value)) {
+    while (rv_monitor_next(side->monitor, &event, &value)) {
         if (event == ZMQ_EVENT_ACCEPTED)
-            end_slot(net, value, false);
+            end_slot(net, side, value, false);
         else if (event == ZMQ_EVENT_DISCONNECTED)
-            end_slot(net, value, true);
+            end_slot(net, side, value, true);
         else if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
             net->stats.handshakes++;
         else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
@@ -182,11 +194,17 @@ static void read_monitor(struct rv_net *net)
     }
 }
 
-static void forget(struct rv_net *net, uint32_t id)
+static void read_monitor(struct rv_net *net)
+{
+    for (size_t i = 0; i < net->sides_len; i++)
+        read_side(net, &net->sides[i]);
+}
+
+static void forget(struct rv_net *net, uint64_t name)
 {
     struct peer *peer = NULL;
 
-    HASH_FIND(hh, net->peers, &id, sizeof id, peer);
+    HASH_FIND(hh, net->peers, &name, sizeof name, peer);
     if (peer == NULL)
         return;
     HASH_DEL(net->peers, peer);
@@ -205,7 +223,7 @@ bool rv_net_lost(struct rv_net *net, uint64_t *peer)
     if (net->losts_head >= net->losts_ready && rv_clock_now() - lost->at < LOST_PATIENCE_MS * RV_MS)
         return false;
     *peer = lost->peer;
-    forget(net, (uint32_t)lost->peer);
+    forget(net, lost->peer);
     if (++net->losts_head == net->losts_len)
         net->losts_head = net->losts_ready = net->losts_len = 0;
     return true;
@@ -230,18 +248,16 @@ static void cut(const struct rv_net *net, const struct peer *peer)
     slot = &net->slots[peer->fd];
     /* libzmq has no call for this. Shutting its descriptor down is safe where closing it is not,
      * if it still is the same connection: the monitor and the kernel must both say so. */
-    if (slot->used && slot->id == peer->id && peer->cookie != 0 &&
-        cookie_of(peer->fd) == peer->cookie)
+    if (slot->name == peer->name && peer->cookie != 0 && cookie_of(peer->fd) == peer->cookie)
         shutdown(peer->fd, SHUT_RDWR);
 }
 
 void rv_net_cut(struct rv_net *net, uint64_t peer)
 {
     struct peer *found = NULL;
-    uint32_t id = (uint32_t)peer;
 
     read_monitor(net);
-    HASH_FIND(hh, net->peers, &id, sizeof id, found);
+    HASH_FIND(hh, net->peers, &peer, sizeof peer, found);
     if (found != NULL)
         cut(net, found);
 }
@@ -299,34 +315,33 @@ static void read_facts(struct peer *peer, zmq_msg_t *last, const char *user)
 }
 
 /* The first message of a connection: note who it is, once. */
-static struct peer *meet(struct rv_net *net, uint32_t id, zmq_msg_t *last, const char *user)
+static struct peer *meet(struct rv_net *net, uint64_t name, zmq_msg_t *last, const char *user)
 {
     struct peer *peer = rv_alloc(sizeof *peer);
     struct slot *slot = NULL;
 
     /* What happened to this descriptor before must be known before it gets a new owner. */
     read_monitor(net);
-    forget(net, id);
-    peer->id = id;
+    forget(net, name);
+    peer->name = name;
     read_facts(peer, last, user);
     if (!admitted(net, peer))
         peer->principal = 0; /* lost its key between the handshake and the first message */
-    HASH_ADD(hh, net->peers, id, sizeof peer->id, peer);
+    HASH_ADD(hh, net->peers, name, sizeof peer->name, peer);
     slot = peer->fd < 0 ? NULL : slot_of(net, (uint32_t)peer->fd);
     if (slot == NULL)
         return peer;
-    if (slot->used && slot->id != id)
-        add_lost(net, slot->id);
-    slot->used = !slot->ended;
-    slot->id = id;
+    if (slot->name != 0 && slot->name != name)
+        add_lost(net, slot->name);
+    slot->name = slot->ended ? 0 : name;
     if (slot->ended)
-        add_lost(net, id); /* it has ended already; this message was still on its way */
+        add_lost(net, name); /* it has ended already; this message was still on its way */
     return peer;
 }
 
 /* Ids are drawn by the router, which counts them up. A peer that brought one of its own could take
  * another's place, or that of one to come, and nothing of ours does that. */
-static bool drawn(struct rv_net *net, const uint8_t *bytes, size_t len)
+static bool drawn(struct rv_net *net, struct side *side, const uint8_t *bytes, size_t len)
 {
     uint32_t number = 0;
 
@@ -334,32 +349,34 @@ static bool drawn(struct rv_net *net, const uint8_t *bytes, size_t len)
         return false;
     for (size_t i = 1; i < ID_LEN; i++)
         number = number << 8 | bytes[i];
-    if (number - net->first_id < net->accepted)
+    if (number - side->first_id < side->accepted)
         return true;
-    read_monitor(net); /* the news that somebody came is there before his message */
-    return number - net->first_id < net->accepted;
+    read_side(net, side); /* the news that somebody came is there before his message */
+    return number - side->first_id < side->accepted;
 }
 
 /* Who sent the message that is in net->frames; NULL when it must not be heard. What is not heard does not
  * count for its connection, which the governor cuts for that before long. */
-static const struct peer *sender(struct rv_net *net)
+static const struct peer *sender(struct rv_net *net, struct side *side)
 {
     const uint8_t *bytes = zmq_msg_data(&net->frames.frames[0]);
     /* The first frame may come without properties; the last one always has them. */
     zmq_msg_t *last = &net->frames.frames[net->frames.len - 1];
     const char *user = zmq_msg_gets(last, "User-Id");
     struct peer *peer = NULL;
+    uint64_t name = 0;
     uint32_t id = 0;
 
-    if (!drawn(net, bytes, zmq_msg_size(&net->frames.frames[0])))
+    if (!drawn(net, side, bytes, zmq_msg_size(&net->frames.frames[0])))
         return NULL;
     /* Without a verdict of our key check a message is nobody's. */
     if (user == NULL || net->frames.len < 2)
         return NULL;
     memcpy(&id, bytes + 1, sizeof id);
-    HASH_FIND(hh, net->peers, &id, sizeof id, peer);
+    name = name_of(net, side, id);
+    HASH_FIND(hh, net->peers, &name, sizeof name, peer);
     if (peer == NULL || strcmp(peer->user, user) != 0)
-        peer = meet(net, id, last, user);
+        peer = meet(net, name, last, user);
     if (peer->principal != 0 && !net->frames.over)
         return peer;
     cut(net, peer);
@@ -370,7 +387,7 @@ static const struct peer *sender(struct rv_net *net)
 
 static void fill(struct rv_net *net, const struct peer *peer, struct rv_net_message *out)
 {
-    out->peer = name_of(peer->id);
+    out->peer = peer->name;
     out->principal = peer->principal;
     out->local = peer->local;
     out->pid = peer->pid;
@@ -388,8 +405,8 @@ static void count(struct rv_net *net, const struct peer *peer)
     size_t bytes = 0;
     size_t longs = 0;
 
-    if (peer->fd < 0 || (size_t)peer->fd >= net->slots_len || !net->slots[peer->fd].used ||
-        net->slots[peer->fd].id != peer->id)
+    if (peer->fd < 0 || (size_t)peer->fd >= net->slots_len ||
+        net->slots[peer->fd].name != peer->name)
         return;
     for (size_t i = 1; i < net->frames.len; i++) {
         size_t len = zmq_msg_size(&net->frames.frames[i]);
@@ -400,13 +417,27 @@ static void count(struct rv_net *net, const struct peer *peer)
     rv_governor_heard(net->governor, peer->fd, net->frames.len - 1, bytes, longs);
 }
 
+/* The next message into net->frames, of each side in turn; the side that it came from, or NULL. */
+static struct side *next_message(struct rv_net *net)
+{
+    for (size_t i = 0; i < net->sides_len; i++) {
+        struct side *side = &net->sides[net->turn];
+
+        net->turn = (net->turn + 1) % net->sides_len;
+        side->dry = !rv_frames_receive(&net->frames, side->router, RV_FRAMES_MAX);
+        if (!side->dry)
+            return side;
+    }
+    return NULL;
+}
+
 bool rv_net_receive(struct rv_net *net, struct rv_net_message *out)
 {
     const struct peer *peer = NULL;
+    struct side *side = NULL;
 
-    while (rv_frames_receive(&net->frames, net->router, RV_FRAMES_MAX)) {
-        net->dry = false;
-        peer = sender(net);
+    while ((side = next_message(net)) != NULL) {
+        peer = sender(net, side);
         if (peer != NULL) {
             count(net, peer);
             fill(net, peer, out);
@@ -414,7 +445,6 @@ bool rv_net_receive(struct rv_net *net, struct rv_net_message *out)
         }
         net->stats.malformed++;
     }
-    net->dry = true;
     net->losts_ready = net->losts_len;
     if (rv_governor_deadline(net->governor) <= rv_clock_now())
         rv_governor_run(net->governor, rv_clock_now(), true);
@@ -428,16 +458,25 @@ enum rv_net_result rv_net_send(struct rv_net *net, uint64_t peer, struct rv_slic
 {
     uint8_t id[ID_LEN] = {0};
     uint32_t number = (uint32_t)peer;
+    struct side *side = &net->sides[(peer >> 32) - 1];
 
+    rv_assert(peer >> 32 != 0 && peer >> 32 <= net->sides_len);
     memcpy(id + 1, &number, sizeof number);
-    net->dry = false;
-    return rv_frames_send(net->router, rv_slice(id, sizeof id), control, bodies, bodies_len);
+    side->dry = false;
+    return rv_frames_send(side->router, rv_slice(id, sizeof id), control, bodies, bodies_len);
 }
 
 static bool has_input(struct rv_net *net)
 {
-    net->dry = !rv_zmq_readable(net->router);
-    return !net->dry;
+    bool any = false;
+
+    for (size_t i = 0; i < net->sides_len; i++) {
+        struct side *side = &net->sides[i];
+
+        side->dry = side->dry || !rv_zmq_readable(side->router);
+        any = any || !side->dry;
+    }
+    return any;
 }
 
 /* Rounded up, so that what was due is due when we wake. */
@@ -475,8 +514,8 @@ void rv_net_unwatch(struct rv_net *net, int fd)
  * pays for each descriptor that poll() goes to sleep on. */
 unsigned rv_net_wait(struct rv_net *net, rv_ns deadline)
 {
-    struct epoll_event events[WATCHED_MAX + 3];
-    bool ready = net->losts_head < net->losts_len || (!net->dry && has_input(net));
+    struct epoll_event events[WATCHED_MAX + 2 * SIDES + 1];
+    bool ready = net->losts_head < net->losts_len || has_input(net);
     rv_ns govern_at = rv_governor_deadline(net->governor);
     unsigned readable = 0;
     int len = 0;
@@ -532,7 +571,7 @@ reeve_err rv_net_selftest(struct rv_net *net, char *why)
     size_t door = 0;
 
     for (size_t i = net->doors_len; i-- > 0;)
-        if (rv_ipc_path(net->doors[i].shown) == NULL)
+        if (rv_ipc_path(net->doors[i].shown) == NULL && net->doors[i].side == net->sides)
             door = i;
     /* Local peers of our own uid come in with any key, and that is what we are. */
     err = rv_selftest(net->doors[door].shown, net->public_key,
@@ -550,9 +589,22 @@ const char *rv_net_endpoint(const struct rv_net *net, size_t i)
 
 /* ---- its life ---- */
 
-static reeve_err check_conf(const struct rv_net_conf *conf, uint8_t secret[32], char *why)
+static reeve_err check_keys(const struct rv_net_conf *conf, uint8_t secret[32], uint8_t second[32],
+                            char *why)
 {
     uint8_t public[32];
+    bool good =
+        rv_keys_decode(public, conf->public_key) && rv_keys_decode(secret, conf->secret_key);
+
+    if (conf->second_bind != NULL)
+        good = good && rv_keys_decode(second, conf->second_secret_key);
+    return good ? REEVE_OK
+                : rv_why(why, RV_NET_WHY, REEVE_EINVAL,
+                         "unable to use the manager's key: not 40 characters of Z85");
+}
+
+static reeve_err check_conf(const struct rv_net_conf *conf, char *why)
+{
 
     for (size_t i = 0; i < conf->binds_len; i++)
         /* Inside the process libzmq checks no keys at all, so inproc is not offered. */
@@ -565,13 +617,14 @@ static reeve_err check_conf(const struct rv_net_conf *conf, uint8_t secret[32], 
     if (conf->ipc_same_uid && conf->ipc_principal == 0)
         return rv_why(why, RV_NET_WHY, REEVE_EINVAL,
                       "unable to admit local peers: their principal is missing");
-    if (!rv_keys_decode(public, conf->public_key) || !rv_keys_decode(secret, conf->secret_key))
+    if (conf->second_bind != NULL && strncmp(conf->second_bind, "tcp://", 6) != 0)
         return rv_why(why, RV_NET_WHY, REEVE_EINVAL,
-                      "unable to use the manager's key: not 40 characters of Z85");
+                      "unable to bind %.100s: with a second key it is tcp://ADDRESS:PORT",
+                      conf->second_bind);
     return REEVE_OK;
 }
 
-static bool set_options(struct rv_net *net, const struct rv_net_conf *conf,
+static bool set_options(const struct side *side, const struct rv_net_conf *conf,
                         const uint8_t secret[32])
 {
     const struct {
@@ -599,62 +652,77 @@ static bool set_options(struct rv_net *net, const struct rv_net_conf *conf,
     const int64_t largest = RV_WIRE_MAX;
 
     for (size_t i = 0; i < rv_countof(options); i++)
-        if (!rv_zmq_set(net->router, options[i].option, options[i].value))
+        if (!rv_zmq_set(side->router, options[i].option, options[i].value))
             return false;
-    return zmq_setsockopt(net->router, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0 &&
-           zmq_setsockopt(net->router, ZMQ_CURVE_SECRETKEY, secret, 32) == 0 &&
-           zmq_setsockopt(net->router, ZMQ_ZAP_DOMAIN, RV_ZAP_DOMAIN, strlen(RV_ZAP_DOMAIN)) == 0;
+    return zmq_setsockopt(side->router, ZMQ_MAXMSGSIZE, &largest, sizeof largest) == 0 &&
+           zmq_setsockopt(side->router, ZMQ_CURVE_SECRETKEY, secret, 32) == 0 &&
+           zmq_setsockopt(side->router, ZMQ_ZAP_DOMAIN, RV_ZAP_DOMAIN, strlen(RV_ZAP_DOMAIN)) == 0;
 }
 
 /* Where does the router begin to count? Its first connection is our own, from inside, where nobody
  * else can be before there is a door. */
-static bool ask_first_id(struct rv_net *net)
+static bool ask_first_id(struct side *side)
 {
     const char *inside = "inproc://reeve-canary";
     void *canary = zmq_socket(rv_net_context(0), ZMQ_DEALER);
     uint8_t id[ID_LEN] = {1};
     bool ok = canary != NULL && rv_zmq_set(canary, ZMQ_LINGER, 0) &&
-              zmq_bind(net->router, inside) == 0 && zmq_connect(canary, inside) == 0 &&
+              zmq_bind(side->router, inside) == 0 && zmq_connect(canary, inside) == 0 &&
               zmq_send(canary, "", 0, 0) == 0;
 
-    ok = ok && zmq_recv(net->router, id, sizeof id, 0) == ID_LEN && id[0] == 0 &&
-         zmq_recv(net->router, NULL, 0, 0) == 0;
+    ok = ok && zmq_recv(side->router, id, sizeof id, 0) == ID_LEN && id[0] == 0 &&
+         zmq_recv(side->router, NULL, 0, 0) == 0;
     for (size_t i = 1; i < ID_LEN; i++)
-        net->first_id = net->first_id << 8 | id[i];
-    net->accepted = 1;
-    (void)zmq_unbind(net->router, inside);
+        side->first_id = side->first_id << 8 | id[i];
+    side->accepted = 1;
+    (void)zmq_unbind(side->router, inside);
     rv_zmq_close(&canary);
     return ok;
 }
 
+/* The next side, with this key of the manager. */
 static reeve_err open_router(struct rv_net *net, const struct rv_net_conf *conf,
                              const uint8_t secret[32], char *why)
 {
+    struct side *side = &net->sides[net->sides_len++];
+
+    *side = (struct side){.router = zmq_socket(rv_net_context(conf->io_threads), ZMQ_ROUTER),
+                          .monitor_fd = -1};
+    /* All options stand before the first bind: later they would miss some connections. */
+    if (side->router == NULL || !set_options(side, conf, secret))
+        return rv_zmq_why(why, "set up", "the socket");
+    if (!ask_first_id(side))
+        return rv_zmq_why(why, "ask", "the socket for its first id");
+    side->monitor = rv_monitor_open(side->router, EVENTS);
+    if (side->monitor == NULL)
+        return rv_zmq_why(why, "watch", "the socket");
+    side->monitor_fd = rv_zmq_fd(side->monitor);
+    if (!add_event(net, rv_zmq_fd(side->router), ROUTER) ||
+        !add_event(net, side->monitor_fd, MONITOR))
+        return rv_zmq_why(why, "watch", "the socket");
+    return REEVE_OK;
+}
+
+static reeve_err open_routers(struct rv_net *net, const struct rv_net_conf *conf,
+                              const uint8_t secret[32], const uint8_t second[32], char *why)
+{
     unsigned seed = 0;
+    reeve_err err = REEVE_OK;
 
     /* libzmq counts connection ids up from rand(), which it never seeds. A peer that knows the
      * start can claim the id of a connection to come, and that aborts the process. */
     rv_random_bytes(&seed, sizeof seed);
     srand(seed);
 
-    net->router = zmq_socket(rv_net_context(conf->io_threads), ZMQ_ROUTER);
-    /* All options stand before the first bind: later they would miss some connections. */
-    if (net->router == NULL || !set_options(net, conf, secret))
-        return rv_zmq_why(why, "set up", "the socket");
-    if (!ask_first_id(net))
-        return rv_zmq_why(why, "ask", "the socket for its first id");
     net->governor = rv_governor_new(2 * (uint32_t)rv_handshake_ms(conf->handshake_ms), conf->sink);
-    net->monitor = rv_monitor_open(net->router, EVENTS);
-    if (net->monitor == NULL)
-        return rv_zmq_why(why, "watch", "the socket");
-    net->monitor_fd = rv_zmq_fd(net->monitor);
     net->events_fd = epoll_create1(EPOLL_CLOEXEC);
     if (net->events_fd < 0 || net->governor == NULL ||
-        !add_event(net, rv_zmq_fd(net->router), ROUTER) ||
-        !add_event(net, net->monitor_fd, MONITOR) ||
         !add_event(net, rv_governor_fd(net->governor), GOVERNOR))
         return rv_zmq_why(why, "watch", "the socket");
-    return REEVE_OK;
+    err = open_router(net, conf, secret, why);
+    if (err == REEVE_OK && conf->second_bind != NULL)
+        err = open_router(net, conf, second, why);
+    return err;
 }
 
 static char *copy_text(const char *text, size_t len)
@@ -679,8 +747,8 @@ static char *plain_endpoint(const char *name)
     return copy_text(text, strlen(text));
 }
 
-static reeve_err bind_door(struct rv_net *net, struct door *door, const char *endpoint,
-                           const char *public_key, char *why)
+static reeve_err bind_door(struct door *door, const char *endpoint, const char *public_key,
+                           char *why)
 {
     const char *path = rv_ipc_path(endpoint);
     char name[512];
@@ -691,10 +759,10 @@ static reeve_err bind_door(struct rv_net *net, struct door *door, const char *en
     /* A local socket gets its mode from the umask, at its birth. */
     if (path != NULL)
         mask = umask(0177);
-    rc = zmq_bind(net->router, endpoint);
+    rc = zmq_bind(door->side->router, endpoint);
     if (path != NULL)
         umask(mask);
-    if (rc != 0 || zmq_getsockopt(net->router, ZMQ_LAST_ENDPOINT, name, &len) != 0)
+    if (rc != 0 || zmq_getsockopt(door->side->router, ZMQ_LAST_ENDPOINT, name, &len) != 0)
         return rv_zmq_why(why, "bind", endpoint);
     door->name = copy_text(name, strlen(name));
     door->shown = plain_endpoint(name);
@@ -704,8 +772,11 @@ static reeve_err bind_door(struct rv_net *net, struct door *door, const char *en
 static reeve_err open_all(struct rv_net *net, const struct rv_net_conf *conf, char *why)
 {
     uint8_t secret[32];
-    reeve_err err = check_conf(conf, secret, why);
+    uint8_t second[32];
+    reeve_err err = check_conf(conf, why);
 
+    if (err == REEVE_OK)
+        err = check_keys(conf, secret, second, why);
     for (size_t i = 0; i < conf->binds_len && err == REEVE_OK; i++)
         if (rv_ipc_path(conf->binds[i]) != NULL)
             err = rv_ipc_prepare(&net->doors[i].lock, rv_ipc_path(conf->binds[i]), why);
@@ -717,10 +788,13 @@ static reeve_err open_all(struct rv_net *net, const struct rv_net_conf *conf, ch
     if (err == REEVE_OK)
         rv_zap_admit(net->zap, conf->keys, conf->keys_len);
     if (err == REEVE_OK)
-        err = open_router(net, conf, secret, why);
+        err = open_routers(net, conf, secret, second, why);
     sodium_memzero(secret, sizeof secret);
+    sodium_memzero(second, sizeof second);
     for (size_t i = 0; i < conf->binds_len && err == REEVE_OK; i++)
-        err = bind_door(net, &net->doors[i], conf->binds[i], conf->public_key, why);
+        err = bind_door(&net->doors[i], conf->binds[i], conf->public_key, why);
+    if (conf->second_bind != NULL && err == REEVE_OK)
+        err = bind_door(&net->doors[conf->binds_len], conf->second_bind, NULL, why);
     return err;
 }
 
@@ -731,10 +805,10 @@ reeve_err rv_net_open(struct rv_net **out, const struct rv_net_conf *conf, char 
 
     *out = NULL;
     net->events_fd = -1;
-    net->doors_len = conf->binds_len;
-    net->doors = rv_alloc(conf->binds_len * sizeof *net->doors);
-    for (size_t i = 0; i < conf->binds_len; i++)
-        net->doors[i].lock = -1;
+    net->doors_len = conf->binds_len + (conf->second_bind != NULL);
+    net->doors = rv_alloc(net->doors_len * sizeof *net->doors);
+    for (size_t i = 0; i < net->doors_len; i++)
+        net->doors[i] = (struct door){.side = &net->sides[i >= conf->binds_len], .lock = -1};
     net->ipc_same_uid = conf->ipc_same_uid;
     snprintf(net->public_key, sizeof net->public_key, "%s", conf->public_key);
 
@@ -755,11 +829,13 @@ static void unbind(struct rv_net *net)
 
     for (size_t i = 0; i < net->doors_len; i++)
         if (net->doors[i].name != NULL)
-            waiting += zmq_unbind(net->router, net->doors[i].name) == 0;
+            waiting += zmq_unbind(net->doors[i].side->router, net->doors[i].name) == 0;
     while (net->closed < waiting && rv_clock_now() < deadline) {
-        struct pollfd p = {.fd = net->monitor_fd, .events = POLLIN};
+        struct pollfd p[SIDES];
 
-        (void)poll(&p, 1, left_ms(deadline));
+        for (size_t i = 0; i < net->sides_len; i++)
+            p[i] = (struct pollfd){.fd = net->sides[i].monitor_fd, .events = POLLIN};
+        (void)poll(p, net->sides_len, left_ms(deadline));
         read_monitor(net);
     }
 }
@@ -786,8 +862,10 @@ void rv_net_close(struct rv_net **net)
     unbind(n);
     if (n->events_fd >= 0)
         close(n->events_fd);
-    rv_monitor_close(&n->monitor, n->router);
-    rv_zmq_close(&n->router);
+    for (size_t i = 0; i < n->sides_len; i++) {
+        rv_monitor_close(&n->sides[i].monitor, n->sides[i].router);
+        rv_zmq_close(&n->sides[i].router);
+    }
     rv_governor_free(&n->governor);
     rv_zap_close(&n->zap);
     for (size_t i = 0; i < n->doors_len; i++)

@@ -322,14 +322,26 @@ bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes)
     return take(&bytes, out) && bytes.len == 0 && !rv_object_nests(out);
 }
 
+/* Point a text in the bytes at from into those at to. */
+static void move_text(msgpack_object *o, const uint8_t *from, const uint8_t *to)
+{
+    if (o->type == MSGPACK_OBJECT_STR)
+        o->via.str.ptr = (const char *)to + ((const uint8_t *)o->via.str.ptr - from);
+    if (o->type == MSGPACK_OBJECT_BIN)
+        o->via.bin.ptr = (const char *)to + ((const uint8_t *)o->via.bin.ptr - from);
+}
+
+/* Most values are one node, which needs no walk. */
 reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes)
 {
     struct reeve_value *v = NULL;
+    msgpack_object scalar;
     size_t kids_len = 0;
-    bool built = false;
+    bool alone = rv_value_scalar(&scalar, bytes);
+    bool built = alone;
 
     *out = NULL;
-    if (!walk(bytes, &kids_len, NULL, NULL))
+    if (!alone && !walk(bytes, &kids_len, NULL, NULL))
         return REEVE_EPROTO;
     if (kids_len > (SIZE_MAX - sizeof *v - bytes.len) / sizeof v->kids[0])
         return REEVE_ENOMEM;
@@ -338,7 +350,12 @@ reeve_err rv_value_parse(reeve_value **out, struct rv_slice bytes)
         return REEVE_ENOMEM;
     v->bytes = rv_slice(memcpy(v->kids + kids_len, bytes.data, bytes.len), bytes.len);
     v->origin = (struct rv_value_origin){0};
-    built = walk(v->bytes, &kids_len, &v->object, v->kids);
+    if (alone) {
+        v->object = scalar;
+        move_text(&v->object, bytes.data, v->bytes.data);
+    } else {
+        built = walk(v->bytes, &kids_len, &v->object, v->kids);
+    }
     rv_assert(built);
     *out = v;
     return REEVE_OK;
@@ -378,7 +395,7 @@ reeve_err rv_value_parse_in(const reeve_value **out, struct rv_value_room *room,
     if (!make_room(room, kids_len))
         return REEVE_ENOMEM;
     v = room->value;
-    if (!walk(bytes, &kids_len, &v->object, v->kids))
+    if (!rv_value_scalar(&v->object, bytes) && !walk(bytes, &kids_len, &v->object, v->kids))
         return REEVE_EPROTO;
     v->bytes = bytes;
     v->origin = (struct rv_value_origin){0};

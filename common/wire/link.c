@@ -449,10 +449,13 @@ static void on_message(struct rv_link *link, rv_ns now, const struct rv_msg *msg
             skip_push(link, &msg->push, bodies, bodies_len, frames);
         break;
     case RV_MSG_fragment:
-        if (*frames >= bodies_len ||
-            !rv_assembly_add(&link->assembly, &msg->fragment, bodies[*frames]))
+        if (*frames < bodies_len &&
+            rv_assembly_add(&link->assembly, &msg->fragment, bodies[*frames]))
+            ++*frames;
+        else if (link->assembly.no_memory)
+            rv_link_die(link, now, REEVE_ENOMEM, "no memory for an item that came");
+        else
             again(link, now);
-        ++*frames;
         break;
     default:
         again(link, now);
@@ -523,7 +526,20 @@ void rv_link_receive(struct rv_link *link, rv_ns now, struct rv_slice control,
 
 /* ---- frames to the manager ---- */
 
-static bool say_hello(struct rv_link *link, struct rv_link_frame *out)
+/* No memory for a frame: nothing is lost, it is tried again soon. */
+static bool out_of_memory(struct rv_link *link, rv_ns now)
+{
+    if (!link->frame.bad && !link->extra.bad)
+        return false;
+    link->frame.bad = link->extra.bad = false;
+    if (link->state == RV_LINK_GREETING)
+        again(link, now);
+    else if (link->ack_at > rv_after_ms(now, RV_LIMIT_TAKE_MS))
+        link->ack_at = rv_after_ms(now, RV_LIMIT_TAKE_MS);
+    return true;
+}
+
+static bool say_hello(struct rv_link *link, rv_ns now, struct rv_link_frame *out)
 {
     static const struct rv_stream none = {.first = 1, .next = 1};
     struct rv_msg msg = {.type = RV_MSG_hello,
@@ -548,7 +564,7 @@ static bool say_hello(struct rv_link *link, struct rv_link_frame *out)
                           &out->bodies_len);
     out->control = rv_buf_slice(&link->frame);
     link->sending_hello = true;
-    return !link->frame.bad && !link->extra.bad;
+    return !out_of_memory(link, now);
 }
 
 /* Reads leave in a frame after the numbered messages that they must see. */
@@ -613,7 +629,7 @@ bool rv_link_transmit(struct rv_link *link, rv_ns now, struct rv_link_frame *out
     link->sending_hello = link->sending_beat = false;
     link->sending_reads = 0;
     if (link->state == RV_LINK_GREETING && link->hello_due)
-        return say_hello(link, out);
+        return say_hello(link, now, out);
     if (link->state != RV_LINK_READY)
         return false;
     if (link->beat_due) {
@@ -633,12 +649,7 @@ bool rv_link_transmit(struct rv_link *link, rv_ns now, struct rv_link_frame *out
     if (!ready)
         link->sending_cursor = link->cursor;
     out->control = rv_buf_slice(&link->frame);
-    if (link->frame.bad || link->extra.bad) {
-        /* No memory for a frame: nothing is lost, it is tried again later. */
-        link->frame.bad = link->extra.bad = false;
-        return false;
-    }
-    return true;
+    return !out_of_memory(link, now);
 }
 
 void rv_link_sent(struct rv_link *link, rv_ns now, bool sent)

@@ -148,7 +148,8 @@ struct rv_link {
     struct rv_request *read_list;
     struct rv_port *ports; /* by object: proxies that get pushes */
     uint64_t puts_in_flight;
-    reeve_err failed; /* a put of a closed handle was refused */
+    size_t asked_back; /* so many proxies may be asked for what they keep */
+    reeve_err failed;  /* a put of a closed handle was refused */
     char failed_why[160];
 
     reeve_err error; /* DEAD: why */

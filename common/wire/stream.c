@@ -313,10 +313,10 @@ static struct rv_assembly_part *begin_part(struct rv_assembly *a, const struct r
         f->total > RV_LIMIT_ASSEMBLY_BYTES - a->bytes)
         return NULL;
     part = calloc(1, sizeof *part);
-    if (part == NULL)
-        return NULL;
-    part->body = rv_body_new(f->total);
-    if (part->body == NULL) {
+    if (part != NULL)
+        part->body = rv_body_new(f->total);
+    a->no_memory = part == NULL || part->body == NULL;
+    if (a->no_memory) {
         free(part);
         return NULL;
     }

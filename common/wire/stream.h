@@ -90,6 +90,7 @@ struct rv_assembly_part {
 };
 
 struct rv_assembly {
+    bool no_memory; /* why the last fragment was not taken */
     struct rv_assembly_part *parts;
     size_t bytes; /* reserved by parts, at most RV_LIMIT_ASSEMBLY_BYTES */
 };

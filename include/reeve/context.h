@@ -16,6 +16,8 @@
  *
  * Threads: many may use one context. The library has one background thread (all signals
  * blocked), installs no signal handler, prints nothing and never aborts on bad input.
+ * Signals: no call may be made in a signal handler, which may have interrupted another one; a thread
+ * that reads a signalfd makes it. A signal neither ends nor shortens a call.
  * Fork: a child's calls on its parent's context give EFORK; it opens its own.
  */
 

@@ -515,10 +515,10 @@ bool rv_channel_wants_clock(const struct rv_channel *ch)
     return ch->working_since == 0 || ch->port.tick_at == RV_NEVER || half_through(ch, 1);
 }
 
-bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
+/* The batch of the next item; NULL: there is none. */
+static struct rv_batch *next_batch(struct rv_channel *ch)
 {
     struct rv_batch *batch = ch->head;
-    struct rv_item item;
 
     while (batch != NULL && batch->left == 0) {
         ch->head = batch->next;
@@ -527,17 +527,40 @@ bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
         free_batch(batch);
         batch = ch->head;
     }
+    return batch;
+}
+
+bool rv_channel_peek(struct rv_channel *ch, struct rv_handed *out)
+{
+    struct rv_batch *batch = next_batch(ch);
+    struct rv_reader at;
+    struct rv_item item;
+
     if (batch == NULL)
         return false;
-    rv_item_read(&batch->at, &item);
+    at = batch->at;
+    rv_item_read(&at, &item);
     *out = (struct rv_handed){.bytes = item.bytes,
                               .delivery = batch->delivery,
                               .deliveries = item.deliveries,
                               .refs = item.refs};
     if (item.place != RV_INLINE) {
-        out->body = batch->bodies[batch->bodies_next++];
+        out->body = batch->bodies[batch->bodies_next];
         out->bytes = rv_slice(out->body->data, out->body->len);
     }
+    return true;
+}
+
+bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
+{
+    struct rv_batch *batch = NULL;
+    struct rv_item item;
+
+    if (!rv_channel_peek(ch, out))
+        return false;
+    batch = ch->head;
+    rv_item_read(&batch->at, &item);
+    batch->bodies_next += item.place != RV_INLINE;
     batch->delivery++;
     batch->left--;
     batch->direct -= batch->direct > 0;

@@ -95,6 +95,8 @@ reeve_err rv_channel_failure(struct rv_channel *ch, char *why, size_t why_len);
 bool rv_channel_wants_clock(const struct rv_channel *ch);
 
 /* Hand out an item that is here. now counts only when the clock is wanted. */
+/* The item that it would give, which stays here. Its body is borrowed, too. */
+bool rv_channel_peek(struct rv_channel *ch, struct rv_handed *out);
 bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out);
 void rv_handed_free(struct rv_handed *item);
 

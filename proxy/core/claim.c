@@ -94,6 +94,13 @@ bool rv_claims_guard(struct rv_claims *c, uint64_t fence)
 
 /* ---- leases ---- */
 
+/* An idle lease may be what others wait for. A release that is late is not worth it: it leaves soon. */
+static void set_asked(struct rv_claims *c, bool asked)
+{
+    c->link->asked_back += (size_t)asked - (size_t)c->asked;
+    c->asked = asked;
+}
+
 /* The lease ends: it goes back, or to the thread that uses it. Without memory it stays, and the next
  * release tries again. */
 void rv_claims_settle(struct rv_claims *c)
@@ -125,6 +132,7 @@ static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
     (void)frames;
     if (push->op != RV_OP_lock_recall || !rv_lock_recall_args_decode(&args, push->args))
         return;
+    set_asked(c, false);
     DL_SEARCH_SCALAR(c->held, claim, fence, args.fence);
     if (args.revoked != 0) {
         if (claim != NULL && --claim->count == 0)
@@ -184,6 +192,7 @@ static void acquired(struct rv_link *link, struct rv_request *call, rv_ns now,
         call->error = REEVE_ENOMEM;
         return;
     }
+    set_asked(c, got.leased == RV_GRANT_LEASE);
     if (got.leased == RV_GRANT_LATE)
         find(c, call->thread)->late = true;
     if (got.leased == RV_GRANT_LEASE) {
@@ -237,7 +246,7 @@ reeve_err rv_claims_release(struct rv_claims *c, rv_ns now, uint64_t thread)
         DL_SEARCH_SCALAR(c->held, claim, asleep, false);
     if (claim == NULL)
         return REEVE_ENOENT;
-    if (recursive(c) && claim->count > 1) {
+    if (recursive(c) && claim->count > 1 && !RV_MUTANT(RLOCK_FLAT)) {
         claim->count--;
         return REEVE_OK;
     }
@@ -355,6 +364,7 @@ void rv_claims_fini(struct rv_claims *c)
         rv_claims_settle(c);
     (void)rv_link_say(c->link, RV_OP_object_close, c->port.object, rv_slice(NULL, 0));
     rv_link_drop_port(c->link, &c->port);
+    set_asked(c, false);
     while (c->held != NULL)
         drop(c, c->held);
 }
@@ -368,6 +378,7 @@ static void on_tick(struct rv_port *port, rv_ns now)
 static void on_dead(struct rv_port *port)
 {
     ((struct rv_claims *)port)->lease = false;
+    set_asked((struct rv_claims *)port, false);
 }
 
 static const struct rv_port_ops claims_ops = {.push = on_push, .tick = on_tick, .dead = on_dead};

@@ -31,7 +31,8 @@ struct rv_claims {
     struct rv_link *link;
     uint8_t kind; /* enum rv_kind */
     bool leases;  /* ask for leases */
-    bool lease;   /* there is one, of this fence */
+    bool asked; /* there was one, and nobody has asked for it yet; link->asked_back counts these */
+    bool lease; /* there is one, of this fence */
     uint64_t lease_fence;
     struct rv_claim *held;
 };

@@ -280,11 +280,12 @@ static reeve_err release_one(struct mgr *mgr, struct lock *l, struct ref *ref, u
 {
     struct hold *h = lock_hold(ref, thread);
 
-    if (h == NULL && l->recursive)
+    if (h == NULL && l->recursive && !RV_MUTANT(RLOCK_ANYBODYS))
         return REEVE_ENOTOWNER;
     if (h == NULL)
         h = ref->holds != NULL ? ref->holds : l->holds;
-    if (h == NULL && (l->object.kind != RV_KIND_SEMAPHORE || l->value == RV_LIMIT_PERMITS))
+    if (h == NULL && !(RV_MUTANT(BOUNDED_GROWS) && l->counted) &&
+        (l->object.kind != RV_KIND_SEMAPHORE || l->value == RV_LIMIT_PERMITS))
         return REEVE_ERELEASED;
     if (h == NULL) {
         l->value++;
@@ -403,18 +404,20 @@ static void on_kept(struct mgr *mgr, struct lock *l, struct ref *ref, struct rv_
     struct hold *h = ref->holds;
     struct call *call = NULL;
     struct call *next = NULL;
+    bool unknown = false; /* which thread has it */
 
     rv_assert(rv_lock_kept_args_decode(&args, bytes));
     if (h == NULL || !(h->leased || h->late) || h->fence != args.fence) {
         mgr->refused++;
         return;
     }
+    unknown = h->leased;
     h->leased = h->late = h->recalled = false;
     h->thread = args.thread;
     settle(mgr, l);
     DL_FOREACH_SAFE (l->waiters, call, next) {
-        if (l->holds != h)
-            break;
+        if (!unknown || l->holds != h)
+            break; /* a cycle was seen when it closed */
         why_look(mgr, call);
     }
 }

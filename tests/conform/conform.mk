@@ -15,4 +15,11 @@ conform: $(BUILD)/run-conform $(BUILD)/conform-manager $(BUILD)/reeve-server
 	$(BUILD)/run-conform
 check: conform
 
-.PHONY: conform
+# Holders and waiters that are killed: so many.
+TORTURE_KILLS ?= 1000
+torture-kills: $(BUILD)/run-conform $(BUILD)/conform-manager $(BUILD)/reeve-server
+	CONFORM_KILLS=$(TORTURE_KILLS) CHECK_SECONDS=3600 $(BUILD)/run-conform kills_of_holders
+	CONFORM_KILLS=$(TORTURE_KILLS) CHECK_SECONDS=3600 $(BUILD)/conform-manager --seed $(CONFORM_SEED) $(BUILD)/run-conform kills_of_holders
+torture: torture-kills
+
+.PHONY: conform torture-kills

@@ -15,6 +15,7 @@ enum { WORKERS = 6, PERMITS = 2, LONG = 30000, LIVES = 4096 };
 /* Shared by all processes. A life is a process; 0 is nobody. */
 struct board {
     atomic_uint owner; /* the life that believes to have the lock */
+    atomic_uint last;  /* the one that had it last */
     atomic_uint_fast64_t fence;
     atomic_int permits;         /* held by lives that were not killed */
     atomic_bool killed[LIVES];  /* set before it is */
@@ -58,9 +59,11 @@ static void use_lock(reeve_lock *lock)
     if (before != 0 && err == REEVE_OK)
         complain("the owner was killed, and the next did not hear of it");
     atomic_fetch_add(&board->told, err == REEVE_OWNER_DIED);
-    if (reeve_lock_fence(lock, &fence) != REEVE_OK || fence <= atomic_load(&board->fence))
+    if (reeve_lock_fence(lock, &fence) != REEVE_OK || fence < atomic_load(&board->fence) ||
+        (fence == atomic_load(&board->fence) && atomic_load(&board->last) != life))
         complain("a fence that does not grow");
     atomic_store(&board->fence, fence);
+    atomic_store(&board->last, life);
     atomic_fetch_add(&board->acquired, 1);
     sched_yield();
     atomic_store(&board->owner, 0);
@@ -87,7 +90,8 @@ static void work(reeve_context *ctx, struct stage *s, int fd)
     reeve_lock *lock = NULL;
     reeve_semaphore *sem = NULL;
 
-    OK(reeve_lock_open(&lock, ctx, s->names[0], NULL));
+    /* Every third has it lent, and keeps its fence while nobody else asks. */
+    OK(reeve_lock_open(&lock, ctx, s->names[0], &(reeve_lock_options){.lease = life % 3 == 0}));
     OK(reeve_semaphore_open(&sem, ctx, s->names[1], PERMITS,
                             &(reeve_semaphore_options){.bounded = true}));
     lab_tell(fd);

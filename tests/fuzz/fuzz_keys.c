@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     rv_assert(rv_keys_decode(key, k.public_key));
     rv_assert(k.secret_key[0] == '\0' || rv_keys_decode(key, k.secret_key));
+    rv_assert(k.authkey[0] == '\0' || (k.secret_key[0] != '\0' && k.servers_len == 1));
     rv_assert(strlen(k.name) <= RV_NAME_MAX);
     rv_assert(k.servers_len <= RV_KEYS_SERVERS);
     for (size_t i = 0; i < k.servers_len; i++)

@@ -5,6 +5,7 @@
 # run-api, run-gone       the library as it is, with build/reeve-server
 # run-pool                the same with build/reeve-worker, too; it is the program that is shipped
 # run-agents              maps: a manager, an agent, and the program shipped to it
+# run-memory              every allocation of the library fails once
 # run-tasks               runners, and the agent's processes, without a manager
 shell_lab  := $(call objects,tests/lib/check.c tests/shell/lab.c tests/shell/main.c)
 shell_fake := $(call objects,tests/shell/fake_conn.c $(addprefix common/net/,conf.c keys.c keys_parse.c net_util.c)) \
@@ -29,16 +30,20 @@ $(BUILD)/run-tasks: $(call objects,$(addprefix tests/shell/test_,runner.c runner
     $(call objects,$(addprefix worker/,elf_check.c runner_io.c runners.c zygotes.c)) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+nomem := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
+$(BUILD)/run-memory: $(call objects,$(addprefix tests/shell/,test_memory.c nomem.c)) $(shell_lab) $(LIBRARY)
+	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) $(nomem) -o $@ $^ $(LIBS)
+
 $(BUILD)/run-agents: $(call objects,tests/shell/test_agents.c) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # The slow ones only wait; they do that while the others run.
-shell_tests := $(addprefix $(BUILD)/run-,threads slow api gone tasks agents pool)
+shell_tests := $(addprefix $(BUILD)/run-,threads slow api gone tasks agents pool memory)
 check-shell: $(shell_tests) $(BUILD)/reeve-server $(BUILD)/reeve-worker
 	$(BUILD)/run-slow >$(BUILD)/run-slow.out 2>&1 & slow=$$!; \
 	$(BUILD)/run-gone >$(BUILD)/run-gone.out 2>&1 & gone=$$!; ok=0; \
 	$(BUILD)/run-threads || ok=1; $(BUILD)/run-api || ok=1; $(BUILD)/run-tasks || ok=1; \
-	$(BUILD)/run-agents || ok=1; $(BUILD)/run-pool || ok=1; \
+	$(BUILD)/run-agents || ok=1; $(BUILD)/run-pool || ok=1; $(BUILD)/run-memory || ok=1; \
 	wait $$slow || ok=1; cat $(BUILD)/run-slow.out; \
 	wait $$gone || ok=1; cat $(BUILD)/run-gone.out; exit $$ok
 check: check-shell

@@ -618,6 +618,29 @@ TEST(cycle_of_three_is_found_at_once_and_ends_for_those_who_asked)
     sim_stop(&s);
 }
 
+/* Nobody asked to hear of it, and the releases were to be late: that each owner says that it has
+ * its lock is no news of the cycle. */
+TEST(cycle_that_nobody_ends_is_told_once)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    for (int c = 1; c <= 2; c++)
+        for (int i = 0; i < 2; i++)
+            CHECK(sim_sync_open(&s, c, i == 0 ? "a" : "b", RV_KIND_LOCK, 0) == REEVE_OK);
+    sim_acquire(&s, 1, 1, "a", UINT32_MAX);
+    sim_acquire(&s, 2, 2, "b", UINT32_MAX);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_acquire(&s, 1, 1, "b", UINT32_MAX);
+    sim_acquire(&s, 2, 2, "a", UINT32_MAX);
+    sim_expect(&s, "[    1] lock.cycle calls=2 why=\"session 2 (story on sim, pid 2, thread 2) "
+                   "waits for a, held by session 1 (story on sim, pid 1, thread 1), which waits "
+                   "for b, held by session 2 (story on sim, pid 2, thread 2)\"\n");
+    sim_expect_silence(&s, 1000);
+    sim_stop(&s);
+}
+
 TEST(thread_that_waits_for_itself_is_a_cycle)
 {
     struct sim s;

@@ -424,6 +424,56 @@ static void a_shown_key_may_be_replaced(void **state)
     assert_string_equal(again.public_key, k.public_key);
 }
 
+/* ---- an authkey ---- */
+
+static void both_sides_make_the_same_keys_of_an_authkey(void **state)
+{
+    struct rv_keyfile client = {.name = "cluster"};
+    struct rv_keyfile manager;
+    struct rv_keyfile other = {.servers_len = 0};
+
+    (void)state;
+    rv_keys_new_authkey(&client);
+    rv_keys_new_authkey(&other);
+    assert_string_not_equal(client.authkey, other.authkey);
+    assert_int_equal(rv_keys_write(&client, path, true, why), REEVE_OK);
+    assert_int_equal(rv_keys_read(&manager, path, true, why), REEVE_OK);
+    assert_memory_equal(&client, &manager, sizeof client);
+    rv_keys_as_manager(&manager);
+    assert_string_equal(client.servers[0], manager.public_key);
+    assert_string_not_equal(client.public_key, manager.public_key);
+    assert_string_not_equal(client.secret_key, client.authkey);
+}
+
+/* Hosts agree on it without a word, so it is for ever. */
+static void a_passphrase_is_the_same_key_everywhere(void **state)
+{
+    struct rv_keyfile k = {.servers_len = 0};
+
+    (void)state;
+    if (!rv_keys_from_passphrase(&k, rv_slice_str("correct horse battery")))
+        skip(); /* 256 MiB are not there */
+    assert_string_equal(k.authkey, "(lCV.E?t*t5aFk@L.lm+2b:8:W[h/DJPm]Bd:oyD");
+    assert_string_equal(k.public_key, "]VNrvqom!UMNr!:-+wABB..wM>uS)xL&zK4}bmPt");
+    assert_string_equal(k.servers[0], "JtmsJO//ogLm2CxqeuJBBxMBrEu/AX{3^Yr{istD");
+}
+
+static void an_authkey_is_alone_and_secret(void **state)
+{
+    struct rv_keyfile k;
+
+    (void)state;
+    assert_false(rv_keys_parse(&k, rv_slice_str("authkey = " KEY "\nserver = " KEY "\n"), why));
+    assert_non_null(strstr(why, "an authkey has no line public, secret or server"));
+    assert_false(rv_keys_parse(&k, rv_slice_str("authkey = " KEY "\nauthkey = " KEY "\n"), why));
+    assert_false(rv_keys_parse(&k, rv_slice_str("authkey = short\n"), why));
+    write_text("authkey = " KEY "\n", 0644);
+    assert_int_equal(rv_keys_read(&k, path, true, why), REEVE_EAUTH);
+    assert_int_equal(rv_keys_read(&k, path, false, why), REEVE_EAUTH);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(rv_keys_trust(path, HASH, why), REEVE_EINVAL);
+}
+
 #define WITH_FILES(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 
 int test_keys(void)
@@ -451,6 +501,9 @@ int test_keys(void)
         WITH_FILES(trusting_adds_one_line_and_keeps_the_rest),
         WITH_FILES(trust_has_limits),
         WITH_FILES(a_shown_key_may_be_replaced),
+        WITH_FILES(both_sides_make_the_same_keys_of_an_authkey),
+        cmocka_unit_test(a_passphrase_is_the_same_key_everywhere),
+        WITH_FILES(an_authkey_is_alone_and_secret),
     };
 
     return cmocka_run_group_tests_name("keys", tests, NULL, NULL);

@@ -1,0 +1,370 @@
+/* The library lives in other people's processes: when memory is short, a call says so by name, and
+ * nothing crashes, hangs or leaks. Each story is told again and again, and each time the next
+ * allocation fails, until there is none left that could. */
+
+#include "tests/shell/lab.h"
+#include "tests/shell/nomem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 10000, LARGE = 400 * 1024, LAST = 100000 };
+
+static struct lab lab;
+static struct manager manager;
+
+/* Go on with a story, or end it with what the call says. */
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        err = (call);                                                                              \
+        if (err != REEVE_OK) {                                                                     \
+            where = #call;                                                                         \
+            goto out;                                                                              \
+        }                                                                                          \
+    } while (0)
+
+static const char *where; /* the call that failed */
+
+static reeve_err open_it(reeve_context **ctx)
+{
+    return reeve_open(ctx, &(reeve_options){.url = manager.url, .key = lab.key_path});
+}
+
+/* What was there before, and after each way to fail. The second time round is the first one that counts: some
+ * things are made once in a process. */
+static void tell_again_and_again(reeve_err (*story)(void))
+{
+    long before = 0;
+    bool failed = true;
+    unsigned long n = 1;
+    reeve_err err = REEVE_OK;
+
+    OK(story());
+    OK(story());
+    before = nomem_live();
+    for (; failed && n < LAST; n++) {
+        nomem_arm(n);
+        where = "";
+        err = story();
+        failed = nomem_disarm();
+        if (err != REEVE_OK && (err != REEVE_ENOMEM || !failed)) {
+            fprintf(stderr, "allocation %lu: %s: %s: %s\n", n, where, reeve_strerror(err),
+                    reeve_errmsg());
+            nomem_tell();
+            CHECK(err == REEVE_ENOMEM);
+        }
+        if (nomem_live() != before) {
+            fprintf(stderr, "allocation %lu (%s): %ld are left\n", n, where, nomem_live() - before);
+            nomem_tell();
+            CHECK(nomem_live() == before);
+        }
+    }
+    fprintf(stderr, "  %lu allocations failed, one at a time\n", n - 2);
+    OK(err);
+}
+
+static void play(reeve_err (*story)(void))
+{
+    lab_begin(&lab);
+    manager_start_ipc(&manager, &lab);
+    tell_again_and_again(story);
+    manager_kill(&manager);
+    lab_end(&lab);
+}
+
+/* ---- values ---- */
+
+static reeve_err values(void)
+{
+    reeve_builder *b = reeve_builder_new();
+    reeve_value *v = NULL;
+    char *json = NULL;
+    reeve_err err = REEVE_ENOMEM;
+    char text[2000] = "";
+
+    if (b == NULL)
+        return err;
+    memset(text, 'x', sizeof text - 1);
+    TRY(reeve_pack(b, "(i(sb)s)", (int64_t)42, "text", true, text));
+    TRY(reeve_builder_check(b));
+out:
+    free(json);
+    reeve_value_free(&v);
+    reeve_builder_free(&b);
+    return err;
+}
+
+TEST(memory_that_is_short_for_values_is_told)
+{
+    play(values);
+}
+
+/* ---- queues ---- */
+
+static reeve_err get_all(reeve_queue *q, size_t len)
+{
+    reeve_value *got[16] = {NULL};
+    size_t had = 0;
+    reeve_err err = REEVE_OK;
+
+    while (err == REEVE_OK && len > 0) {
+        size_t n = 0;
+
+        err = reeve_queue_get_many(got, 16, &n, q, WAIT_MS);
+        for (size_t i = 0; i < n; i++) {
+            char *json = err == REEVE_OK ? reeve_value_json(got[i]) : NULL;
+
+            if (err == REEVE_OK && json == NULL)
+                err = REEVE_ENOMEM;
+            free(json);
+            if (err == REEVE_OK)
+                err = reeve_queue_task_done(q, got[i]);
+            reeve_value_free(&got[i]);
+        }
+        had += n;
+        len -= n < len ? n : len;
+    }
+    return err;
+}
+
+static reeve_err queues(void)
+{
+    static char large[LARGE];
+    reeve_context *ctx = NULL;
+    reeve_queue *q = NULL;
+    reeve_queue *same = NULL;
+    reeve_builder *b = NULL;
+    reeve_value *v = NULL;
+    const reeve_queue_options options = {.joinable = true, .deliveries = 2, .maxsize = 1000};
+    size_t size = 0;
+    bool empty = false;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(reeve_queue_open(&q, ctx, "memory", &options));
+    TRY(reeve_queue_open(&same, ctx, "memory", &options));
+    TRY((b = reeve_builder_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    TRY(reeve_pack(b, "(is)", (int64_t)1, "two"));
+    TRY(reeve_queue_put(q, b, WAIT_MS));
+    TRY(reeve_queue_put_str(q, "text", WAIT_MS));
+    TRY(reeve_queue_put_bytes(q, large, sizeof large, WAIT_MS));
+    TRY(reeve_queue_put_async(q, b, WAIT_MS));
+    TRY(reeve_queue_put_many(q, (const reeve_builder *[]){b, b, b}, 3, WAIT_MS, NULL));
+    TRY(reeve_queue_flush(q, WAIT_MS));
+    TRY(reeve_queue_size(q, &size));
+    TRY(reeve_queue_get(&v, same, WAIT_MS));
+    TRY(reeve_queue_task_done(same, v));
+    TRY(get_all(q, 6));
+    TRY(reeve_queue_join(q, WAIT_MS));
+    TRY(reeve_queue_empty(q, &empty));
+    CHECK(size == 7 && empty);
+out:
+    reeve_value_free(&v);
+    reeve_builder_free(&b);
+    reeve_queue_close(&same);
+    reeve_queue_close(&q);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+/* Items of a story that broke off are there for the next one. */
+static reeve_err queues_from_the_start(void)
+{
+    reeve_context *ctx = NULL;
+    unsigned long n = nomem_left();
+    reeve_err err = REEVE_OK;
+
+    (void)nomem_disarm();
+    OK(open_it(&ctx));
+    err = reeve_remove(ctx, "memory", WAIT_MS);
+    CHECK(err == REEVE_OK || err == REEVE_ENOENT);
+    OK(reeve_close(&ctx));
+    nomem_arm(n);
+    err = queues();
+    return err;
+}
+
+TEST(memory_that_is_short_for_queues_is_told)
+{
+    play(queues_from_the_start);
+}
+
+/* ---- locks and their kin ---- */
+
+static reeve_err locks(void)
+{
+    reeve_context *ctx = NULL;
+    reeve_lock *lock = NULL;
+    reeve_semaphore *semaphore = NULL;
+    reeve_condition *condition = NULL;
+    reeve_event *event = NULL;
+    reeve_barrier *barrier = NULL;
+    uint32_t index = 0;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(reeve_lock_open(&lock, ctx, NULL, &(reeve_lock_options){.recursive = true}));
+    TRY(reeve_lock_acquire(lock, WAIT_MS));
+    TRY(reeve_lock_acquire(lock, WAIT_MS));
+    TRY(reeve_lock_release(lock));
+    TRY(reeve_lock_release(lock));
+    TRY(reeve_semaphore_open(&semaphore, ctx, NULL, 2, NULL));
+    TRY(reeve_semaphore_acquire(semaphore, WAIT_MS));
+    TRY(reeve_semaphore_release(semaphore));
+    TRY(reeve_condition_open(&condition, ctx, NULL, NULL));
+    TRY(reeve_condition_acquire(condition, WAIT_MS));
+    TRY(reeve_condition_notify_all(condition, NULL));
+    TRY(reeve_condition_release(condition));
+    TRY(reeve_event_open(&event, ctx, NULL, NULL));
+    TRY(reeve_event_set(event));
+    TRY(reeve_event_wait(event, WAIT_MS));
+    TRY(reeve_barrier_open(&barrier, ctx, NULL, 1, NULL));
+    TRY(reeve_barrier_wait(barrier, WAIT_MS, &index));
+out:
+    reeve_barrier_close(&barrier);
+    reeve_event_close(&event);
+    reeve_condition_close(&condition);
+    reeve_semaphore_close(&semaphore);
+    reeve_lock_close(&lock);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_locks_is_told)
+{
+    play(locks);
+}
+
+/* ---- what the manager tells ---- */
+
+static reeve_err listings(void)
+{
+    reeve_context *ctx = NULL;
+    reeve_queue *q = NULL;
+    reeve_builder *b = NULL;
+    reeve_value *v[7] = {NULL};
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(reeve_ping(ctx, WAIT_MS));
+    TRY(reeve_status(&v[0], ctx, WAIT_MS));
+    TRY(reeve_list(&v[1], ctx, NULL, WAIT_MS));
+    TRY(reeve_sessions(&v[2], ctx, WAIT_MS));
+    TRY(reeve_jobs(&v[3], ctx, WAIT_MS));
+    TRY(reeve_agents(&v[4], ctx, WAIT_MS));
+    TRY(reeve_queue_open(&q, ctx, "seen", &(reeve_queue_options){.order = REEVE_PRIORITY}));
+    TRY((b = reeve_builder_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    TRY(reeve_put_str(b, "item"));
+    TRY(reeve_queue_put_priority(q, b, 3, WAIT_MS));
+    TRY(reeve_list(&v[5], ctx, "se", WAIT_MS));
+    TRY(reeve_why(&v[6], ctx, "seen", 0, WAIT_MS));
+    TRY(reeve_flush(ctx, WAIT_MS));
+out:
+    reeve_builder_free(&b);
+    reeve_queue_close(&q);
+    for (size_t i = 0; i < 7; i++)
+        reeve_value_free(&v[i]);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_listings_is_told)
+{
+    play(listings);
+}
+
+/* ---- pools ---- */
+
+static reeve_err twice(reeve_task *task, const reeve_value *in, reeve_builder *out)
+{
+    int64_t x = 0;
+
+    if (!reeve_get_int(in, &x))
+        return reeve_task_fail(task, "no integer");
+    return reeve_put_int(out, 2 * x);
+}
+REEVE_FUNCTION(twice);
+
+static reeve_err first(reeve_task *task, const reeve_value *in, reeve_builder *out)
+{
+    (void)task;
+    return reeve_put_value(out, reeve_value_at(in, 0));
+}
+REEVE_FUNCTION(first);
+
+static bool next(void *arg, reeve_builder *item)
+{
+    int64_t *x = arg;
+
+    return *x < 20 && reeve_put_int(item, (*x)++) == REEVE_OK;
+}
+
+static reeve_err pools(void)
+{
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    reeve_items *items = NULL;
+    reeve_results *results = NULL;
+    reeve_async *async = NULL;
+    reeve_iter *iter = NULL;
+    reeve_builder *b = NULL;
+    reeve_value *v = NULL;
+    int64_t x = 0;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(reeve_pool_open(&pool, ctx, NULL));
+    TRY((items = reeve_items_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    for (int64_t i = 0; i < 50; i++)
+        TRY(reeve_items_add_int(items, i));
+    TRY(reeve_pool_map(&results, pool, REEVE_FN(twice), items, NULL));
+    TRY(reeve_results_value(results, 7) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    TRY(reeve_pool_map_async(&async, pool, REEVE_FN(twice), items, NULL));
+    TRY(reeve_async_wait(async, WAIT_MS));
+    TRY((b = reeve_builder_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    TRY(reeve_put_int(b, 4));
+    TRY(reeve_pool_apply(&v, pool, REEVE_FN(twice), b, WAIT_MS));
+    TRY(reeve_pool_imap(&iter, pool, REEVE_FN(twice), next, &x, NULL));
+    for (int i = 0; i < 20; i++) {
+        reeve_value_free(&v);
+        TRY(reeve_iter_next(&v, iter, WAIT_MS));
+    }
+    reeve_iter_free(&iter);
+    reeve_items_free(&items);
+    reeve_results_free(&results);
+    TRY((items = reeve_items_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    reeve_builder_reset(b);
+    TRY(reeve_pack(b, "(i)", (int64_t)5));
+    TRY(reeve_items_add(items, b));
+    TRY(reeve_pool_starmap(&results, pool, REEVE_FN(first), items, NULL));
+    TRY(reeve_results_value(results, 0) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    x = 0;
+    TRY(reeve_pool_imap_unordered(&iter, pool, REEVE_FN(twice), next, &x, NULL));
+    reeve_value_free(&v);
+    TRY(reeve_iter_next(&v, iter, WAIT_MS));
+out:
+    reeve_value_free(&v);
+    reeve_builder_free(&b);
+    reeve_iter_free(&iter);
+    reeve_async_free(&async);
+    reeve_results_free(&results);
+    reeve_items_free(&items);
+    reeve_pool_close(&pool);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_pools_is_told)
+{
+    struct worker worker;
+
+    lab_begin(&lab);
+    manager_start_ipc(&manager, &lab);
+    worker_start(&worker, &lab, manager.url, "1", NULL);
+    tell_again_and_again(pools);
+    (void)worker_end(&worker);
+    manager_kill(&manager);
+    lab_end(&lab);
+}
