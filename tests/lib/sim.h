@@ -39,12 +39,12 @@
 
 enum {
     SIM_CLIENTS = RV_SIM_CLIENTS,
-    SIM_QUEUES = 5, /* handles of one client */
-    SIM_REFS = 2,   /* references in one item */
-    SIM_OBJECTS = 256,
-    SIM_BATCH = 24,  /* items of one put_many */
-    SIM_THREADS = 4, /* scripts of one client */
-    SIM_SLOTS = 4,   /* of an agent */
+    SIM_QUEUES = 5,     /* handles of one client */
+    SIM_REFS = 2,       /* references in one item */
+    SIM_OBJECTS = 8192, /* more than a history makes */
+    SIM_BATCH = 24,     /* items of one put_many */
+    SIM_THREADS = 4,    /* scripts of one client */
+    SIM_SLOTS = 4,      /* of an agent */
 };
 
 struct sim;

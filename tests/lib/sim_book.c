@@ -358,7 +358,9 @@ static void check_bound(struct sim *s, const struct queue *q, bool back)
 {
     uint64_t *before = &s->book.accepted_by[q->object.id % SIM_OBJECTS];
 
-    if (q->maxsize != 0 && q->accepted > *before && q->ready + q->ahead > q->maxsize && !back)
+    if (q->maxsize == 0)
+        return;
+    if (q->accepted > *before && q->ready + q->ahead > q->maxsize && !back)
         sim_broken(s, "queue %s of %u items holds %llu",
                    q->object.name == NULL ? "" : q->object.name, q->maxsize,
                    (unsigned long long)(q->ready + q->ahead));
