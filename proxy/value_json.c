@@ -128,7 +128,7 @@ static void put_map(struct rv_buf *out, const msgpack_object_map *map)
 /* A parsed value is never deeper than the stack allows. */
 static void put_object(struct rv_buf *out, const msgpack_object *o)
 {
-    char number[32];
+    char number[64];
     reeve_ref ref;
 
     switch (o->type) {

@@ -322,13 +322,15 @@ bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes)
     return take(&bytes, out) && bytes.len == 0 && !rv_object_nests(out);
 }
 
-/* Point a text in the bytes at from into those at to. */
+/* Point a text, or a reference, in the bytes at from into those at to. */
 static void move_text(msgpack_object *o, const uint8_t *from, const uint8_t *to)
 {
     if (o->type == MSGPACK_OBJECT_STR)
         o->via.str.ptr = (const char *)to + ((const uint8_t *)o->via.str.ptr - from);
     if (o->type == MSGPACK_OBJECT_BIN)
         o->via.bin.ptr = (const char *)to + ((const uint8_t *)o->via.bin.ptr - from);
+    if (o->type == MSGPACK_OBJECT_EXT)
+        o->via.ext.ptr = (const char *)to + ((const uint8_t *)o->via.ext.ptr - from);
 }
 
 /* Most values are one node, which needs no walk. */
