@@ -52,6 +52,7 @@ reeve_err reeve_condition_open(reeve_condition **out, reeve_context *ctx, const 
                                                   .create = o->create,
                                                   .ttl_ms = o->ttl_ms,
                                                   .timeout_ms = o->timeout_ms,
+                                                  .durable = o->durable,
                                                   .reserved = o->reserved});
     if (err != REEVE_OK) {
         free(c);
@@ -225,6 +226,7 @@ reeve_err reeve_event_open(reeve_event **out, reeve_context *ctx, const char *na
                                               .create = o->create,
                                               .ttl_ms = o->ttl_ms,
                                               .timeout_ms = o->timeout_ms,
+                                              .durable = o->durable,
                                               .reserved = o->reserved});
     if (err != REEVE_OK) {
         free(e);
@@ -300,6 +302,7 @@ reeve_err reeve_barrier_open(reeve_barrier **out, reeve_context *ctx, const char
                                               .create = o->create,
                                               .ttl_ms = o->ttl_ms,
                                               .timeout_ms = o->timeout_ms,
+                                              .durable = o->durable,
                                               .reserved = o->reserved});
     if (err != REEVE_OK) {
         free(b);

@@ -420,6 +420,17 @@ static struct chunk *chunk_of(struct member *m, uint64_t id)
     return c;
 }
 
+const struct object *crew_job_of(const struct object *agent, struct rv_slice args)
+{
+    struct rv_reader r = rv_reader(args);
+    const struct chunk *c = NULL;
+
+    if (agent->kind == RV_KIND_AGENT)
+        c = chunk_of((struct member *)(uintptr_t)agent,
+                     rv_read_number(&r, 8)); /* all have it first */
+    return c == NULL ? NULL : &c->job->object;
+}
+
 /* Late results of a job that is over are no mistake: they are dropped. */
 static void skip(struct mgr *mgr, const struct incoming *in, const struct chunk *c)
 {

@@ -1157,6 +1157,7 @@ static struct job *new_job(struct mgr *mgr, struct session *s, const struct rv_j
     job->detail = args->detail != 0;
     job->total = args->total;
     object_add(mgr, &job->object, &job_ops, RV_KIND_JOB, args->name, UINT32_MAX);
+    job->object.durable = args->durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : args->durable;
     DL_APPEND(mgr->jobs, job);
     return job;
 }
@@ -1202,6 +1203,14 @@ static reeve_err check_open(struct mgr *mgr, const struct incoming *in,
     if (o == NULL && args->create == 0) {
         snprintf(why, 256, "there is no job of this name");
         return REEVE_ENOENT;
+    }
+    if (o != NULL && args->durable != RV_DURABLE_DEFAULT && args->durable != o->durable) {
+        snprintf(why, 256, "the job of this name survives something else");
+        return REEVE_EEXIST;
+    }
+    if (o == NULL && args->durable > RV_DURABLE_SYNC) {
+        snprintf(why, 256, "no such level of durability");
+        return REEVE_EINVAL;
     }
     if (o == NULL && (args->kind > RV_CODE_COMMAND || args->create > 2)) {
         snprintf(why, 256, "no such kind of code");
@@ -1262,10 +1271,12 @@ void job_on_open(struct mgr *mgr, const struct incoming *in)
         rights_on(mgr_principal(mgr, in->session->principal), args.name) | RIGHT_BIT(RV_RIGHT_RUN);
     add_reader(job, in->session, ref);
     rv_buf_clear(&mgr->scratch);
-    rv_job_open_result_encode(&mgr->scratch, &(struct rv_job_open_result){.job = job->object.id,
-                                                                          .created = created,
-                                                                          .put = job->put,
-                                                                          .total = job->total});
+    rv_job_open_result_encode(&mgr->scratch, &(struct rv_job_open_result){
+                                                 .job = job->object.id,
+                                                 .created = created,
+                                                 .put = job->put,
+                                                 .total = job->total,
+                                                 .durable = mgr_reaches(mgr, job->object.durable)});
     mgr_reply(mgr, in->session, in->number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
     send_results(mgr, ref->reader);
     if (created)

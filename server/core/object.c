@@ -233,14 +233,14 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
     object_judge(ref, mgr_principal(mgr, s->principal));
     o->ops->row(o, &row);
     rv_buf_clear(&mgr->scratch);
-    rv_object_open_result_encode(&mgr->scratch,
-                                 &(struct rv_object_open_result){.object = o->id,
-                                                                 .created = created,
-                                                                 .kind = o->kind,
-                                                                 .order = row.order,
-                                                                 .joinable = row.joinable,
-                                                                 .maxsize = row.maxsize,
-                                                                 .durable = mgr_reaches(mgr, o)});
+    rv_object_open_result_encode(
+        &mgr->scratch, &(struct rv_object_open_result){.object = o->id,
+                                                       .created = created,
+                                                       .kind = o->kind,
+                                                       .order = row.order,
+                                                       .joinable = row.joinable,
+                                                       .maxsize = row.maxsize,
+                                                       .durable = mgr_reaches(mgr, o->durable)});
     mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
 }
 

@@ -175,7 +175,9 @@ struct session {
 struct mgr {
     struct mgr_conf conf;
     rv_ns now;
-    struct outbox *out; /* of the current step */
+    struct outbox *out;
+    uint8_t reached;
+    /* enum rv_durable: what the step survives that is being made */ /* of the current step */
     uint64_t last_session;
     uint64_t last_object;
     uint64_t last_fence;
@@ -264,8 +266,8 @@ void mgr_skip_items(struct session *s, const struct incoming *in);
 /* Take a call out of all lists and free it. The caller answers it. */
 void mgr_unpark(struct mgr *mgr, struct call *call);
 
-/* The level that calls on the object reach: enum rv_durable. */
-uint8_t mgr_reaches(const struct mgr *mgr, const struct object *o);
+/* What is asked to survive `durable` does so: both enum rv_durable. */
+uint8_t mgr_reaches(const struct mgr *mgr, uint8_t durable);
 
 void principal_free(struct principal **p);
 const struct principal *mgr_principal(const struct mgr *mgr, uint32_t id);

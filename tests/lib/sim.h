@@ -188,6 +188,7 @@ struct sim_server {
     uint64_t index;   /* of the record that was added last */
     uint64_t stepped; /* and of the one that was stepped on last */
     uint64_t flushed; /* and of the last that was flushed */
+    uint64_t flushes; /* groups that were */
     struct sim_frames inbox, ends;
     struct sim_event wake;
     bool power; /* fails with the next crash; in a history always */
@@ -330,6 +331,7 @@ struct sim_client {
     struct sim_held *held;
     size_t held_len, held_cap;
     struct sim_op *ops;
+    uint8_t reached;       /* enum rv_durable: what the last answer said */
     struct sim_sync *sync; /* its handles of locks and their kin */
     struct sim_conn *conn;
     struct sim_frames inbox;
@@ -404,6 +406,7 @@ struct sim_map {
     bool attach;        /* to the job of that name; items: as many as it has */
     bool remove;        /* when all has come */
     const char *labels; /* "" */
+    enum rv_durable durable;
 };
 
 void sim_job_begin(struct sim *s, struct sim_client *c, const struct sim_map *map);
