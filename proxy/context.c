@@ -131,20 +131,21 @@ static bool watch(reeve_context *ctx)
     for (size_t i = 0; i < len && done; i++)
         done = add_event(ctx->pump_epoll, fds[i], CONNECTION + (uint32_t)i) &&
                set_event(ctx->background_epoll, EPOLL_CTL_ADD, fds[i], CONNECTION + (uint32_t)i,
-                         i > 0 || ctx->listens);
+                         ctx->listens);
     return done;
 }
 
-/* Does the background wake up for messages? */
+/* Does the background wake up for the connection? While a caller has it, it must not: it would be
+ * woken again and again by what only the caller takes in. */
 static void listen_to(reeve_context *ctx, bool listens)
 {
     int fds[2];
+    size_t len = ctx->conn == NULL || ctx->listens == listens ? 0 : rv_conn_fds(ctx->conn, fds);
 
-    if (ctx->listens == listens)
-        return;
     ctx->listens = listens;
-    if (ctx->conn != NULL && rv_conn_fds(ctx->conn, fds) > 0)
-        (void)set_event(ctx->background_epoll, EPOLL_CTL_MOD, fds[0], CONNECTION, listens);
+    for (size_t i = 0; i < len; i++)
+        (void)set_event(ctx->background_epoll, EPOLL_CTL_MOD, fds[i], CONNECTION + (uint32_t)i,
+                        listens);
 }
 
 /* Before it is closed: the descriptors may live on for a moment. */
@@ -300,6 +301,7 @@ static void drive(reeve_context *ctx, const struct rv_waiter *self)
     bool more = true;
 
     ctx->driven_at = now;
+    rv_ledger_settle(ctx->ledger, &ctx->link);
     (void)send_out(ctx, now);
     while (more) {
         more = false;
@@ -501,6 +503,7 @@ reeve_err rv_enter(reeve_context *ctx, const char *verb, const char *object)
         return rv_fail(REEVE_EFORK, "cannot %s %s: the handle belongs to the parent process", verb,
                        object);
     pthread_mutex_lock(&ctx->mutex);
+    rv_ledger_settle(ctx->ledger, &ctx->link);
     return REEVE_OK;
 }
 
@@ -778,6 +781,7 @@ static void free_context(reeve_context *ctx)
         free(ctx->candidates[i].endpoint);
     free(ctx->program);
     rv_shipped_free(ctx->shipped);
+    rv_ledger_leave(&ctx->ledger);
     rv_secret_free(ctx->secret_key);
     for (size_t i = 0; i < rv_countof(fds); i++)
         if (fds[i] >= 0)
@@ -876,7 +880,10 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
     if (err != REEVE_OK)
         return rv_fail(err, "%s", why);
     ctx = calloc(1, sizeof *ctx);
-    if (ctx == NULL) {
+    if (ctx != NULL)
+        ctx->ledger = rv_ledger_new();
+    if (ctx == NULL || ctx->ledger == NULL) {
+        free(ctx);
         rv_conf_free(&conf);
         return rv_fail(REEVE_ENOMEM, "cannot open a session: out of memory");
     }

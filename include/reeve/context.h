@@ -30,7 +30,8 @@ extern "C" {
 
 /* Zero means "the default" in every field, so `= {0}` is valid. Texts are borrowed during the
  * open. A NULL text is looked up in the environment, then in the file named by $REEVE_CONFIG
- * or ~/.config/reeve/reeve.conf or /etc/reeve/reeve.conf (lines of `word = value`). */
+ * or ~/.config/reeve/reeve.conf, then in those of /etc/reeve that end with .conf (lines of
+ * `word = value`). */
 typedef struct reeve_options {
     const char *url;             /* $REEVE_URL: endpoints, separated by commas; default: the socket
                                   * of this user, if a manager serves it, else a private manager.
@@ -89,6 +90,13 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_status(reeve_value **out, reeve_contex
  * shutdown, later (items that wait to be delivered again), deliveries, dead. Else as reeve_status. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_list(reeve_value **out, reeve_context *ctx,
                                                const char *prefix, uint32_t timeout_ms);
+
+/* What keeps each object, with a name or without, as an array of maps: object, name, type, refs
+ * (sessions that have it open or were handed a reference), nested (references in items), lost (only
+ * others that are lost refer to it: it stays until the manager ends). Else as reeve_status. Answers
+ * row M16 (debug_info). */
+REEVE_API REEVE_NODISCARD reeve_err reeve_debug_info(reeve_value **out, reeve_context *ctx,
+                                                     uint32_t timeout_ms);
 
 /* The sessions as an array of maps: session, key, host, program, pid, attached, waiting, held,
  * calls. Else as reeve_status. */
