@@ -1,3 +1,4 @@
+#include "server/core/carry.h"
 #include "server/core/job.h"
 #include "server/core/crew.h"
 #include "server/core/object.h"
@@ -134,7 +135,7 @@ static uint32_t fitting(const struct slice *s, uint32_t want)
 }
 
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
-                    struct slice *out)
+                    uint32_t least, struct slice *out)
 {
     struct span *span = NULL;
     struct span *next = NULL;
@@ -156,6 +157,7 @@ bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint
     if (span == NULL)
         return false;
     want = span->slice.chunk > 0 ? span->slice.chunk : want;
+    want = want < least ? least : want;
     n = span->slice.large ? 1 : fitting(&span->slice, want);
     *out = split(&span->slice, n);
     job->waiting -= out->count;
@@ -450,10 +452,56 @@ static void maybe_complete(struct mgr *mgr, struct job *job)
     keep_for_a_while(mgr, job);
 }
 
-static void count_done(struct job *job, uint64_t first, uint32_t count)
+static void forget_refs(struct mgr *mgr, struct job *job, struct job_refs *refs)
 {
-    for (uint32_t i = 0; i < count; i++)
+    if (refs == NULL)
+        return;
+    HASH_DELETE(hh, job->refs, refs);
+    carry_drop(mgr, &refs->carried);
+    free(refs);
+}
+
+/* Its items may refer to objects until they are done. What their sender does not hold is not there
+ * for the task either. */
+static void keep_refs(struct mgr *mgr, struct job *job, const struct session *s, uint64_t index,
+                      struct rv_slice refs)
+{
+    struct job_refs *kept = NULL;
+
+    if (refs.len == 0 || !carry_allowed(s, refs))
+        return;
+    kept = rv_alloc(sizeof *kept);
+    kept->index = index;
+    kept->carried = carry(mgr, &job->object, refs);
+    HASH_ADD(hh, job->refs, index, sizeof kept->index, kept);
+}
+
+static void drop_refs(struct mgr *mgr, struct job *job, uint64_t index)
+{
+    struct job_refs *refs = NULL;
+
+    if (job->refs == NULL)
+        return;
+    HASH_FIND(hh, job->refs, &index, sizeof index, refs);
+    forget_refs(mgr, job, refs);
+}
+
+static void drop_all_refs(struct mgr *mgr, struct job *job)
+{
+    struct job_refs *refs = NULL;
+    struct job_refs *next = NULL;
+
+    HASH_ITER (hh, job->refs, refs, next) {
+        forget_refs(mgr, job, refs);
+    }
+}
+
+static void count_done(struct mgr *mgr, struct job *job, uint64_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
         rv_assert(bits_set(&job->done, first + i));
+        drop_refs(mgr, job, first + i);
+    }
     job->done_len += count;
 }
 
@@ -481,7 +529,7 @@ static void take_packed(struct mgr *mgr, struct job *job, uint64_t first, struct
             for (uint32_t i = 0; i < fresh; i++)
                 to += rv_item_size(to);
         if (!RV_MUTANT(RESULT_TWICE))
-            count_done(job, first, fresh);
+            count_done(mgr, job, first, fresh);
         else
             for (uint32_t i = 0; i < fresh; i++)
                 job->done_len += bits_set(&job->done, first + i);
@@ -504,6 +552,7 @@ static void take_one(struct mgr *mgr, struct job *job, uint64_t index, struct rv
         return;
     }
     job->done_len++;
+    drop_refs(mgr, job, index);
     r = rv_alloc(sizeof *r);
     *r = (struct result){.first = index, .count = 1, .values = value, .large = true, .told = told};
     keep_result(mgr, job, r);
@@ -850,8 +899,8 @@ static void add_packed(struct job *job, struct slice slice, struct rv_slice reco
     add_span(job, &job->pending, &slice, false, NULL);
 }
 
-static bool add_items(struct job *job, const struct rv_job_put_args *args, const char *function,
-                      const struct incoming *in)
+static bool add_items(struct mgr *mgr, struct job *job, const struct rv_job_put_args *args,
+                      const char *function, const struct incoming *in)
 {
     struct rv_reader r = rv_reader(args->items.bytes);
     struct rv_slice packed = rv_slice(r.data, 0);
@@ -866,6 +915,7 @@ static bool add_items(struct job *job, const struct rv_job_put_args *args, const
         struct slice large = slice;
 
         rv_item_read(&r, &item);
+        keep_refs(mgr, job, in->session, job->put + slice.count, item.refs);
         if (item.place == RV_INLINE) {
             slice.count++;
             continue;
@@ -922,7 +972,7 @@ static void on_put(struct mgr *mgr, struct job *job, const struct incoming *in)
                                           : "the items are not those that come next");
         return;
     }
-    if (!add_items(job, &args, function, in)) {
+    if (!add_items(mgr, job, &args, function, in)) {
         job_end(mgr, job, REEVE_EPROTO, "an item's bytes did not arrive");
         mgr_reply_text(mgr, s, in->number, job->error, job->why);
         return;
@@ -1025,6 +1075,7 @@ void job_end(struct mgr *mgr, struct job *job, reeve_err error, const char *why)
     job->completed = true;
     job->why = mgr_text(rv_slice_str(why));
     drop_work(mgr, job);
+    drop_all_refs(mgr, job);
     crew_forget_job(mgr, job);
     while (job->putters != NULL)
         answer_putter(mgr, job->putters, error, why);
@@ -1082,6 +1133,7 @@ static void on_free(struct mgr *mgr, struct object *o)
     job->ended = true;
     job_refresh(mgr, job);
     rv_assert(job->readers == NULL && job->putters == NULL && job->bytes_in == 0);
+    drop_all_refs(mgr, job);
     while (job->results != NULL)
         free_result(job, job->results);
     HASH_ITER (hh, job->blames, b, next) {

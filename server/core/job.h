@@ -102,6 +102,13 @@ struct job_log {
     struct job_log *prev, *next;
 };
 
+/* What an item refers to. */
+struct job_refs {
+    uint64_t index;
+    struct carried *carried;
+    UT_hash_handle hh;
+};
+
 struct job {
     struct object object; /* first: a job is an object */
     uint32_t principal;
@@ -128,6 +135,7 @@ struct job {
     struct bits done;
     uint64_t done_len, failed, retried, redone;
     struct blame *blames;
+    struct job_refs *refs; /* of items that are not done, by index */
     struct chunk *chunks;
     uint32_t chunks_len;
     uint64_t running; /* items in them that are not answered */
@@ -170,9 +178,9 @@ void told_free(struct told *told);
 void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun);
 
 /* Up to so many pending items of the job's head, not done yet, which leave it; as many as they say
- * themselves, if they do. False when none. */
+ * themselves, if they do; but up to `least` in any case. False when none. */
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
-                    struct slice *out);
+                    uint32_t least, struct slice *out);
 bool job_has_items(const struct job *job);
 /* What they count against the windows of a job. */
 size_t job_result_bytes(const struct result *r);

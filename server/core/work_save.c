@@ -1,5 +1,6 @@
 /* work_save.c -- jobs, agents and programs in a snapshot. Which bytes slices share is not kept. */
 
+#include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/session.h"
 
@@ -233,6 +234,28 @@ static void load_readers(const struct mgr *mgr, struct rv_reader *in, struct job
     }
 }
 
+static void save_refs(struct saver *out, const struct job *job)
+{
+    const struct job_refs *refs = NULL;
+
+    save_number(out, HASH_COUNT(job->refs), 8);
+    for (refs = job->refs; refs != NULL; refs = refs->hh.next) {
+        save_number(out, refs->index, 8);
+        carry_save(out, refs->carried);
+    }
+}
+
+static void load_refs(struct rv_reader *in, struct job *job)
+{
+    for (uint64_t n = rv_read_number(in, 8); n > 0 && !in->bad; n--) {
+        struct job_refs *refs = rv_alloc(sizeof *refs);
+
+        refs->index = rv_read_number(in, 8);
+        refs->carried = carry_load(&job->object, in);
+        HASH_ADD(hh, job->refs, index, sizeof refs->index, refs);
+    }
+}
+
 static void save_blames(struct saver *out, const struct job *job)
 {
     const struct blame *b = NULL;
@@ -373,6 +396,7 @@ void job_save(const struct object *o, struct saver *out)
     save_number(out, job->retried, 8);
     save_number(out, job->redone, 8);
     save_blames(out, job);
+    save_refs(out, job);
     save_results(out, job);
     save_readers(out, job);
     save_calls(out, o, job->putters);
@@ -428,6 +452,7 @@ void job_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
     job->retried = rv_read_number(in, 8);
     job->redone = rv_read_number(in, 8);
     load_blames(in, job);
+    load_refs(in, job);
     load_results(in, job);
     load_readers(mgr, in, job);
     load_calls(mgr, in, o, &job->putters);
@@ -643,6 +668,7 @@ static void save_lists(const struct mgr *mgr, struct saver *out)
         save_id(out, &t->session);
         save_number(out, t->member, 8);
         save_number(out, t->principal, 4);
+        save_number(out, t->job, 8);
     }
 }
 
@@ -678,6 +704,7 @@ void work_load(struct mgr *mgr, struct rv_reader *in)
         t->session = load_id(in);
         t->member = rv_read_number(in, 8);
         t->principal = (uint32_t)rv_read_number(in, 4);
+        t->job = rv_read_number(in, 8);
         HASH_ADD(hh, mgr->tickets, session, sizeof t->session, t);
     }
 }
