@@ -1179,13 +1179,11 @@ static void on_drop_ref(struct mgr *mgr, struct ref *ref, bool died)
     DL_DELETE(job->readers, ref->reader);
     free(ref->reader);
     ref->reader = NULL;
-    if (job->readers != NULL)
-        return;
     /* A job without name goes with the session that began it, and so does one that nobody would
-     * give the rest of its items. */
-    if (!job->detached || RV_MUTANT(LEFT_ENDED))
+     * give the rest of its items: who reads it meanwhile hears that. */
+    if (job->readers == NULL && (!job->detached || RV_MUTANT(LEFT_ENDED)))
         job_end(mgr, job, REEVE_ECANCELED, "the session that it belonged to has ended");
-    else if (job->put < job->total)
+    else if (job->put < job->total && (ref->creator || job->readers == NULL))
         job_end(mgr, job, REEVE_ECANCELED,
                 "the session that gave it its items ended before all had come");
 }

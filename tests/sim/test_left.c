@@ -97,6 +97,20 @@ TEST(client_that_dies_before_it_gave_everything_leaves_nothing)
     sim_stop(&s);
 }
 
+/* It would wait for the rest for ever: no reader can give that. */
+TEST(reader_hears_that_the_rest_will_not_come)
+{
+    struct sim s;
+
+    start(&s);
+    sim_map(&s, 1, &(struct sim_map){.items = 400, .name = "night", .stream = true});
+    sim_run(&s, 1);
+    sim_map(&s, 2, &attached);
+    sim_client_kill(&s, 1, SIM_DEATH_GONE);
+    run_until(&s, "map.fail client=2 error=ECANCELED");
+    sim_stop(&s);
+}
+
 TEST(job_that_was_left_outlives_its_manager)
 {
     struct sim s;
