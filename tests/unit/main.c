@@ -21,6 +21,7 @@
     X(net)                                                                                         \
     X(gate)                                                                                        \
     X(queue)                                                                                       \
+    X(bar)                                                                                         \
     X(worker)                                                                                      \
     X(work)
 
