@@ -41,6 +41,7 @@ static const struct {
     [REEVE_EBROKEN] = {EXIT_AGAIN, NULL},
     [REEVE_EFENCED] = {EXIT_AGAIN, NULL},
     [REEVE_EDEADLOCK] = {EXIT_AGAIN, NULL},
+    [REEVE_ENOSPC] = {EXIT_AGAIN, "make room on its disk, or take items out"},
     [REEVE_EITEM] = {EXIT_FAILED, NULL},
     [REEVE_ENOAGENT] = {EXIT_AGAIN, "reeve status shows the agents; start one: reeve worker"},
     [REEVE_ENOTRUNNING] = {EXIT_CHANGE, NULL},
@@ -52,7 +53,9 @@ enum { MEANINGS_LEN = sizeof meanings / sizeof meanings[0] };
 
 int cli_exit_of(reeve_err err)
 {
-    return (size_t)err < MEANINGS_LEN ? meanings[err].code : EXIT_CHANGE;
+    bool told = (size_t)err < MEANINGS_LEN && meanings[err].code != EXIT_DONE;
+
+    return told || err == REEVE_OK ? meanings[err].code : EXIT_CHANGE;
 }
 
 int cli_fail(int code, const char *format, ...)

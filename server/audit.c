@@ -56,7 +56,7 @@ static bool wanted(const char *text)
 {
     static const char *const nouns[] = {"session.",      "principal.",    "keys.",    "peer.",
                                         "object.create", "object.remove", "job.open", "item.dead",
-                                        "item.requeue",  "server.",       "manager."};
+                                        "item.requeue",  "server.",       "manager.", "net."};
 
     for (size_t i = 0; i < rv_countof(nouns); i++)
         if (begins(text, nouns[i]))

@@ -50,6 +50,31 @@ static void grant(struct broker *b)
     }
 }
 
+static void hear(struct broker *b, const uint8_t *id, const uint8_t *bytes, size_t len)
+{
+    if (bytes[0] == 'P')
+        on_put(b, id, bytes + 1, len - 1);
+    else
+        on_credit(b, id, bytes + 1);
+}
+
+/* What was heard counts when it is on the disk. */
+static void serve_logged(struct broker *b)
+{
+    struct raw_log log;
+    const uint8_t *id = NULL;
+    const uint8_t *bytes = NULL;
+    size_t len = 0;
+
+    raw_log_open(&log);
+    for (;;) {
+        raw_log_gather(&log, b->router);
+        while (raw_log_next(&log, &id, &bytes, &len))
+            hear(b, id, bytes, len);
+        grant(b);
+    }
+}
+
 void broker_serve(void *arg)
 {
     const struct broker_conf *conf = arg;
@@ -57,16 +82,14 @@ void broker_serve(void *arg)
     uint8_t id[RAW_ID];
     zmq_msg_t frame;
 
+    if (conf->sync)
+        serve_logged(&b);
     zmq_msg_init(&frame);
     for (;;) {
         raw_receive(b.router, id, sizeof id);
         if (zmq_msg_recv(&frame, b.router, 0) < 1)
             bench_die("unable to receive: %s", zmq_strerror(errno));
-        const uint8_t *bytes = zmq_msg_data(&frame);
-        if (bytes[0] == 'P')
-            on_put(&b, id, bytes + 1, zmq_msg_size(&frame) - 1);
-        else
-            on_credit(&b, id, bytes + 1);
+        hear(&b, id, zmq_msg_data(&frame), zmq_msg_size(&frame));
         grant(&b);
     }
 }

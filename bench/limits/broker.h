@@ -21,6 +21,7 @@ struct broker_conf {
     size_t items;       /* of the whole run */
     size_t frame_items; /* at most, in one frame */
     size_t frames;      /* in flight, each side */
+    bool sync;          /* nothing is answered before it is on the disk */
 };
 
 enum {

@@ -37,6 +37,7 @@ int main(int argc, char **argv)
         .items = (size_t)bench_option(argc, argv, "items", 2000000),
         .frame_items = (size_t)bench_option(argc, argv, "batch", 128),
         .frames = (size_t)bench_option(argc, argv, "frames", 8),
+        .sync = bench_option(argc, argv, "sync", 0) != 0,
         .shared = raw_shared_new((int)bench_option(argc, argv, "io", 1)),
     };
 

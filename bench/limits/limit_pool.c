@@ -19,6 +19,7 @@ enum { WORKERS = 2, CHUNK_MAX = 4096, PUT_ITEMS = 1024 };
 struct conf {
     struct raw_shared *shared;
     size_t items, chunk, credit;
+    bool sync; /* nothing is dealt or answered before what it needs is on the disk */
 };
 
 struct broker {
@@ -59,6 +60,34 @@ static void on_worker(struct broker *b, const struct conf *conf, const uint8_t *
     raw_send(b->router, bytes, len, 0);
 }
 
+static void hear(struct broker *b, const struct conf *conf, const uint8_t *id, const uint8_t *bytes,
+                 size_t len)
+{
+    if (bytes[0] != 'P') {
+        on_worker(b, conf, id, bytes + 1, len - 1);
+        return;
+    }
+    memcpy(b->client, id, RAW_ID);
+    memcpy(b->tasks + b->put, bytes + 1, len - 1);
+    b->put += (len - 1) / sizeof *b->tasks;
+}
+
+static void serve_logged(struct broker *b, const struct conf *conf)
+{
+    struct raw_log log;
+    const uint8_t *id = NULL;
+    const uint8_t *bytes = NULL;
+    size_t len = 0;
+
+    raw_log_open(&log);
+    for (;;) {
+        raw_log_gather(&log, b->router);
+        while (raw_log_next(&log, &id, &bytes, &len))
+            hear(b, conf, id, bytes, len);
+        deal(b, conf);
+    }
+}
+
 static void serve(void *arg)
 {
     const struct conf *conf = arg;
@@ -69,23 +98,14 @@ static void serve(void *arg)
     b.tasks = malloc(conf->items * sizeof *b.tasks);
     if (b.tasks == NULL)
         bench_die("no memory");
+    if (conf->sync)
+        serve_logged(&b, conf);
     zmq_msg_init(&frame);
     for (;;) {
-        const uint8_t *bytes = NULL;
-        size_t len = 0;
-
         raw_receive(b.router, id, sizeof id);
         if (zmq_msg_recv(&frame, b.router, 0) < 1)
             bench_die("unable to receive: %s", zmq_strerror(errno));
-        bytes = zmq_msg_data(&frame);
-        len = zmq_msg_size(&frame) - 1;
-        if (bytes[0] == 'P') {
-            memcpy(b.client, id, RAW_ID);
-            memcpy(b.tasks + b.put, bytes + 1, len);
-            b.put += len / sizeof *b.tasks;
-        } else {
-            on_worker(&b, conf, id, bytes + 1, len);
-        }
+        hear(&b, conf, id, zmq_msg_data(&frame), zmq_msg_size(&frame));
         deal(&b, conf);
     }
 }
@@ -144,6 +164,7 @@ int main(int argc, char **argv)
         .items = (size_t)bench_option(argc, argv, "items", 200000),
         .chunk = (size_t)bench_option(argc, argv, "chunk", 1),
         .credit = (size_t)bench_option(argc, argv, "credit", 16),
+        .sync = bench_option(argc, argv, "sync", 0) != 0,
         .shared = raw_shared_new((int)bench_option(argc, argv, "io", 1)),
     };
     void *dealer = NULL;

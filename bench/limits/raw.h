@@ -12,6 +12,7 @@
 #include "bench/measure.h"
 
 #include <semaphore.h>
+#include <stdbool.h>
 #include <zmq.h>
 
 enum { RAW_ID = 5 }; /* bytes of the name that a ROUTER gives to a connection */
@@ -44,6 +45,23 @@ void raw_wait(sem_t *sem);
 /* Send or receive one frame, whole, or die. */
 void raw_send(void *socket, const void *data, size_t len, int flags);
 size_t raw_receive(void *socket, void *data, size_t len);
+
+/* A file in which stands what a ROUTER received, before it is answered. */
+struct raw_log {
+    int fd;
+    int64_t at; /* where the next group goes */
+    uint8_t *bytes;
+    size_t len, cap; /* of the group */
+    size_t next;     /* its next message */
+};
+
+void raw_log_open(struct raw_log *log);
+
+/* Receive a message, and all others that are there: a group, with one write and one fdatasync. */
+void raw_log_gather(struct raw_log *log, void *router);
+
+/* The next message of the group. Borrowed until the next group. */
+bool raw_log_next(struct raw_log *log, const uint8_t **id, const uint8_t **bytes, size_t *len);
 
 /* Say one byte and wait for the answer: afterwards the handshake is done. */
 void raw_hello(void *dealer, char kind);

@@ -1179,13 +1179,12 @@ static void on_drop_ref(struct mgr *mgr, struct ref *ref, bool died)
     DL_DELETE(job->readers, ref->reader);
     free(ref->reader);
     ref->reader = NULL;
-    /* A job without name goes with the session that began it, and so does one that nobody would
-     * give the rest of its items: who reads it meanwhile hears that. */
-    if (job->readers == NULL && (!job->detached || RV_MUTANT(LEFT_ENDED)))
-        job_end(mgr, job, REEVE_ECANCELED, "the session that it belonged to has ended");
-    else if (job->put < job->total && (ref->creator || job->readers == NULL))
+    /* Nobody else would give the rest of its items, and who reads it would wait for ever. */
+    if (job->detached && job->put < job->total && (ref->creator || job->readers == NULL))
         job_end(mgr, job, REEVE_ECANCELED,
                 "the session that gave it its items ended before all had come");
+    else if (job->readers == NULL && (!job->detached || RV_MUTANT(LEFT_ENDED)))
+        job_end(mgr, job, REEVE_ECANCELED, "the session that it belonged to has ended");
 }
 
 static void on_removed(struct mgr *mgr, struct object *o)

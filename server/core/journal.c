@@ -571,6 +571,7 @@ bool journal_replay(struct journal *j, const struct journal_replay *to, char *wh
     if (!j->conf.read_only) {
         (void)d->unlink(d, temporary_name);
         adopt_spare(j);
+        j->since_check = SPACE_CHECK; /* nobody knows how full the disk is now */
     }
     return true;
 }

@@ -235,20 +235,47 @@ def giants_with_a_key(lab, over):
         peer.close()
 
 
-def endless(lab, over, size=0):
-    """A message that has always one frame more."""
+def welcomed(lab):
+    """A peer with a session: who has said something good is trusted with more."""
+    peer = lab.peer()
+    peer.shake_hands()
+    peer.send(witness.header(0, 0) + witness.hello(os.urandom(16), 1, 0, bytes(16), 0))
+    peer.read_frame()
+    return peer
+
+
+def endless(lab, over):
+    """A message that has always one more frame of no bytes: what costs most for what is sent."""
     sealed = 0
+    most = 0
+    cuts = 0
+    while not over():
+        peer = welcomed(lab)
+        before = sealed
+        try:
+            while not over():
+                peer.socket.sendall(b"".join(peer.seal(b"", True) for _ in range(200)))
+                sealed += 200
+        except OSError:
+            cuts += 1
+        most = max(most, sealed - before)
+        peer.close()
+    return f"{sealed} frames, {most} on one connection, cut {cuts} times"
+
+
+def endless_stranger(lab, over):
+    """The same without a first word."""
+    cuts = 0
     while not over():
         peer = lab.peer()
         peer.shake_hands()
         try:
             while not over():
-                peer.socket.sendall(b"".join(peer.seal(bytes(size), True) for _ in range(200)))
-                sealed += 200
+                peer.send(bytes(4096), True)
         except OSError:
-            pass
+            cuts += 1
         peer.close()
-    return f"{sealed} frames"
+    return f"cut {cuts} times"
 
 
 def endless_large(lab, over):
@@ -256,8 +283,7 @@ def endless_large(lab, over):
     sealed = 0
     cuts = 0
     while not over():
-        peer = lab.peer()
-        peer.shake_hands()
+        peer = welcomed(lab)
         try:
             while not over():
                 peer.send(bytes(1 << 20), True)
@@ -409,7 +435,7 @@ def revoked(lab, over):
     return f"cut after {took * 1000:.0f} ms"
 
 
-ATTACKS = [garbage, truncated, slow, mechanisms, giants, giants_with_a_key, endless, endless_large,
+ATTACKS = [garbage, truncated, slow, mechanisms, giants, giants_with_a_key, endless, endless_stranger, endless_large,
            forgers, strangers, replays, flood, flood_with_quota, revoked, squatters, silent_friends, crowd]
 
 

@@ -24,14 +24,18 @@ $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libfuzzed.a
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
 	    $(filter %-net.a,$^) $(BUILD)/libfuzzed.a $(LIBS)
 
+# What it says is kept; the last line tells how much was tried.
 $(fuzz_names:%=run-%): run-%: $(BUILD)/fuzz_%
 	@mkdir -p $(BUILD)/corpus/$*
-	$< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_funcs=0 -print_final_stats=1 \
-	    -artifact_prefix=$(BUILD)/$*- $(BUILD)/corpus/$* $(call fuzz_corpus,$*)
+	@$< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_funcs=0 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/$*- $(BUILD)/corpus/$* $(call fuzz_corpus,$*) >$(BUILD)/$*.log 2>&1 || \
+	    { cat $(BUILD)/$*.log; exit 1; }
+	@echo "fuzz_$*: $$(sed -n 's/^stat::number_of_executed_units: *//p' $(BUILD)/$*.log) executions," \
+	    "$(words $(wildcard tests/fuzz/corpus/$*/*)) inputs to begin with"
 
 $(fuzz_names:%=merge-%): merge-%: $(BUILD)/fuzz_%
 	@mkdir -p $(BUILD)/corpus/$* tests/fuzz/corpus/$*
-	$< -merge=1 -verbosity=0 tests/fuzz/corpus/$* $(BUILD)/corpus/$*
+	$< -merge=1 -use_counters=0 -verbosity=0 tests/fuzz/corpus/$* $(BUILD)/corpus/$*
 
 .PRECIOUS: $(BUILD)/tests/fuzz/%.o $(BUILD)/fuzz_%
 
@@ -39,6 +43,8 @@ else
 
 fuzz:
 	$(MAKE) SAN=fuzzer CC=clang BUILD=build-fuzzer SECONDS=$(SECONDS) $(fuzz_names:%=run-%)
+	@sed -n 's/^stat::number_of_executed_units: *//p' $(fuzz_names:%=build-fuzzer/%.log) | \
+	    awk '{ n += $$1 } END { print "fuzzers: " n " executions" }'
 fuzz-merge:
 	$(MAKE) SAN=fuzzer CC=clang BUILD=build-fuzzer $(fuzz_names:%=merge-%)
 $(fuzz_names:%=fuzz-%): fuzz-%:

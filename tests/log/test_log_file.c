@@ -219,6 +219,41 @@ TEST(full_disk_is_told_and_waited_for)
     disk_mem_free(&disk);
 }
 
+static bool has_spare(struct disk *d)
+{
+    int file = d->open(d, "spare", DISK_READ);
+    int64_t size = file < 0 ? file : d->size(d, file);
+
+    if (file >= 0)
+        d->close(d, file);
+    return size == 65536;
+}
+
+/* Also when the next segment is there from before, so that nothing is needed at once. */
+TEST(full_disk_is_told_at_the_start)
+{
+    struct disk_mem disk;
+    struct world w = {.disk = &disk.disk, .folder = "nowhere"};
+
+    disk_mem_init(&disk);
+    do { /* the writer makes it when it finds the time */
+        start(&w);
+        add(&w, w.committed + 1, RV_DURABLE_SYNC);
+        turn(&w);
+        stop(&w);
+    } while (!has_spare(&disk.disk));
+    disk.room = 65536 - 1;
+    start(&w);
+    for (int i = 0; i < 10 && !w.was_full; i++)
+        turn(&w);
+    CHECK(w.was_full);
+    disk.room = UINT64_MAX;
+    while (w.full)
+        turn(&w);
+    stop(&w);
+    disk_mem_free(&disk);
+}
+
 static void remove_one(void *arg, const char *name)
 {
     struct disk *d = arg;

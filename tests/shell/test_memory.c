@@ -106,7 +106,6 @@ TEST(memory_that_is_short_for_values_is_told)
 static reeve_err get_all(reeve_queue *q, size_t len)
 {
     reeve_value *got[16] = {NULL};
-    size_t had = 0;
     reeve_err err = REEVE_OK;
 
     while (err == REEVE_OK && len > 0) {
@@ -123,7 +122,6 @@ static reeve_err get_all(reeve_queue *q, size_t len)
                 err = reeve_queue_task_done(q, got[i]);
             reeve_value_free(&got[i]);
         }
-        had += n;
         len -= n < len ? n : len;
     }
     return err;

@@ -97,16 +97,20 @@ TEST(client_that_dies_before_it_gave_everything_leaves_nothing)
     sim_stop(&s);
 }
 
-/* It would wait for the rest for ever: no reader can give that. */
-TEST(reader_hears_that_the_rest_will_not_come)
+TEST(reader_of_a_job_whose_giver_dies_is_told)
 {
     struct sim s;
 
     start(&s);
-    sim_map(&s, 1, &(struct sim_map){.items = 400, .name = "night", .stream = true});
-    sim_run(&s, 1);
-    sim_map(&s, 2, &attached);
+    s.delay_min = s.delay_max = 20 * RV_MS;
+    sim_map(&s, 1,
+            &(struct sim_map){.items = 2000, .name = "night", .stream = true, .leave = true});
+    sim_run(&s, 50);
+    sim_map(&s, 2, &(struct sim_map){.items = 2000, .name = "night", .attach = true});
+    sim_run(&s, 60);
+    CHECK(!said(&s, "map.left"));
     sim_client_kill(&s, 1, SIM_DEATH_GONE);
+    run_until(&s, "why=\"the session that gave it its items ended before all had come\"");
     run_until(&s, "map.fail client=2 error=ECANCELED");
     sim_stop(&s);
 }
