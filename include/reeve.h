@@ -4,6 +4,7 @@
 /* reeve.h -- all of reeve: Python's multiprocessing for C programs, carried across a network. */
 
 #include <reeve/barrier.h>
+#include <reeve/class.h>
 #include <reeve/condition.h>
 #include <reeve/context.h>
 #include <reeve/error.h>
@@ -12,6 +13,7 @@
 #include <reeve/manager.h>
 #include <reeve/pool.h>
 #include <reeve/queue.h>
+#include <reeve/ref.h>
 #include <reeve/semaphore.h>
 #include <reeve/task.h>
 #include <reeve/types.h>

@@ -193,13 +193,15 @@ static reeve_err begin_one(reeve_async **out, reeve_pool *pool, const reeve_fn *
     static const uint8_t nil = 0xc0;
     struct rv_packs packs = {0};
     struct rv_slice bytes = rv_slice(&nil, 1);
-    reeve_err err = item == NULL ? REEVE_OK : rv_builder_bytes(item, &bytes);
+    struct rv_slice refs = rv_slice(NULL, 0);
+    uint32_t store = 0;
+    reeve_err err = item == NULL ? REEVE_OK : rv_builder_item(item, &bytes, &refs, &store);
 
     *out = NULL;
     if (err != REEVE_OK)
         return rv_fail(err, "cannot apply: the item is not one whole value (%s)",
                        reeve_strerror(err));
-    err = rv_packs_add(&packs, bytes, rv_slice(NULL, 0));
+    err = rv_packs_add(&packs, bytes, rv_slice(NULL, 0), refs);
     if (err != REEVE_OK)
         err = rv_fail(err, "cannot apply: %s", reeve_strerror(err));
     else

@@ -301,6 +301,7 @@ static void drive(reeve_context *ctx, const struct rv_waiter *self)
     bool more = true;
 
     ctx->driven_at = now;
+    rv_ledger_settle(ctx->ledger, &ctx->link);
     (void)send_out(ctx, now);
     while (more) {
         more = false;
@@ -502,6 +503,7 @@ reeve_err rv_enter(reeve_context *ctx, const char *verb, const char *object)
         return rv_fail(REEVE_EFORK, "cannot %s %s: the handle belongs to the parent process", verb,
                        object);
     pthread_mutex_lock(&ctx->mutex);
+    rv_ledger_settle(ctx->ledger, &ctx->link);
     return REEVE_OK;
 }
 
@@ -779,6 +781,7 @@ static void free_context(reeve_context *ctx)
         free(ctx->candidates[i].endpoint);
     free(ctx->program);
     rv_shipped_free(ctx->shipped);
+    rv_ledger_leave(&ctx->ledger);
     rv_secret_free(ctx->secret_key);
     for (size_t i = 0; i < rv_countof(fds); i++)
         if (fds[i] >= 0)
@@ -877,7 +880,10 @@ reeve_err reeve_open(reeve_context **out, const reeve_options *options)
     if (err != REEVE_OK)
         return rv_fail(err, "%s", why);
     ctx = calloc(1, sizeof *ctx);
-    if (ctx == NULL) {
+    if (ctx != NULL)
+        ctx->ledger = rv_ledger_new();
+    if (ctx == NULL || ctx->ledger == NULL) {
+        free(ctx);
         rv_conf_free(&conf);
         return rv_fail(REEVE_ENOMEM, "cannot open a session: out of memory");
     }

@@ -12,6 +12,7 @@
 
 #include "common/net/keys.h"
 #include "proxy/core/channel.h"
+#include "proxy/ledger.h"
 
 #include <reeve/context.h>
 
@@ -68,6 +69,7 @@ struct reeve_context {
     char last_trouble[300];     /* why the last attempt to connect failed */
     struct rv_shipped *shipped; /* programs that the manager was sent */
     struct rv_private *own;     /* a manager of our own; or NULL */
+    struct rv_ledger *ledger;   /* values that were freed, and kept objects */
 };
 
 /* ---- errors ---- */
@@ -90,6 +92,12 @@ void rv_leave(reeve_context *ctx);
 /* Wait until the managers have all that was put, on every context that is open: for exit(). Each
  * has its linger_ms; what is lost is told on stderr. */
 void rv_flush_all(void);
+
+/* A reference to an object of this context's manager. */
+reeve_ref rv_ref(const reeve_context *ctx, uint64_t object, uint8_t kind);
+
+/* Is it one of this manager, and of a kind in the set (1 << kind)? ESTALE, ETYPE, told. */
+reeve_err rv_check_ref(const reeve_context *ctx, reeve_ref ref, uint32_t kinds, const char *word);
 
 /* Where it is connected, or tries to be. */
 const char *rv_endpoint(const reeve_context *ctx);

@@ -40,15 +40,19 @@ static reeve_err add(reeve_items *items, struct rv_slice head, struct rv_slice r
 {
     if (items == NULL || items->err != REEVE_OK)
         return fail(items, REEVE_ENOMEM);
-    return fail(items, rv_packs_add(&items->packs, head, rest));
+    return fail(items, rv_packs_add(&items->packs, head, rest, rv_slice(NULL, 0)));
 }
 
 reeve_err reeve_items_add(reeve_items *items, const reeve_builder *item)
 {
     struct rv_slice bytes;
-    reeve_err err = rv_builder_bytes(item, &bytes);
+    struct rv_slice refs;
+    uint32_t store = 0;
+    reeve_err err = rv_builder_item(item, &bytes, &refs, &store);
 
-    return err == REEVE_OK ? add(items, bytes, rv_slice(NULL, 0)) : fail(items, err);
+    if (items == NULL || items->err != REEVE_OK || err != REEVE_OK)
+        return fail(items, err != REEVE_OK ? err : REEVE_ENOMEM);
+    return fail(items, rv_packs_add(&items->packs, bytes, rv_slice(NULL, 0), refs));
 }
 
 static reeve_err add_number(reeve_items *items, const msgpack_object *o)

@@ -244,6 +244,8 @@ static void run_dry(reeve_iter *iter, reeve_err err)
 static void draw(reeve_iter *iter)
 {
     struct rv_slice bytes;
+    struct rv_slice refs;
+    uint32_t store = 0;
     bool more = false;
     reeve_err err = REEVE_OK;
 
@@ -251,14 +253,14 @@ static void draw(reeve_iter *iter)
     rv_builder_reset(iter->builder);
     more = iter->next(iter->arg, iter->builder);
     if (more)
-        err = rv_builder_bytes(iter->builder, &bytes);
+        err = rv_builder_item(iter->builder, &bytes, &refs, &store);
     else if (!rv_builder_empty(iter->builder))
         err = rv_builder_check(iter->builder);
     pthread_mutex_lock(&iter->ctx->mutex);
     if (iter->errand->work == NULL)
         return;
     if (more && err == REEVE_OK)
-        err = rv_errand_add(iter->errand, bytes);
+        err = rv_errand_add(iter->errand, bytes, refs);
     if (!more || err != REEVE_OK)
         run_dry(iter, err);
 }

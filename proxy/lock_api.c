@@ -3,6 +3,7 @@
 #include "proxy/sync_api.h"
 
 #include <reeve/lock.h>
+#include <reeve/ref.h>
 #include <reeve/semaphore.h>
 
 struct reeve_lock {
@@ -43,6 +44,28 @@ reeve_err reeve_lock_open(reeve_lock **out, reeve_context *ctx, const char *name
     }
     *out = lock;
     return REEVE_OK;
+}
+
+reeve_err reeve_lock_from(reeve_lock **out, reeve_context *ctx, reeve_ref ref)
+{
+    reeve_lock *made = calloc(1, sizeof *made);
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    if (made == NULL)
+        return rv_fail(REEVE_ENOMEM, "cannot open a lock: out of memory");
+    err = rv_sync_from(&made->sync, ctx, ref, 1u << RV_KIND_LOCK | 1u << RV_KIND_RLOCK, "lock");
+    if (err != REEVE_OK) {
+        free(made);
+        return err;
+    }
+    *out = made;
+    return REEVE_OK;
+}
+
+reeve_ref reeve_lock_ref(const reeve_lock *handle)
+{
+    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
 }
 
 void reeve_lock_close(reeve_lock **lock)
@@ -132,6 +155,29 @@ reeve_err reeve_semaphore_open(reeve_semaphore **out, reeve_context *ctx, const 
     }
     *out = semaphore;
     return REEVE_OK;
+}
+
+reeve_err reeve_semaphore_from(reeve_semaphore **out, reeve_context *ctx, reeve_ref ref)
+{
+    reeve_semaphore *made = calloc(1, sizeof *made);
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    if (made == NULL)
+        return rv_fail(REEVE_ENOMEM, "cannot open a semaphore: out of memory");
+    err = rv_sync_from(&made->sync, ctx, ref,
+                       1u << RV_KIND_SEMAPHORE | 1u << RV_KIND_BOUNDED_SEMAPHORE, "semaphore");
+    if (err != REEVE_OK) {
+        free(made);
+        return err;
+    }
+    *out = made;
+    return REEVE_OK;
+}
+
+reeve_ref reeve_semaphore_ref(const reeve_semaphore *handle)
+{
+    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
 }
 
 void reeve_semaphore_close(reeve_semaphore **semaphore)

@@ -183,6 +183,17 @@ static void put_object(reeve_builder *b, const struct rv_object_row *row)
     put_slice(b, "dead", row->dead);
 }
 
+static void put_debug(reeve_builder *b, const struct rv_debug_row *row)
+{
+    (void)reeve_put_map(b, 6);
+    put_number(b, "object", row->object);
+    put_slice(b, "name", row->name);
+    put_slice(b, "type", rv_slice_str(kind_of(row->kind)));
+    put_number(b, "refs", row->refs);
+    put_number(b, "nested", row->nested);
+    put_truth(b, "lost", row->lost != 0);
+}
+
 static void put_session(reeve_builder *b, const struct rv_session_row *row)
 {
     (void)reeve_put_map(b, 9);
@@ -421,7 +432,12 @@ static uint64_t put_row(reeve_builder *b, uint16_t op, struct rv_slice bytes)
     struct rv_job_row job;
     struct rv_agent_row agent;
     struct rv_log_row log;
+    struct rv_debug_row debug;
 
+    if (op == RV_OP_object_debug && rv_debug_row_decode(&debug, bytes)) {
+        put_debug(b, &debug);
+        return debug.object;
+    }
     if (op == RV_OP_job_list && rv_job_row_decode(&job, bytes)) {
         put_job(b, &job);
         return job.job;
@@ -525,6 +541,11 @@ static reeve_err list_rows(reeve_value **out, reeve_context *ctx, uint16_t op, u
 reeve_err reeve_jobs(reeve_value **out, reeve_context *ctx, uint32_t timeout_ms)
 {
     return list_rows(out, ctx, RV_OP_job_list, 0, NULL, timeout_ms);
+}
+
+reeve_err reeve_debug_info(reeve_value **out, reeve_context *ctx, uint32_t timeout_ms)
+{
+    return list_rows(out, ctx, RV_OP_object_debug, 0, NULL, timeout_ms);
 }
 
 reeve_err reeve_agents(reeve_value **out, reeve_context *ctx, uint32_t timeout_ms)

@@ -7,6 +7,7 @@
 #include <reeve/barrier.h>
 #include <reeve/condition.h>
 #include <reeve/event.h>
+#include <reeve/ref.h>
 
 struct reeve_condition {
     struct rv_sync sync;
@@ -60,6 +61,29 @@ reeve_err reeve_condition_open(reeve_condition **out, reeve_context *ctx, const 
     c->lock = o->lock == NULL ? &c->sync : rv_lock_sync(o->lock);
     *out = c;
     return REEVE_OK;
+}
+
+reeve_err reeve_condition_from(reeve_condition **out, reeve_context *ctx, reeve_ref ref)
+{
+    reeve_condition *made = calloc(1, sizeof *made);
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    if (made == NULL)
+        return rv_fail(REEVE_ENOMEM, "cannot open a condition: out of memory");
+    err = rv_sync_from(&made->sync, ctx, ref, 1u << RV_KIND_CONDITION, "condition");
+    if (err != REEVE_OK) {
+        free(made);
+        return err;
+    }
+    made->lock = &made->sync;
+    *out = made;
+    return REEVE_OK;
+}
+
+reeve_ref reeve_condition_ref(const reeve_condition *handle)
+{
+    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
 }
 
 void reeve_condition_close(reeve_condition **condition)
@@ -234,6 +258,28 @@ reeve_err reeve_event_open(reeve_event **out, reeve_context *ctx, const char *na
     return REEVE_OK;
 }
 
+reeve_err reeve_event_from(reeve_event **out, reeve_context *ctx, reeve_ref ref)
+{
+    reeve_event *made = calloc(1, sizeof *made);
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    if (made == NULL)
+        return rv_fail(REEVE_ENOMEM, "cannot open a event: out of memory");
+    err = rv_sync_from(&made->sync, ctx, ref, 1u << RV_KIND_EVENT, "event");
+    if (err != REEVE_OK) {
+        free(made);
+        return err;
+    }
+    *out = made;
+    return REEVE_OK;
+}
+
+reeve_ref reeve_event_ref(const reeve_event *handle)
+{
+    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
+}
+
 void reeve_event_close(reeve_event **event)
 {
     reeve_event *e = event == NULL ? NULL : *event;
@@ -307,6 +353,29 @@ reeve_err reeve_barrier_open(reeve_barrier **out, reeve_context *ctx, const char
     }
     *out = b;
     return REEVE_OK;
+}
+
+reeve_err reeve_barrier_from(reeve_barrier **out, reeve_context *ctx, reeve_ref ref)
+{
+    reeve_barrier *made = calloc(1, sizeof *made);
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    if (made == NULL)
+        return rv_fail(REEVE_ENOMEM, "cannot open a barrier: out of memory");
+    made->wait_ms = REEVE_FOREVER;
+    err = rv_sync_from(&made->sync, ctx, ref, 1u << RV_KIND_BARRIER, "barrier");
+    if (err != REEVE_OK) {
+        free(made);
+        return err;
+    }
+    *out = made;
+    return REEVE_OK;
+}
+
+reeve_ref reeve_barrier_ref(const reeve_barrier *handle)
+{
+    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
 }
 
 void reeve_barrier_close(reeve_barrier **barrier)

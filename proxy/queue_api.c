@@ -5,6 +5,7 @@
 
 #include <reeve/lock.h>
 #include <reeve/queue.h>
+#include <reeve/ref.h>
 
 #include <stdio.h>
 
@@ -103,30 +104,34 @@ static void open_done(struct rv_link *link, struct rv_request *call, rv_ns now,
 }
 
 static struct rv_request *open_request(reeve_context *ctx, const char *name,
-                                       const reeve_queue_options *o, uint32_t timeout_ms)
+                                       const reeve_queue_options *o, uint64_t ref,
+                                       uint32_t timeout_ms)
 {
     static const uint8_t creates[] = {
         [REEVE_CREATE_OR_GET] = 1, [REEVE_CREATE] = 2, [REEVE_GET_ONLY] = 0};
     struct rv_buf args = {0};
     struct rv_request *call = NULL;
 
-    rv_object_open_args_encode(&args, &(struct rv_object_open_args){
-                                          .name = rv_slice_str(name),
-                                          .create = creates[o->create],
-                                          .kind = RV_KIND_QUEUE,
-                                          .order = (uint8_t)o->order,
-                                          .joinable = o->joinable,
-                                          .maxsize = o->maxsize,
-                                          .ttl_ms = o->ttl_ms,
-                                          .durable = (uint8_t)o->durable,
-                                          .deliveries = o->deliveries,
-                                          .dead = rv_slice_str(o->dead),
-                                          .retry_ms = o->retry_ms,
-                                          .retry_max_ms = o->retry_max_ms,
-                                      });
+    if (ref != 0)
+        rv_object_ref_args_encode(&args, &(struct rv_object_ref_args){.object = ref});
+    else
+        rv_object_open_args_encode(&args, &(struct rv_object_open_args){
+                                              .name = rv_slice_str(name),
+                                              .create = creates[o->create],
+                                              .kind = RV_KIND_QUEUE,
+                                              .order = (uint8_t)o->order,
+                                              .joinable = o->joinable,
+                                              .maxsize = o->maxsize,
+                                              .ttl_ms = o->ttl_ms,
+                                              .durable = (uint8_t)o->durable,
+                                              .deliveries = o->deliveries,
+                                              .dead = rv_slice_str(o->dead),
+                                              .retry_ms = o->retry_ms,
+                                              .retry_max_ms = o->retry_max_ms,
+                                          });
     if (!args.bad)
-        call = rv_link_call(&ctx->link, RV_OP_object_open, 0, timeout_ms, rv_buf_slice(&args), NULL,
-                            0);
+        call = rv_link_call(&ctx->link, ref != 0 ? RV_OP_object_ref : RV_OP_object_open, 0,
+                            timeout_ms, rv_buf_slice(&args), NULL, 0);
     if (call != NULL)
         call->hook = open_done;
     rv_buf_free(&args);
@@ -156,23 +161,16 @@ static reeve_err check_options(const char *name, const reeve_queue_options *o)
     return REEVE_OK;
 }
 
-reeve_err reeve_queue_open(reeve_queue **out, reeve_context *ctx, const char *name,
-                           const reeve_queue_options *options)
+/* By its name, or by the number of an object that is referred to. */
+static reeve_err open_queue(reeve_queue **out, reeve_context *ctx, const char *name,
+                            const reeve_queue_options *o, uint64_t ref)
 {
-    static const reeve_queue_options defaults;
-    const reeve_queue_options *o = options == NULL ? &defaults : options;
     uint32_t timeout_ms = o->timeout_ms == 0 ? 5000 : o->timeout_ms;
     struct rv_object_open_result opened;
     struct rv_buf result = {0};
     reeve_queue *q = NULL;
     reeve_err err = REEVE_OK;
 
-    *out = NULL;
-    if (name == NULL)
-        name = "";
-    err = check_options(name, o);
-    if (err != REEVE_OK)
-        return err;
     q = calloc(1, sizeof *q);
     if (q == NULL)
         return no_memory("open queue", name);
@@ -189,7 +187,7 @@ reeve_err reeve_queue_open(reeve_queue **out, reeve_context *ctx, const char *na
         free_queue(q);
         return err;
     }
-    err = rv_finish(ctx, open_request(ctx, name, o, timeout_ms), timeout_ms, "open", q->label,
+    err = rv_finish(ctx, open_request(ctx, name, o, ref, timeout_ms), timeout_ms, "open", q->label,
                     &result);
     if (err == REEVE_OK && !rv_object_open_result_decode(&opened, rv_buf_slice(&result)))
         err = rv_fail(REEVE_EPROTO, "cannot open %s: malformed answer", q->label);
@@ -205,6 +203,34 @@ reeve_err reeve_queue_open(reeve_queue **out, reeve_context *ctx, const char *na
     }
     *out = q;
     return REEVE_OK;
+}
+
+reeve_err reeve_queue_open(reeve_queue **out, reeve_context *ctx, const char *name,
+                           const reeve_queue_options *options)
+{
+    static const reeve_queue_options defaults;
+    const reeve_queue_options *o = options == NULL ? &defaults : options;
+    reeve_err err = check_options(name == NULL ? "" : name, o);
+
+    *out = NULL;
+    if (err != REEVE_OK)
+        return err;
+    return open_queue(out, ctx, name == NULL ? "" : name, o, 0);
+}
+
+reeve_err reeve_queue_from(reeve_queue **out, reeve_context *ctx, reeve_ref ref)
+{
+    static const reeve_queue_options defaults;
+    reeve_err err = rv_check_ref(ctx, ref, 1u << RV_KIND_QUEUE, "queue");
+
+    *out = NULL;
+    return err != REEVE_OK ? err : open_queue(out, ctx, "", &defaults, ref.object);
+}
+
+reeve_ref reeve_queue_ref(const reeve_queue *q)
+{
+    return q == NULL ? (reeve_ref){0}
+                     : rv_ref(q->ctx, q->shared->channel.port.object, RV_KIND_QUEUE);
 }
 
 void reeve_queue_close(reeve_queue **queue)
@@ -306,6 +332,7 @@ static bool has_room(void *arg)
 /* An item and how it is put without waiting for the manager's verdict. */
 struct put {
     struct rv_slice head, rest; /* its bytes; an asynchronous one has them all in rest */
+    struct rv_slice refs;
     int64_t priority;
     bool async;          /* the manager waits for room in a bounded queue */
     uint32_t timeout_ms; /* so long */
@@ -316,18 +343,19 @@ static reeve_err try_put(reeve_queue *q, const struct put *put)
     struct rv_channel *ch = &q->shared->channel;
 
     if (!put->async)
-        return rv_channel_put_parts(ch, put->head, put->rest, put->priority);
-    if (!rv_link_room(ch->link, put->rest.len + 128)) /* no fence without its call */
+        return rv_channel_put_parts(ch, put->head, put->rest, put->refs, put->priority);
+    if (!rv_link_room(ch->link,
+                      put->rest.len + put->refs.len + 128)) /* no fence without its call */
         return REEVE_ELIMIT;
     if (!show_fence(q))
         return REEVE_ENOMEM;
-    return rv_channel_put_async(ch, put->rest, put->priority, put->timeout_ms);
+    return rv_channel_put_async(ch, put->rest, put->refs, put->priority, put->timeout_ms);
 }
 
 /* Done as soon as the window takes it. */
 static reeve_err put_ahead(reeve_queue *q, const struct put *put, uint32_t timeout_ms)
 {
-    struct room room = {q, put->head.len + put->rest.len};
+    struct room room = {q, put->head.len + put->rest.len + put->refs.len};
     rv_ns deadline = 0;
     reeve_err err = earlier_failure(q, "put to");
 
@@ -347,8 +375,9 @@ static reeve_err put_ahead(reeve_queue *q, const struct put *put, uint32_t timeo
 }
 
 /* A bounded queue is waited for, in the manager. *accepted counts up. */
-static reeve_err put_waiting(reeve_queue *q, const struct rv_slice *items, size_t len,
-                             int64_t priority, uint32_t timeout_ms, size_t *accepted)
+static reeve_err put_waiting(reeve_queue *q, const struct rv_slice *items,
+                             const struct rv_slice *refs, size_t len, int64_t priority,
+                             uint32_t timeout_ms, size_t *accepted)
 {
     rv_ns deadline = rv_after_ms(rv_clock_now(), timeout_ms);
     reeve_err err = earlier_failure(q, "put to");
@@ -367,8 +396,8 @@ static reeve_err put_waiting(reeve_queue *q, const struct rv_slice *items, size_
         struct rv_request *call = NULL;
 
         if (show_fence(q))
-            call = rv_channel_put_call(&q->shared->channel, items + *accepted, len - *accepted,
-                                       priority, ms, &used);
+            call = rv_channel_put_call(&q->shared->channel, items + *accepted, refs + *accepted,
+                                       len - *accepted, priority, ms, &used);
         err = rv_finish(q->ctx, call, ms, "put to", q->label, &result);
         if (rv_queue_put_result_decode(&put, rv_buf_slice(&result)))
             *accepted += put.accepted;
@@ -377,14 +406,36 @@ static reeve_err put_waiting(reeve_queue *q, const struct rv_slice *items, size_
     return err;
 }
 
+/* An item and the objects that it refers to, which are of this manager. */
+static reeve_err item_of(const reeve_queue *q, const reeve_builder *item, struct rv_slice *bytes,
+                         struct rv_slice *refs)
+{
+    uint32_t store = 0;
+    reeve_err err = rv_builder_item(item, bytes, refs, &store);
+
+    if (err != REEVE_OK)
+        return rv_fail(err, "cannot put to %s: the item is not one whole value (%s)", q->label,
+                       reeve_strerror(err));
+    if (refs->len == 0)
+        return REEVE_OK;
+    if (store != rv_ref(q->ctx, 0, 0).store)
+        return rv_fail(REEVE_EINVAL,
+                       "cannot put to %s: the item refers to an object of another manager",
+                       q->label);
+    if (refs->len / 8 > RV_LIMIT_ITEM_REFS)
+        return rv_fail(REEVE_ELIMIT, "cannot put to %s: an item has at most %d references",
+                       q->label, RV_LIMIT_ITEM_REFS);
+    return REEVE_OK;
+}
+
 /* Is a put done as soon as the window has it? */
 static bool goes_ahead(const reeve_queue *q)
 {
     return q->shared->channel.maxsize == 0 && q->guard == NULL;
 }
 
-static reeve_err put_one(reeve_queue *q, struct rv_slice bytes, int64_t priority,
-                         uint32_t timeout_ms)
+static reeve_err put_one(reeve_queue *q, struct rv_slice bytes, struct rv_slice refs,
+                         int64_t priority, uint32_t timeout_ms)
 {
     reeve_err err = rv_enter(q->ctx, "put to", q->label);
     size_t accepted = 0;
@@ -392,9 +443,10 @@ static reeve_err put_one(reeve_queue *q, struct rv_slice bytes, int64_t priority
     if (err != REEVE_OK)
         return err;
     if (goes_ahead(q))
-        err = put_ahead(q, &(struct put){.rest = bytes, .priority = priority}, timeout_ms);
+        err = put_ahead(q, &(struct put){.rest = bytes, .refs = refs, .priority = priority},
+                        timeout_ms);
     else
-        err = put_waiting(q, &bytes, 1, priority, timeout_ms, &accepted);
+        err = put_waiting(q, &bytes, &refs, 1, priority, timeout_ms, &accepted);
     rv_leave(q->ctx);
     return err;
 }
@@ -403,12 +455,10 @@ reeve_err reeve_queue_put_priority(reeve_queue *q, const reeve_builder *item, in
                                    uint32_t timeout_ms)
 {
     struct rv_slice bytes;
-    reeve_err err = rv_builder_bytes(item, &bytes);
+    struct rv_slice refs;
+    reeve_err err = item_of(q, item, &bytes, &refs);
 
-    if (err != REEVE_OK)
-        return rv_fail(err, "cannot put to %s: the item is not one whole value (%s)", q->label,
-                       reeve_strerror(err));
-    return put_one(q, bytes, priority, timeout_ms);
+    return err != REEVE_OK ? err : put_one(q, bytes, refs, priority, timeout_ms);
 }
 
 reeve_err reeve_queue_put(reeve_queue *q, const reeve_builder *item, uint32_t timeout_ms)
@@ -419,11 +469,10 @@ reeve_err reeve_queue_put(reeve_queue *q, const reeve_builder *item, uint32_t ti
 reeve_err reeve_queue_put_async(reeve_queue *q, const reeve_builder *item, uint32_t timeout_ms)
 {
     struct put put = {.timeout_ms = timeout_ms};
-    reeve_err err = rv_builder_bytes(item, &put.rest);
+    reeve_err err = item_of(q, item, &put.rest, &put.refs);
 
     if (err != REEVE_OK)
-        return rv_fail(err, "cannot put to %s: the item is not one whole value (%s)", q->label,
-                       reeve_strerror(err));
+        return err;
     err = rv_enter(q->ctx, "put to", q->label);
     if (err != REEVE_OK)
         return err;
@@ -474,7 +523,7 @@ static reeve_err put_raw(reeve_queue *q, bool text, const void *data, size_t len
     head = rv_value_head(bytes, text, len);
     if (len > 0)
         memcpy(bytes + head, data, len);
-    err = put_one(q, rv_slice(bytes, head + len), 0, timeout_ms);
+    err = put_one(q, rv_slice(bytes, head + len), rv_slice(NULL, 0), 0, timeout_ms);
     if (bytes != space)
         free(bytes);
     return err;
@@ -493,29 +542,28 @@ reeve_err reeve_queue_put_bytes(reeve_queue *q, const void *data, size_t len, ui
 reeve_err reeve_queue_put_many(reeve_queue *q, const reeve_builder *const *items, size_t len,
                                uint32_t timeout_ms, size_t *accepted)
 {
-    struct rv_slice few[128];
-    struct rv_slice *slices = few;
+    struct rv_slice few[256];
+    struct rv_slice *slices = few; /* of the bytes, then of the references */
+    struct rv_slice *refs = NULL;
     size_t done = 0;
     reeve_err err = REEVE_OK;
 
     if (accepted != NULL)
         *accepted = 0;
-    if (len > rv_countof(few))
-        slices = calloc(len, sizeof *slices);
+    if (len > rv_countof(few) / 2)
+        slices = calloc(len, 2 * sizeof *slices);
     if (slices == NULL)
         return no_memory("put to", q->label);
+    refs = slices + len;
     for (size_t i = 0; err == REEVE_OK && i < len; i++)
-        err = rv_builder_bytes(items[i], &slices[i]);
-    if (err != REEVE_OK)
-        err = rv_fail(err, "cannot put to %s: an item is not one whole value (%s)", q->label,
-                      reeve_strerror(err));
+        err = item_of(q, items[i], &slices[i], &refs[i]);
     if (err == REEVE_OK)
         err = rv_enter(q->ctx, "put to", q->label);
     if (err == REEVE_OK) {
         if (!goes_ahead(q))
-            err = put_waiting(q, slices, len, 0, timeout_ms, &done);
+            err = put_waiting(q, slices, refs, len, 0, timeout_ms, &done);
         for (; goes_ahead(q) && err == REEVE_OK && done < len; done++)
-            err = put_ahead(q, &(struct put){.rest = slices[done]}, timeout_ms);
+            err = put_ahead(q, &(struct put){.rest = slices[done], .refs = refs[done]}, timeout_ms);
         if (goes_ahead(q) && err != REEVE_OK && done > 0)
             done--;
         rv_leave(q->ctx);
@@ -595,7 +643,11 @@ static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t 
             origin->deliveries = item.deliveries;
             origin->redelivered = item.deliveries > 0;
             origin->queue = q->shared;
+            if (item.refs.len > 0 && !rv_ledger_note(q->ctx->ledger, out[*len], item.refs))
+                rv_ledger_release(&q->ctx->link, item.refs); /* without memory they are lost */
             ++*len;
+        } else {
+            rv_ledger_release(&q->ctx->link, item.refs);
         }
         /* What no client of ours can read must not keep join waiting. */
         if (err == REEVE_EPROTO && q->shared->channel.joinable)

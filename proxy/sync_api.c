@@ -156,14 +156,18 @@ static struct rv_request *open_request(reeve_context *ctx, const char *name,
     struct rv_buf args = {0};
     struct rv_request *call = NULL;
 
-    rv_object_open_args_encode(&args, &(struct rv_object_open_args){.name = rv_slice_str(name),
-                                                                    .create = creates[conf->create],
-                                                                    .kind = conf->kind,
-                                                                    .maxsize = conf->number,
-                                                                    .ttl_ms = conf->ttl_ms});
+    if (conf->ref != 0)
+        rv_object_ref_args_encode(&args, &(struct rv_object_ref_args){.object = conf->ref});
+    else
+        rv_object_open_args_encode(&args,
+                                   &(struct rv_object_open_args){.name = rv_slice_str(name),
+                                                                 .create = creates[conf->create],
+                                                                 .kind = conf->kind,
+                                                                 .maxsize = conf->number,
+                                                                 .ttl_ms = conf->ttl_ms});
     if (!args.bad)
-        call = rv_link_call(&ctx->link, RV_OP_object_open, 0, timeout_ms, rv_buf_slice(&args), NULL,
-                            0);
+        call = rv_link_call(&ctx->link, conf->ref != 0 ? RV_OP_object_ref : RV_OP_object_open, 0,
+                            timeout_ms, rv_buf_slice(&args), NULL, 0);
     if (call != NULL)
         call->hook = open_done;
     rv_buf_free(&args);
@@ -266,6 +270,25 @@ reeve_err rv_sync_open(struct rv_sync *s, reeve_context *ctx, const char *name,
     if (err != REEVE_OK)
         clear(s);
     return err;
+}
+
+reeve_err rv_sync_from(struct rv_sync *s, reeve_context *ctx, reeve_ref ref, uint32_t kinds,
+                       const char *word)
+{
+    static const uint64_t none[4];
+    reeve_err err = rv_check_ref(ctx, ref, kinds, word);
+
+    if (err != REEVE_OK)
+        return err;
+    return rv_sync_open(
+        s, ctx, NULL,
+        &(struct rv_sync_conf){
+            .kind = (uint8_t)ref.kind, .word = word, .ref = ref.object, .reserved = none});
+}
+
+reeve_ref rv_sync_ref(const struct rv_sync *s)
+{
+    return rv_ref(s->ctx, s->object, s->kind);
 }
 
 static void leave(struct rv_sync *s, struct registry *r)

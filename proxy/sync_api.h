@@ -32,6 +32,7 @@ struct rv_sync_conf {
     bool leases;
     reeve_create create;
     uint32_t ttl_ms, timeout_ms;
+    uint64_t ref;             /* not by its name: the object that is referred to; 0: none */
     const uint64_t *reserved; /* 4 of them */
 };
 
@@ -39,6 +40,11 @@ struct rv_sync_conf {
 reeve_err rv_sync_open(struct rv_sync *s, reeve_context *ctx, const char *name,
                        const struct rv_sync_conf *conf);
 void rv_sync_close(struct rv_sync *s);
+
+/* The same by a reference to one of these kinds (1 << kind). */
+reeve_err rv_sync_from(struct rv_sync *s, reeve_context *ctx, reeve_ref ref, uint32_t kinds,
+                       const char *word);
+reeve_ref rv_sync_ref(const struct rv_sync *s);
 
 struct rv_claims *rv_sync_claims(const struct rv_sync *s);
 

@@ -11,6 +11,7 @@ struct reeve_task {
     uint64_t index;
     uint32_t run;
     int64_t code;
+    reeve_context *ctx; /* of an instance of a class; else NULL */
     size_t text_len;
     char text[4 * RV_LIMIT_NAME_BYTES + 4]; /* why it failed; text_len bytes, fit for a message */
 };

@@ -1,6 +1,7 @@
 /* value_api.c -- the public face of common/value: builders, getters, and the letters of
  * reeve_pack and reeve_unpack. */
 
+#include <reeve/ref.h>
 #include <reeve/value.h>
 
 #include "common/value/value.h"
@@ -111,6 +112,18 @@ reeve_err reeve_put_map(reeve_builder *builder, size_t len)
 
     if (len > UINT32_MAX)
         return rv_builder_fail(builder, REEVE_ETOOBIG);
+    return rv_builder_put(builder, &o);
+}
+
+reeve_err reeve_put_ref(reeve_builder *builder, reeve_ref ref)
+{
+    uint8_t bytes[RV_VALUE_REF_BYTES];
+    msgpack_object o = {.type = MSGPACK_OBJECT_EXT,
+                        .via.ext = {RV_VALUE_REF_TYPE, sizeof bytes, (const char *)bytes}};
+
+    if (ref.object == 0)
+        return rv_builder_fail(builder, REEVE_EINVAL);
+    rv_value_ref_write(bytes, ref);
     return rv_builder_put(builder, &o);
 }
 
@@ -246,9 +259,15 @@ reeve_type reeve_value_type(const reeve_value *value)
         [MSGPACK_OBJECT_BIN] = REEVE_BYTES,
         [MSGPACK_OBJECT_ARRAY] = REEVE_ARRAY,
         [MSGPACK_OBJECT_MAP] = REEVE_MAP,
+        [MSGPACK_OBJECT_EXT] = REEVE_REF,
     };
 
     return types[rv_value_object(value)->type];
+}
+
+bool reeve_get_ref(const reeve_value *value, reeve_ref *ref)
+{
+    return rv_value_ref_read(ref, rv_value_object(value));
 }
 
 bool reeve_get_bool(const reeve_value *value, bool *x)

@@ -1,6 +1,6 @@
 /* value_json.c -- values as JSON, for people and scripts.
  *
- * What JSON lacks: bytes are {"bytes": "<base64>"}; NaN and the infinities are null; keys that are
+ * What JSON lacks: bytes are {"bytes": "<base64>"}; a reference is {"object": 7}; NaN and the infinities are null; keys that are
  * numbers, booleans or nil are quoted; a map with any other key is {"pairs": [[key, item], ...]};
  * what is not UTF-8 becomes U+FFFD. */
 
@@ -128,7 +128,8 @@ static void put_map(struct rv_buf *out, const msgpack_object_map *map)
 /* A parsed value is never deeper than the stack allows. */
 static void put_object(struct rv_buf *out, const msgpack_object *o)
 {
-    char number[32];
+    char number[64];
+    reeve_ref ref;
 
     switch (o->type) {
     case MSGPACK_OBJECT_BOOLEAN:
@@ -163,6 +164,11 @@ static void put_object(struct rv_buf *out, const msgpack_object *o)
         break;
     case MSGPACK_OBJECT_MAP:
         put_map(out, &o->via.map);
+        break;
+    case MSGPACK_OBJECT_EXT:
+        snprintf(number, sizeof number, "{\"object\": %" PRIu64 "}",
+                 rv_value_ref_read(&ref, o) ? ref.object : 0);
+        put_text(out, number);
         break;
     default:
         put_text(out, "null");

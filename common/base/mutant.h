@@ -59,7 +59,11 @@
     X(REVOKED_STAYS, "sessions of a key that was taken away go on")                                \
     X(RIGHTS_STAY, "a right that was taken away counts for what is open")                          \
     X(QUOTA_OFF, "a quota is not looked at")                                                       \
-    X(QUOTA_LEAKS, "what is given back counts for the quota for ever")
+    X(QUOTA_LEAKS, "what is given back counts for the quota for ever")                             \
+    X(REF_UNCOUNTED, "a reference in an item does not keep its object")                            \
+    X(REF_LEAKED, "a reference counts when its item is gone")                                      \
+    X(REF_NOT_GIVEN, "who takes an item does not hold what it refers to")                          \
+    X(REF_UNSAVED, "a snapshot forgets the references of items")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

@@ -106,7 +106,8 @@ struct reeve_value {
 _Static_assert(sizeof(msgpack_object_kv) == 2 * sizeof(msgpack_object), "pairs are two nodes");
 
 /* The heads 0xc0 to 0xdf, four a line: what comes, and how many bytes its number or length has.
- * A signed spelling is NEGATIVE until its sign is known; EXT stands for all that is refused. */
+ * A signed spelling is NEGATIVE until its sign is known; EXT with a width may be a reference, and else
+ * stands for all that is refused. */
 /* clang-format off */
 #define HEAD(kind, width) {MSGPACK_OBJECT_##kind, width}
 #define PLUS(width)       HEAD(POSITIVE_INTEGER, width)
@@ -116,7 +117,7 @@ static const struct {
     uint8_t width;
 } heads[] = {
     HEAD(NIL, 0), HEAD(EXT, 0), HEAD(BOOLEAN, 0), HEAD(BOOLEAN, 0),
-    HEAD(BIN, 1), HEAD(BIN, 2), HEAD(BIN, 4), HEAD(EXT, 0),
+    HEAD(BIN, 1), HEAD(BIN, 2), HEAD(BIN, 4), HEAD(EXT, 1),
     HEAD(EXT, 0), HEAD(EXT, 0), HEAD(FLOAT32, 4), HEAD(FLOAT64, 8),
     PLUS(1), PLUS(2), PLUS(4), PLUS(8),
     SIGN(1), SIGN(2), SIGN(4), SIGN(8),
@@ -154,6 +155,46 @@ static const uint8_t *drop(struct rv_slice *rest, uint64_t len)
         return NULL;
     *rest = rv_slice(p + len, rest->len - (size_t)len);
     return p;
+}
+
+/* ---- references ---- */
+
+void rv_value_ref_write(uint8_t out[static RV_VALUE_REF_BYTES], reeve_ref ref)
+{
+    out[0] = (uint8_t)ref.kind;
+    for (int i = 0; i < 8; i++)
+        out[1 + i] = (uint8_t)(ref.object >> (56 - 8 * i));
+    for (int i = 0; i < 4; i++)
+        out[9 + i] = (uint8_t)(ref.store >> (24 - 8 * i));
+}
+
+bool rv_value_ref_read(reeve_ref *out, const msgpack_object *o)
+{
+    const uint8_t *p = (const uint8_t *)o->via.ext.ptr;
+
+    if (o->type != MSGPACK_OBJECT_EXT)
+        return false;
+    *out = (reeve_ref){.kind = p[0]};
+    for (int i = 0; i < 8; i++)
+        out->object = out->object << 8 | p[1 + i];
+    for (int i = 0; i < 4; i++)
+        out->store = out->store << 8 | p[9 + i];
+    return true;
+}
+
+/* Its head has been taken. Object zero is nobody's. */
+static bool take_ref(struct rv_slice *rest, msgpack_object *o, uint64_t len)
+{
+    const uint8_t *type = drop(rest, 1);
+    const uint8_t *at = type == NULL ? NULL : drop(rest, RV_VALUE_REF_BYTES);
+    reeve_ref ref;
+
+    if (at == NULL || len != RV_VALUE_REF_BYTES || *type != RV_VALUE_REF_TYPE)
+        return false;
+    o->via.ext.type = RV_VALUE_REF_TYPE;
+    o->via.ext.size = RV_VALUE_REF_BYTES;
+    o->via.ext.ptr = (const char *)at;
+    return rv_value_ref_read(&ref, o) && ref.object != 0;
 }
 
 /* Take one value off rest; of a container only the head. */
@@ -224,6 +265,8 @@ static bool take(struct rv_slice *rest, msgpack_object *o)
     case MSGPACK_OBJECT_MAP:
         o->via.map.size = (uint32_t)x;
         return true;
+    case MSGPACK_OBJECT_EXT:
+        return width == 1 && take_ref(rest, o, x);
     default:
         return false;
     }
@@ -279,13 +322,15 @@ bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes)
     return take(&bytes, out) && bytes.len == 0 && !rv_object_nests(out);
 }
 
-/* Point a text in the bytes at from into those at to. */
+/* Point a text, or a reference, in the bytes at from into those at to. */
 static void move_text(msgpack_object *o, const uint8_t *from, const uint8_t *to)
 {
     if (o->type == MSGPACK_OBJECT_STR)
         o->via.str.ptr = (const char *)to + ((const uint8_t *)o->via.str.ptr - from);
     if (o->type == MSGPACK_OBJECT_BIN)
         o->via.bin.ptr = (const char *)to + ((const uint8_t *)o->via.bin.ptr - from);
+    if (o->type == MSGPACK_OBJECT_EXT)
+        o->via.ext.ptr = (const char *)to + ((const uint8_t *)o->via.ext.ptr - from);
 }
 
 /* Most values are one node, which needs no walk. */
@@ -368,6 +413,8 @@ void rv_value_room_free(struct rv_value_room *room)
 
 void rv_value_free(reeve_value **root)
 {
+    if (*root != NULL && (*root)->origin.freed != NULL)
+        (*root)->origin.freed((*root)->origin.lien);
     free(*root);
     *root = NULL;
 }
@@ -394,7 +441,9 @@ const msgpack_object *rv_value_object(const reeve_value *value)
 struct reeve_builder {
     struct rv_buf buf;
     struct nest nest;
-    reeve_err err; /* the first one, until reset */
+    reeve_err err;      /* the first one, until reset */
+    struct rv_buf refs; /* the objects that were put, as an item has them */
+    uint32_t store;     /* of their manager */
 };
 
 reeve_builder *rv_builder_new(void)
@@ -410,6 +459,8 @@ void rv_builder_free(reeve_builder **b)
 {
     if (*b != NULL)
         rv_buf_free(&(*b)->buf);
+    if (*b != NULL)
+        rv_buf_free(&(*b)->refs);
     free(*b);
     *b = NULL;
 }
@@ -418,6 +469,8 @@ void rv_builder_reset(reeve_builder *b)
 {
     rv_buf_clear(&b->buf);
     b->buf.bad = false;
+    rv_buf_clear(&b->refs);
+    b->refs.bad = false;
     b->err = REEVE_OK;
     nest_init(&b->nest);
 }
@@ -476,14 +529,30 @@ static void write_object(void *to, msgpack_packer_write add, const msgpack_objec
     case MSGPACK_OBJECT_MAP:
         msgpack_pack_map(&pk, o->via.map.size);
         break;
+    case MSGPACK_OBJECT_EXT:
+        msgpack_pack_ext_with_body(&pk, o->via.ext.ptr, o->via.ext.size, o->via.ext.type);
+        break;
     default:
         rv_assert(false); /* take() makes no other, and the proxy neither */
     }
 }
 
+/* Objects of two managers in one value have no manager that could carry it. */
+static reeve_err note_ref(reeve_builder *b, const msgpack_object *o)
+{
+    reeve_ref ref;
+
+    if (!rv_value_ref_read(&ref, o) || (b->refs.len > 0 && b->store != ref.store))
+        return REEVE_EINVAL;
+    rv_buf_add(&b->refs, o->via.ext.ptr + 1, 8);
+    b->store = ref.store;
+    return b->refs.bad ? REEVE_ENOMEM : REEVE_OK;
+}
+
 reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o)
 {
-    uint64_t size = 9; /* the longest head */
+    uint64_t size = 9 + RV_VALUE_REF_BYTES; /* the longest head, or a reference */
+    reeve_err err = REEVE_OK;
 
     if (b == NULL || b->err != REEVE_OK)
         return rv_builder_fail(b, REEVE_ENOMEM);
@@ -497,6 +566,10 @@ reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o)
         return rv_builder_fail(b, REEVE_ENOMEM);
     if (!nest_enter(&b->nest, o))
         return rv_builder_fail(b, REEVE_EINVAL);
+    if (o->type == MSGPACK_OBJECT_EXT)
+        err = note_ref(b, o);
+    if (err != REEVE_OK)
+        return rv_builder_fail(b, err);
     write_object(&b->buf, append, o);
     return REEVE_OK;
 }
@@ -523,11 +596,27 @@ reeve_err rv_builder_check(const reeve_builder *b)
     return nest_complete(&b->nest) ? REEVE_OK : REEVE_EINVAL;
 }
 
-reeve_err rv_builder_bytes(const reeve_builder *b, struct rv_slice *out)
+reeve_err rv_builder_item(const reeve_builder *b, struct rv_slice *out, struct rv_slice *refs,
+                          uint32_t *store)
 {
     reeve_err err = rv_builder_check(b);
 
     *out = err == REEVE_OK ? rv_buf_slice(&b->buf) : rv_slice(NULL, 0);
+    *refs = err == REEVE_OK ? rv_buf_slice(&b->refs) : rv_slice(NULL, 0);
+    *store = b == NULL ? 0 : b->store;
+    return err;
+}
+
+reeve_err rv_builder_bytes(const reeve_builder *b, struct rv_slice *out)
+{
+    struct rv_slice refs;
+    uint32_t store = 0;
+    reeve_err err = rv_builder_item(b, out, &refs, &store);
+
+    if (err == REEVE_OK && refs.len > 0) {
+        *out = rv_slice(NULL, 0);
+        err = REEVE_EINVAL;
+    }
     return err;
 }
 

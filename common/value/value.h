@@ -27,7 +27,8 @@ bool rv_utf8_valid(struct rv_slice text);
 
 /* ---- bytes to values ---- */
 
-/* Exactly one value and nothing after it, at most RV_VALUE_DEPTH_MAX deep, no extension types.
+/* Exactly one value and nothing after it, at most RV_VALUE_DEPTH_MAX deep; of extension types,
+ * references only.
  * Text may be any bytes. Allocates nothing and reads no byte twice. */
 bool rv_value_valid(struct rv_slice bytes);
 
@@ -64,7 +65,15 @@ struct rv_value_origin {
     uint32_t deliveries;
     bool redelivered;
     void *queue;
+    void (*freed)(void *lien); /* called when the root is freed; or NULL */
+    void *lien;
 };
+
+/* A reference is the extension type 1 of 13 bytes: u8 kind, u64 object, u32 of its manager's store. */
+enum { RV_VALUE_REF_TYPE = 1, RV_VALUE_REF_BYTES = 13 };
+void rv_value_ref_write(uint8_t out[static RV_VALUE_REF_BYTES], reeve_ref ref);
+/* False when the object is no reference. */
+bool rv_value_ref_read(reeve_ref *out, const msgpack_object *o);
 
 struct rv_value_origin *rv_value_origin(reeve_value *root);
 
@@ -116,5 +125,10 @@ reeve_err rv_builder_check(const reeve_builder *b);
 /* The finished encoding, borrowed until the next put, reset or free; else what
  * rv_builder_check says. */
 REEVE_NODISCARD reeve_err rv_builder_bytes(const reeve_builder *b, struct rv_slice *out);
+
+/* The same for who can carry references, which is nobody else: EINVAL there. *refs are the objects, u64
+ * each, in big endian; *store is that of all of them. */
+REEVE_NODISCARD reeve_err rv_builder_item(const reeve_builder *b, struct rv_slice *out,
+                                          struct rv_slice *refs, uint32_t *store);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define EXTRA_BIT   (UINT32_C(1) << 31)
+#define REFS_BIT    (UINT32_C(1) << 30)
 #define PLACE_SHIFT 28
 #define LEN_MASK    ((UINT32_C(1) << PLACE_SHIFT) - 1)
 
@@ -85,12 +86,26 @@ static bool fits(enum rv_place place, uint32_t len)
     return false;
 }
 
+static void read_refs(struct rv_reader *r, struct rv_item *out)
+{
+    size_t count = (size_t)rv_read_number(r, 1);
+
+    out->refs = rv_slice(rv_read(r, count * 8), count * 8);
+    if (r->bad || count == 0 || count * 8 > out->len) {
+        r->bad = true;
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (rv_item_ref(out->refs, i) == 0)
+            r->bad = true;
+}
+
 static void read_any(struct rv_reader *r, struct rv_item *out)
 {
     uint32_t head = (uint32_t)rv_read_number(r, 4);
 
     *out =
-        (struct rv_item){.place = (enum rv_place)(head >> PLACE_SHIFT & 7), .len = head & LEN_MASK};
+        (struct rv_item){.place = (enum rv_place)(head >> PLACE_SHIFT & 3), .len = head & LEN_MASK};
     if (head & EXTRA_BIT) {
         out->priority = (int64_t)rv_read_number(r, 8);
         out->deliveries = (uint32_t)rv_read_number(r, 4);
@@ -99,6 +114,8 @@ static void read_any(struct rv_reader *r, struct rv_item *out)
     }
     if (!fits(out->place, out->len))
         r->bad = true;
+    if (head & REFS_BIT)
+        read_refs(r, out);
     if (out->place == RV_FRAGMENTS)
         out->body = rv_read_number(r, 8);
     if (out->place == RV_INLINE)
@@ -139,11 +156,18 @@ static void write_head(struct rv_buf *b, const struct rv_item *item)
     bool extra = item->priority != 0 || item->deliveries != 0;
 
     rv_assert(fits(item->place, item->len));
-    rv_write_number(b, item->len | (uint32_t)item->place << PLACE_SHIFT | (extra ? EXTRA_BIT : 0),
+    rv_write_number(b,
+                    item->len | (uint32_t)item->place << PLACE_SHIFT | (extra ? EXTRA_BIT : 0) |
+                        (item->refs.len > 0 ? REFS_BIT : 0),
                     4);
     if (extra) {
         rv_write_number(b, (uint64_t)item->priority, 8);
         rv_write_number(b, item->deliveries, 4);
+    }
+    if (item->refs.len > 0) {
+        rv_assert(item->refs.len <= RV_LIMIT_ITEM_REFS * 8);
+        rv_write_number(b, item->refs.len / 8, 1);
+        rv_buf_add(b, item->refs.data, item->refs.len);
     }
 }
 

@@ -91,6 +91,13 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_status(reeve_value **out, reeve_contex
 REEVE_API REEVE_NODISCARD reeve_err reeve_list(reeve_value **out, reeve_context *ctx,
                                                const char *prefix, uint32_t timeout_ms);
 
+/* What keeps each object, with a name or without, as an array of maps: object, name, type, refs
+ * (sessions that have it open or were handed a reference), nested (references in items), lost (only
+ * others that are lost refer to it: it stays until the manager ends). Else as reeve_status. Answers
+ * row M16 (debug_info). */
+REEVE_API REEVE_NODISCARD reeve_err reeve_debug_info(reeve_value **out, reeve_context *ctx,
+                                                     uint32_t timeout_ms);
+
 /* The sessions as an array of maps: session, key, host, program, pid, attached, waiting, held,
  * calls. Else as reeve_status. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_sessions(reeve_value **out, reeve_context *ctx,

@@ -56,7 +56,9 @@ extern "C" {
     X(EITEM, 35, "some items failed")                                                              \
     X(ENOAGENT, 36, "no agent can run it")                                                         \
     X(ENOTRUNNING, 37, "the pool is not running")                                                  \
-    X(EQUOTA, 48, "a quota of the key was reached")
+    X(EQUOTA, 48, "a quota of the key was reached")                                                \
+    X(ECALL, 56, "a method of an object failed")                                                   \
+    X(ECRASHED, 57, "the process of an object has ended")
 
 #define REEVE_ERROR_ENUM(name, number, text) REEVE_##name = number,
 typedef enum { REEVE_ERRORS(REEVE_ERROR_ENUM) } reeve_err;

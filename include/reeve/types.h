@@ -27,6 +27,13 @@ typedef struct reeve_results reeve_results;     /* what came of it: pool.h */
 typedef struct reeve_async reeve_async;         /* what will come of it: pool.h */
 typedef struct reeve_iter reeve_iter;           /* results one after the other: pool.h */
 
+/* An object of a manager, as values name it: ref.h. All zero is none. */
+typedef struct reeve_ref {
+    uint64_t object; /* its number, which no other object of the manager ever has */
+    uint32_t store;  /* of which manager it is */
+    uint32_t kind;   /* its type: reeve_ref_type() has the word */
+} reeve_ref;
+
 /* Timeouts are milliseconds. 0 does not wait; REEVE_FOREVER waits without limit. */
 #define REEVE_FOREVER UINT32_MAX
 

@@ -14,8 +14,8 @@
  *     int64_t size = 0;
  *     if (!reeve_get_int(reeve_value_find(v, "size"), &size)) ...
  *
- * Values are MessagePack: nil, bool, integer, float, string, bytes, array, map; at most 64
- * deep. An error in building sticks: the call that uses the builder returns it.
+ * Values are MessagePack: nil, bool, integer, float, string, bytes, array, map, and references to
+ * objects (ref.h); at most 64 deep. An error in building sticks: the call that uses the builder returns it.
  * Threads: a builder belongs to one thread at a time; a value may be read by many.
  */
 
@@ -36,7 +36,8 @@ typedef enum {
     REEVE_STR,
     REEVE_BYTES,
     REEVE_ARRAY,
-    REEVE_MAP
+    REEVE_MAP,
+    REEVE_REF /* to an object of the manager: ref.h */
 } reeve_type;
 
 /* ---- building ---- */
@@ -120,7 +121,8 @@ REEVE_API const reeve_value *reeve_value_find(const reeve_value *value, const ch
  * ETYPE when the value does not fit the letters; nothing is promised of the targets then. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_unpack(const reeve_value *value, const char *format, ...);
 
-/* The value as JSON text, for people and scripts; bytes as {"bytes": "<base64>"}. Owned by the
+/* The value as JSON text, for people and scripts; bytes as {"bytes": "<base64>"}, a reference as
+ * {"object": 7}. Owned by the
  * caller, free(); NULL without memory. */
 REEVE_API char *reeve_value_json(const reeve_value *value);
 

@@ -5,7 +5,7 @@
 enum {
     AHEAD_NS = 5000000, /* items ahead are worth so much of the consumer's time */
     OPEN_BYTES = 65536, /* a put message takes no more items behind so many bytes */
-    ITEM_HEAD_MAX = 24,
+    ITEM_HEAD_MAX = 32,
 };
 
 static const struct rv_port_ops channel_ops;
@@ -124,12 +124,13 @@ struct parcel {
 
 /* Decide where the bytes go; large ones become a body, or fragments, which leave first. */
 static reeve_err prepare(struct rv_channel *ch, struct rv_slice head, struct rv_slice rest,
-                         int64_t priority, struct parcel *out)
+                         struct rv_slice refs, int64_t priority, struct parcel *out)
 {
     size_t len = head.len + rest.len;
     struct rv_item *item = &out->item;
 
-    *out = (struct parcel){.item = {.len = (uint32_t)len, .priority = priority}, head, rest, NULL};
+    *out = (struct parcel){
+        .item = {.len = (uint32_t)len, .priority = priority, .refs = refs}, head, rest, NULL};
     if (len > RV_LIMIT_ITEM_BYTES)
         return REEVE_ETOOBIG;
     if (len <= RV_LIMIT_ITEM_INLINE_BYTES)
@@ -178,7 +179,8 @@ static bool add_to_open(struct rv_channel *ch, const struct parcel *p)
     struct rv_buf fixed = {0};
     uint8_t *msg = NULL;
     size_t len = 0;
-    size_t item_len = (p->item.priority != 0 ? 16u : 4u) + p->item.len;
+    size_t refs_len = p->item.refs.len > 0 ? 1 + p->item.refs.len : 0;
+    size_t item_len = (p->item.priority != 0 ? 16u : 4u) + refs_len + p->item.len;
 
     if (ch->open == 0 || ch->open != link->out.next - 1 || ch->open <= link->sent_high ||
         p->item.place != RV_INLINE || ch->open_count >= RV_LIMIT_PUT_ITEMS)
@@ -261,13 +263,13 @@ static reeve_err may_put(const struct rv_channel *ch, size_t bytes)
 }
 
 reeve_err rv_channel_put_parts(struct rv_channel *ch, struct rv_slice head, struct rv_slice rest,
-                               int64_t priority)
+                               struct rv_slice refs, int64_t priority)
 {
     struct parcel p;
-    reeve_err err = may_put(ch, head.len + rest.len);
+    reeve_err err = may_put(ch, head.len + rest.len + refs.len);
 
     if (err == REEVE_OK)
-        err = prepare(ch, head, rest, priority, &p);
+        err = prepare(ch, head, rest, refs, priority, &p);
     if (err != REEVE_OK)
         return err;
     if (add_to_open(ch, &p)) {
@@ -284,17 +286,17 @@ reeve_err rv_channel_put_parts(struct rv_channel *ch, struct rv_slice head, stru
 reeve_err rv_channel_put(struct rv_channel *ch, rv_ns now, struct rv_slice bytes, int64_t priority)
 {
     (void)now;
-    return rv_channel_put_parts(ch, rv_slice(NULL, 0), bytes, priority);
+    return rv_channel_put_parts(ch, rv_slice(NULL, 0), bytes, rv_slice(NULL, 0), priority);
 }
 
-reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, int64_t priority,
-                               uint32_t timeout_ms)
+reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, struct rv_slice refs,
+                               int64_t priority, uint32_t timeout_ms)
 {
     struct parcel p;
-    reeve_err err = may_put(ch, bytes.len);
+    reeve_err err = may_put(ch, bytes.len + refs.len);
 
     if (err == REEVE_OK)
-        err = prepare(ch, rv_slice(NULL, 0), bytes, priority, &p);
+        err = prepare(ch, rv_slice(NULL, 0), bytes, refs, priority, &p);
     if (err != REEVE_OK)
         return err;
     err = put_alone(ch, &p, timeout_ms);
@@ -304,8 +306,8 @@ reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, int
 }
 
 struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items,
-                                       size_t len, int64_t priority, uint32_t timeout_ms,
-                                       size_t *used)
+                                       const struct rv_slice *refs, size_t len, int64_t priority,
+                                       uint32_t timeout_ms, size_t *used)
 {
     struct rv_buf list = {0};
     struct rv_body *bodies[RV_LIMIT_BODIES];
@@ -319,7 +321,8 @@ struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_sl
            list.len + large < RV_LIMIT_BATCH_BYTES - RV_LIMIT_ITEM_INLINE_BYTES - 4096) {
         struct parcel p;
 
-        ok = prepare(ch, rv_slice(NULL, 0), items[*used], priority, &p) == REEVE_OK;
+        ok = prepare(ch, rv_slice(NULL, 0), items[*used],
+                     refs == NULL ? rv_slice(NULL, 0) : refs[*used], priority, &p) == REEVE_OK;
         if (!ok)
             break;
         write_parcel(&list, &p);
@@ -537,8 +540,10 @@ bool rv_channel_peek(struct rv_channel *ch, struct rv_handed *out)
         return false;
     at = batch->at;
     rv_item_read(&at, &item);
-    *out = (struct rv_handed){
-        .bytes = item.bytes, .delivery = batch->delivery, .deliveries = item.deliveries};
+    *out = (struct rv_handed){.bytes = item.bytes,
+                              .delivery = batch->delivery,
+                              .deliveries = item.deliveries,
+                              .refs = item.refs};
     if (item.place != RV_INLINE) {
         out->body = batch->bodies[batch->bodies_next];
         out->bytes = rv_slice(out->body->data, out->body->len);
@@ -564,8 +569,10 @@ bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
     ch->counted++;
     if (ch->working_since == 0)
         ch->working_since = now;
-    /* Tell, and ask for as much again. */
-    if (half_through(ch, 0)) {
+    /* Tell, and ask for as much again. Who got references may use them with its next call. */
+    if (item.refs.len > 0 && !half_through(ch, 0)) {
+        tell(ch, 0);
+    } else if (half_through(ch, 0)) {
         count_work(ch, now, true);
         adapt_window(ch);
         tell(ch, ch->window > ch->buffered ? ch->window - (uint32_t)ch->buffered : 0);

@@ -58,6 +58,8 @@ struct rv_handed {
     struct rv_body *body; /* or NULL: bytes are borrowed until the next call on the channel */
     uint64_t delivery;
     uint32_t deliveries;
+    struct rv_slice
+        refs; /* held by the session now, once more each; borrowed as inline bytes are */
 };
 
 reeve_err rv_channel_init(struct rv_channel *ch, struct rv_link *link, uint64_t object,
@@ -70,20 +72,21 @@ void rv_channel_fini(struct rv_channel *ch);
  * ENOMEM; ETOOBIG; or the refusal of an earlier one. */
 reeve_err rv_channel_put(struct rv_channel *ch, rv_ns now, struct rv_slice bytes, int64_t priority);
 
-/* The same for an item whose bytes are head and rest, so that large ones are copied once. */
+/* The same for an item whose bytes are head and rest, so that large ones are copied once. refs: u64
+ * each, as on the wire. */
 reeve_err rv_channel_put_parts(struct rv_channel *ch, struct rv_slice head, struct rv_slice rest,
-                               int64_t priority);
+                               struct rv_slice refs, int64_t priority);
 
 /* One call for one item that nobody waits for, with the manager waiting for room in a bounded
  * queue. As rv_channel_put else. */
-reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, int64_t priority,
-                               uint32_t timeout_ms);
+reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, struct rv_slice refs,
+                               int64_t priority, uint32_t timeout_ms);
 
 /* One call for several items (as many as fit one message; *used tells), waiting in the manager
- * for room. call->result has a queue_put_result. NULL: ENOMEM or dead. */
+ * for room. refs: of each, or NULL. call->result has a queue_put_result. NULL: ENOMEM or dead. */
 struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items,
-                                       size_t len, int64_t priority, uint32_t timeout_ms,
-                                       size_t *used);
+                                       const struct rv_slice *refs, size_t len, int64_t priority,
+                                       uint32_t timeout_ms, size_t *used);
 
 /* The refusal of a put that had returned; forgets it. */
 reeve_err rv_channel_failure(struct rv_channel *ch, char *why, size_t why_len);

@@ -20,6 +20,7 @@ static void pack_drop(struct rv_pack *pack)
     if (atomic_fetch_sub_explicit(&pack->refs, 1, memory_order_acq_rel) != 1)
         return;
     rv_buf_free(&pack->bytes);
+    rv_buf_free(&pack->objects);
     free(pack);
 }
 
@@ -67,22 +68,28 @@ static struct rv_pack *begin_pack(struct rv_packs *packs, bool large)
     return pack;
 }
 
-reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice head, struct rv_slice rest)
+reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice head, struct rv_slice rest,
+                       struct rv_slice refs)
 {
     size_t len = head.len + rest.len;
+    size_t refs_len = refs.len == 0 ? 0 : 1 + refs.len;
     bool large = len > RV_LIMIT_ITEM_INLINE_BYTES;
-    struct rv_pack *pack = large ? NULL : open_pack(packs, len);
+    struct rv_pack *pack = large ? NULL : open_pack(packs, len + refs_len);
     uint8_t *room = NULL;
 
     if (len > RV_LIMIT_ITEM_BYTES)
         return REEVE_ETOOBIG;
+    if (refs.len / 8 > RV_LIMIT_ITEM_REFS)
+        return REEVE_ELIMIT;
     if (pack == NULL)
         pack = begin_pack(packs, large);
     if (pack == NULL)
         return REEVE_ENOMEM;
-    room = rv_buf_room(&pack->bytes, len + ITEM_HEAD);
-    if (room == NULL) {
-        pack->bytes.bad = false;
+    room = rv_buf_room(&pack->bytes, len + ITEM_HEAD + refs_len);
+    if (large)
+        rv_buf_add(&pack->objects, refs.data, refs.len);
+    if (room == NULL || pack->objects.bad) {
+        pack->bytes.bad = pack->objects.bad = false;
         if (pack->count == 0) {
             packs->len--;
             pack_drop(pack);
@@ -90,9 +97,8 @@ reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice head, struct rv_s
         return REEVE_ENOMEM;
     }
     if (!large) {
-        rv_set_number(room, len, ITEM_HEAD); /* inline, without a priority */
-        room += ITEM_HEAD;
-        pack->bytes.len += ITEM_HEAD;
+        room = rv_item_room(&pack->bytes, &(struct rv_item){.len = (uint32_t)len, .refs = refs});
+        pack->bytes.len -= len; /* they are counted below */
     }
     if (head.len > 0)
         memcpy(room, head.data, head.len);

@@ -18,6 +18,8 @@ struct rv_pack {
     bool large;       /* one item above RV_LIMIT_ITEM_INLINE_BYTES: bytes are the item itself */
     uint32_t count;
     struct rv_buf bytes;
+    struct rv_buf
+        objects; /* references of a large one, as on the wire; the others have theirs in their heads */
 };
 
 /* Zero-initialised is empty and valid. */
@@ -27,9 +29,10 @@ struct rv_packs {
     uint64_t count; /* items in all of them */
 };
 
-/* Append an item whose bytes are head and rest. Errors: ENOMEM, ETOOBIG; nothing has changed
- * then. */
-reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice head, struct rv_slice rest);
+/* Append an item whose bytes are head and rest, with references, as on the wire. Errors: ENOMEM,
+ * ETOOBIG, ELIMIT (too many references); nothing has changed then. */
+reeve_err rv_packs_add(struct rv_packs *packs, struct rv_slice head, struct rv_slice rest,
+                       struct rv_slice refs);
 
 /* Append what the other has; both have it then. False without memory, and nothing has changed. */
 bool rv_packs_share(struct rv_packs *packs, const struct rv_packs *other);

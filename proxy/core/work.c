@@ -215,9 +215,10 @@ static bool expect(struct rv_errand *e, uint64_t first, uint32_t count)
     return true;
 }
 
-reeve_err rv_errand_add(struct rv_errand *e, struct rv_slice item)
+reeve_err rv_errand_add(struct rv_errand *e, struct rv_slice item, struct rv_slice refs)
 {
-    reeve_err err = make_room(e) ? rv_packs_add(&e->in, item, rv_slice(NULL, 0)) : REEVE_ENOMEM;
+    reeve_err err =
+        make_room(e) ? rv_packs_add(&e->in, item, rv_slice(NULL, 0), refs) : REEVE_ENOMEM;
 
     rv_assert(e->total == UINT64_MAX);
     if (err != REEVE_OK)
@@ -541,6 +542,7 @@ static struct rv_request *send_pack(struct rv_work *work, const struct rv_errand
     body = make_body(work->link, items.bytes, &item);
     if (body == NULL)
         return NULL;
+    item.refs = rv_buf_slice(&pack->objects);
     rv_item_write(&head, &item);
     items.bytes = rv_buf_slice(&head);
     if (!head.bad)

@@ -140,7 +140,7 @@ void rv_errand_leave(struct rv_errand *e);
 bool rv_errand_hungry(const struct rv_errand *e);
 
 /* Give it one; errors as rv_packs_add. Then rv_work_feed. */
-reeve_err rv_errand_add(struct rv_errand *e, struct rv_slice item);
+reeve_err rv_errand_add(struct rv_errand *e, struct rv_slice item, struct rv_slice refs);
 
 /* No more come. */
 void rv_errand_end(struct rv_errand *e);

@@ -42,6 +42,7 @@ struct ticket {
     struct rv_id session;
     uint64_t member; /* object id */
     uint32_t principal;
+    uint64_t job;
     UT_hash_handle hh;
 };
 
@@ -71,7 +72,7 @@ uint32_t crew_able(const struct mgr *mgr, const struct job *job, uint32_t *slots
 
 /* The principal of a session that a task was promised, or NULL; it is used up. */
 bool crew_use_ticket(struct mgr *mgr, const struct rv_id *session, uint32_t carrier,
-                     uint32_t *principal);
+                     uint32_t *principal, uint64_t *job);
 
 /* A chunk stands in the lists of its job and its agent, and counts there. */
 void crew_bind_chunk(struct chunk *c);

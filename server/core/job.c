@@ -1,3 +1,4 @@
+#include "server/core/carry.h"
 #include "server/core/job.h"
 #include "server/core/crew.h"
 #include "server/core/object.h"
@@ -156,7 +157,7 @@ bool job_take_alone(struct job *job, struct slice *out)
 }
 
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
-                    struct slice *out)
+                    uint32_t least, struct slice *out)
 {
     struct span *span = NULL;
     struct span *next = NULL;
@@ -178,6 +179,7 @@ bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint
     if (span == NULL)
         return false;
     want = span->slice.chunk > 0 ? span->slice.chunk : want;
+    want = want < least && !span->slice.searched ? least : want;
     n = span->slice.large ? 1 : fitting(&span->slice, want);
     take_head(job, list, span, n, out);
     return true;
@@ -493,10 +495,55 @@ static void maybe_complete(struct mgr *mgr, struct job *job)
     keep_for_a_while(mgr, job);
 }
 
-static void count_done(struct job *job, uint64_t first, uint32_t count)
+static void forget_refs(struct mgr *mgr, struct job *job, struct job_refs *refs)
+{
+    if (refs == NULL)
+        return;
+    HASH_DELETE(hh, job->refs, refs);
+    carry_drop(mgr, &refs->carried);
+    free(refs);
+}
+
+/* Its items may refer to objects until they are done. What their sender does not hold is not there
+ * for the task either. */
+static void keep_refs(struct mgr *mgr, struct job *job, const struct session *s, uint64_t index,
+                      struct rv_slice refs)
+{
+    struct job_refs *kept = NULL;
+
+    if (refs.len == 0 || !carry_allowed(s, refs))
+        return;
+    kept = rv_alloc(sizeof *kept);
+    kept->index = index;
+    kept->carried = carry(mgr, &job->object, refs);
+    HASH_ADD(hh, job->refs, index, sizeof kept->index, kept);
+}
+
+static void drop_refs(struct mgr *mgr, struct job *job, uint64_t index)
+{
+    struct job_refs *refs = NULL;
+
+    if (job->refs == NULL)
+        return;
+    HASH_FIND(hh, job->refs, &index, sizeof index, refs);
+    forget_refs(mgr, job, refs);
+}
+
+static void drop_all_refs(struct mgr *mgr, struct job *job)
+{
+    struct job_refs *refs = NULL;
+    struct job_refs *next = NULL;
+
+    HASH_ITER (hh, job->refs, refs, next) {
+        forget_refs(mgr, job, refs);
+    }
+}
+
+static void count_done(struct mgr *mgr, struct job *job, uint64_t first, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         rv_assert(bits_set(&job->done, first + i));
+        drop_refs(mgr, job, first + i);
         if (job->blames != NULL)
             forget_blame(job, find_blame(job, first + i));
     }
@@ -527,7 +574,7 @@ static void take_packed(struct mgr *mgr, struct job *job, uint64_t first, struct
             for (uint32_t i = 0; i < fresh; i++)
                 to += rv_item_size(to);
         if (!RV_MUTANT(RESULT_TWICE))
-            count_done(job, first, fresh);
+            count_done(mgr, job, first, fresh);
         else
             for (uint32_t i = 0; i < fresh; i++)
                 job->done_len += bits_set(&job->done, first + i);
@@ -550,6 +597,7 @@ static void take_one(struct mgr *mgr, struct job *job, uint64_t index, struct rv
         return;
     }
     job->done_len++;
+    drop_refs(mgr, job, index);
     r = rv_alloc(sizeof *r);
     *r = (struct result){.first = index, .count = 1, .values = value, .large = true, .told = told};
     keep_result(mgr, job, r);
@@ -894,6 +942,7 @@ void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun
         uint32_t part = (rest.count + REST_PARTS - 1) / REST_PARTS;
 
         rest.chunk = rest.chunk == 0 || rest.chunk > part ? part : rest.chunk;
+        rest.searched = true;
         add_span(job, &job->pending, &rest, true, NULL);
     } else {
         slice_drop(&rest);
@@ -973,8 +1022,8 @@ static void add_packed(struct job *job, struct slice slice, struct rv_slice reco
     add_span(job, &job->pending, &slice, false, NULL);
 }
 
-static bool add_items(struct job *job, const struct rv_job_put_args *args, const char *function,
-                      const struct incoming *in)
+static bool add_items(struct mgr *mgr, struct job *job, const struct rv_job_put_args *args,
+                      const char *function, const struct incoming *in)
 {
     struct rv_reader r = rv_reader(args->items.bytes);
     struct rv_slice packed = rv_slice(r.data, 0);
@@ -989,6 +1038,7 @@ static bool add_items(struct job *job, const struct rv_job_put_args *args, const
         struct slice large = slice;
 
         rv_item_read(&r, &item);
+        keep_refs(mgr, job, in->session, job->put + slice.count, item.refs);
         if (item.place == RV_INLINE) {
             slice.count++;
             continue;
@@ -1045,7 +1095,7 @@ static void on_put(struct mgr *mgr, struct job *job, const struct incoming *in)
                                           : "the items are not those that come next");
         return;
     }
-    if (!add_items(job, &args, function, in)) {
+    if (!add_items(mgr, job, &args, function, in)) {
         job_end(mgr, job, REEVE_EPROTO, "an item's bytes did not arrive");
         mgr_reply_text(mgr, s, in->number, job->error, job->why);
         return;
@@ -1148,6 +1198,7 @@ void job_end(struct mgr *mgr, struct job *job, reeve_err error, const char *why)
     job->completed = true;
     job->why = mgr_text(rv_slice_str(why));
     drop_work(mgr, job);
+    drop_all_refs(mgr, job);
     crew_forget_job(mgr, job);
     while (job->putters != NULL)
         answer_putter(mgr, job->putters, error, why);
@@ -1205,6 +1256,7 @@ static void on_free(struct mgr *mgr, struct object *o)
     job->ended = true;
     job_refresh(mgr, job);
     rv_assert(job->readers == NULL && job->putters == NULL && job->bytes_in == 0);
+    drop_all_refs(mgr, job);
     while (job->results != NULL)
         free_result(job, job->results);
     HASH_ITER (hh, job->blames, b, next) {

@@ -30,6 +30,7 @@ struct slice {
     struct rv_body *body;
     size_t at, len; /* of the records in body */
     bool large;     /* body is the one value itself */
+    bool searched;  /* one of them may end agents: not one more is dealt than `chunk` says */
     bool alone;     /* an item that is suspected: its agent gets nothing besides */
 };
 
@@ -109,6 +110,13 @@ struct job_log {
     struct job_log *prev, *next;
 };
 
+/* What an item refers to. */
+struct job_refs {
+    uint64_t index;
+    struct carried *carried;
+    UT_hash_handle hh;
+};
+
 struct job {
     struct object object; /* first: a job is an object */
     uint32_t principal;
@@ -136,6 +144,7 @@ struct job {
     struct bits done;
     uint64_t done_len, failed, retried, redone;
     struct blame *blames;
+    struct job_refs *refs; /* of items that are not done, by index */
     struct chunk *chunks;
     uint32_t chunks_len;
     uint64_t running; /* items in them that are not answered */
@@ -184,9 +193,9 @@ void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun
 void job_lost(struct mgr *mgr, struct chunk *c, bool alone);
 
 /* Up to so many pending items of the job's head, not done yet, which leave it; as many as they say
- * themselves, if they do. False when none. */
+ * themselves, if they do; but up to `least` in any case. False when none. */
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
-                    struct slice *out);
+                    uint32_t least, struct slice *out);
 /* The next suspect. False when there is none. */
 bool job_take_alone(struct job *job, struct slice *out);
 bool job_has_items(const struct job *job);

@@ -1,3 +1,4 @@
+#include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/dead.h"
 #include "server/core/object.h"
@@ -437,6 +438,12 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     case RV_OP_object_close:
         object_on_close(mgr, s, in->msg->object);
         return;
+    case RV_OP_object_release:
+        object_on_release(mgr, s, in->msg->object);
+        return;
+    case RV_OP_object_ref:
+        object_on_ref(mgr, s, in->number, in->msg);
+        return;
     case RV_OP_object_remove:
         object_on_remove(mgr, s, in->number, in->msg);
         return;
@@ -645,6 +652,7 @@ void mgr_step(struct mgr *mgr, const struct command *cmd, struct outbox *out)
         mgr->full = cmd->first != 0;
         break;
     }
+    carry_settle(mgr);
     if (mgr->slots_freed) {
         mgr->slots_freed = false;
         crew_deal(mgr);
@@ -700,6 +708,7 @@ void mgr_free(struct mgr **m)
         object_free(mgr, mgr->objects);
     blobs_free(mgr);
     outbox_free(&out);
+    free(mgr->loose);
     for (size_t i = 0; i < mgr->principals_len; i++)
         principal_free(&mgr->principals[i]);
     free(mgr->principals);
@@ -733,8 +742,9 @@ void mgr_check(const struct mgr *mgr)
         }
         /* A referenced object lives, an unreferenced one is gone. */
         rv_assert(o->refs == refs);
-        rv_assert(o->refs > 0 || o->name != NULL);
+        rv_assert(o->refs > 0 || o->nested > 0 || o->name != NULL);
     }
+    carry_check(mgr);
     crew_check(mgr);
     quota_check(mgr);
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
@@ -742,7 +752,7 @@ void mgr_check(const struct mgr *mgr)
 
         rv_assert(s->attached == (s->timer.pos == 0));
         for (ref = s->refs; ref != NULL; ref = ref->hh.next) {
-            rv_assert(ref->count > 0);
+            rv_assert(ref->count > 0 || ref->liens > 0);
             ahead += ref->consumer == NULL ? 0 : ref->consumer->ahead;
         }
         rv_assert(ahead == s->ahead);

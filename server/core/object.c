@@ -1,4 +1,4 @@
-#include "server/core/object.h"
+#include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/dead.h"
 #include "server/core/queue.h"
@@ -36,9 +36,9 @@ void object_free(struct mgr *mgr, struct object *o)
 }
 
 /* Nobody holds it any more: an anonymous object goes at once, a named one when its ttl is over. */
-static void maybe_free(struct mgr *mgr, struct object *o)
+void object_maybe_free(struct mgr *mgr, struct object *o)
 {
-    if (o->refs > 0)
+    if (o->refs > 0 || o->nested > 0 || o->timer.pos != 0)
         return;
     if (o->name == NULL)
         object_free(mgr, o);
@@ -46,7 +46,8 @@ static void maybe_free(struct mgr *mgr, struct object *o)
         rv_heap_set(&mgr->heap, &o->timer, rv_after_ms(mgr->now, o->ttl_ms));
 }
 
-void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died)
+/* What it has of the object by its handles goes back. */
+static void let_go(struct mgr *mgr, struct session *s, struct ref *ref, bool died)
 {
     struct object *o = ref->object;
     struct call *call = NULL;
@@ -58,11 +59,18 @@ void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died
             o->ops->end_call(mgr, call, REEVE_ECLOSED);
     }
     o->ops->drop_ref(mgr, ref, died);
+}
+
+void object_unref(struct mgr *mgr, struct session *s, struct ref *ref, bool died)
+{
+    struct object *o = ref->object;
+
+    let_go(mgr, s, ref, died);
     HASH_DELETE(hh, s->refs, ref);
     free(ref);
     if (!RV_MUTANT(REFCOUNT_OFF) || o->refs > 1)
         o->refs--;
-    maybe_free(mgr, o);
+    object_maybe_free(mgr, o);
 }
 
 /* The types, by number. */
@@ -123,7 +131,7 @@ static struct object *create_object(struct mgr *mgr, const struct rv_object_open
     return o;
 }
 
-struct ref *object_hold(struct mgr *mgr, struct session *s, struct object *o)
+struct ref *object_row(struct mgr *mgr, struct session *s, struct object *o)
 {
     struct ref *ref = session_ref(s, o->id);
 
@@ -135,6 +143,13 @@ struct ref *object_hold(struct mgr *mgr, struct session *s, struct object *o)
         rv_heap_cancel(&mgr->heap, &o->timer);
         HASH_ADD(hh, s->refs, object_id, sizeof ref->object_id, ref);
     }
+    return ref;
+}
+
+struct ref *object_hold(struct mgr *mgr, struct session *s, struct object *o)
+{
+    struct ref *ref = object_row(mgr, s, o);
+
     ref->count++;
     return ref;
 }
@@ -147,15 +162,71 @@ void object_judge(struct ref *ref, const struct principal *p)
         return;
     ref->rights =
         rights_on(p, rv_slice_str(o->name)) |
-        (ref->creator ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) | RIGHT_BIT(RV_RIGHT_LOCK)
-                      : 0);
+        (ref->creator || (ref->given && o->name == NULL)
+             ? RIGHT_BIT(RV_RIGHT_PUT) | RIGHT_BIT(RV_RIGHT_GET) | RIGHT_BIT(RV_RIGHT_LOCK)
+             : 0);
+}
+
+static void opened(struct mgr *mgr, struct session *s, uint64_t number, const struct object *o,
+                   bool created)
+{
+    struct rv_object_row row = {0};
+
+    o->ops->row(o, &row);
+    rv_buf_clear(&mgr->scratch);
+    rv_object_open_result_encode(&mgr->scratch,
+                                 &(struct rv_object_open_result){.object = o->id,
+                                                                 .created = created,
+                                                                 .kind = o->kind,
+                                                                 .order = row.order,
+                                                                 .joinable = row.joinable,
+                                                                 .maxsize = row.maxsize,
+                                                                 .durable = mgr_reaches(mgr, o)});
+    mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
+}
+
+/* A task may use what the items of its job refer to. */
+static struct ref *row_of_task(struct mgr *mgr, struct session *s, uint64_t object)
+{
+    struct object *job = NULL;
+    struct object *o = NULL;
+    struct ref *ref = NULL;
+
+    HASH_FIND(by_id, mgr->objects, &s->job, sizeof s->job, job);
+    HASH_FIND(by_id, mgr->objects, &object, sizeof object, o);
+    if (job == NULL || o == NULL || o->removed || o->nested == 0 || !carry_has(job, object))
+        return NULL;
+    ref = object_row(mgr, s, o);
+    ref->given = true;
+    object_judge(ref, mgr_principal(mgr, s->principal));
+    return ref;
+}
+
+void object_on_ref(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg)
+{
+    struct rv_object_ref_args args;
+    struct ref *ref = NULL;
+
+    rv_assert(rv_object_ref_args_decode(&args, msg->args));
+    ref = session_ref(s, args.object);
+    if (ref == NULL)
+        ref = row_of_task(mgr, s, args.object);
+    if (ref == NULL || ref->object->kind == RV_KIND_JOB || ref->object->kind == RV_KIND_AGENT) {
+        mgr_reply_text(mgr, s, number, REEVE_ENOENT, "this session has no reference to it");
+        return;
+    }
+    if (ref->object->removed) {
+        mgr_reply_text(mgr, s, number, REEVE_EGONE, NULL);
+        return;
+    }
+    ref->count++;
+    opened(mgr, s, number, ref->object, false);
 }
 
 void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg)
 {
     struct rv_object_open_args args;
     struct object *o = NULL;
-    struct rv_object_row row = {0};
     struct ref *ref = NULL;
     uint32_t rights = 0;
     bool created = false;
@@ -231,28 +302,34 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
     ref = object_hold(mgr, s, o);
     ref->creator = ref->creator || created;
     object_judge(ref, mgr_principal(mgr, s->principal));
-    o->ops->row(o, &row);
-    rv_buf_clear(&mgr->scratch);
-    rv_object_open_result_encode(&mgr->scratch,
-                                 &(struct rv_object_open_result){.object = o->id,
-                                                                 .created = created,
-                                                                 .kind = o->kind,
-                                                                 .order = row.order,
-                                                                 .joinable = row.joinable,
-                                                                 .maxsize = row.maxsize,
-                                                                 .durable = mgr_reaches(mgr, o)});
-    mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
+    opened(mgr, s, number, o, created);
 }
 
 void object_on_close(struct mgr *mgr, struct session *s, uint64_t object)
 {
     struct ref *ref = session_ref(s, object);
 
-    if (ref == NULL) {
+    if (ref == NULL || ref->count == 0) {
         mgr->refused++;
         return;
     }
-    if (--ref->count == 0)
+    if (--ref->count > 0)
+        return;
+    if (ref->liens > 0)
+        let_go(mgr, s, ref, false);
+    else
+        object_unref(mgr, s, ref, false);
+}
+
+void object_on_release(struct mgr *mgr, struct session *s, uint64_t object)
+{
+    struct ref *ref = session_ref(s, object);
+
+    if (ref == NULL || ref->liens == 0) {
+        mgr->refused++;
+        return;
+    }
+    if (--ref->liens == 0 && ref->count == 0)
         object_unref(mgr, s, ref, false);
 }
 
@@ -279,5 +356,5 @@ void object_on_remove(struct mgr *mgr, struct session *s, uint64_t number,
     o->ops->removed(mgr, o);
     unname(mgr, o);
     mgr_reply_text(mgr, s, number, REEVE_OK, NULL);
-    maybe_free(mgr, o);
+    object_maybe_free(mgr, o);
 }

@@ -1,4 +1,5 @@
 #include "server/core/queue.h"
+#include "server/core/carry.h"
 #include "server/core/dead.h"
 #include "server/core/quota.h"
 
@@ -9,6 +10,7 @@ enum {
 };
 
 static const uint32_t RECORD_BODY = UINT32_C(1) << 31;
+static const uint32_t RECORD_ITEM = UINT32_C(1) << 30;
 
 /* ---- items ---- */
 
@@ -42,6 +44,7 @@ static void item_free(struct mgr *mgr, struct queue *q, struct item *item)
         release_block(q, item->block);
     rv_body_drop(item->body);
     past_free(&item->past);
+    carry_drop(mgr, &item->refs);
     item->next = mgr->spare;
     mgr->spare = item;
 }
@@ -125,15 +128,29 @@ static void arena_add_body(struct queue *q, struct rv_body *body)
     memcpy(room + 4, &body, sizeof body);
 }
 
+static void arena_add_item(struct queue *q, struct item *item)
+{
+    uint8_t *room = arena_room(q, 4 + sizeof item);
+
+    memcpy(room, &RECORD_ITEM, 4);
+    memcpy(room + 4, &item, sizeof item);
+}
+
 static struct item *arena_pop(struct mgr *mgr, struct queue *q)
 {
     struct block *block = q->head;
-    struct item *item = item_new(mgr);
+    struct item *item = NULL;
     uint32_t len = 0;
 
     memcpy(&len, block->data + block->read, 4);
+    if (len & RECORD_ITEM)
+        memcpy(&item, block->data + block->read + 4, sizeof item);
+    else
+        item = item_new(mgr);
     item->block = block;
-    if (len & RECORD_BODY) {
+    if (len & RECORD_ITEM) {
+        block->read += 4 + (uint32_t)sizeof item;
+    } else if (len & RECORD_BODY) {
         memcpy(&item->body, block->data + block->read + 4, sizeof item->body);
         item->data = item->body->data;
         item->len = (uint32_t)item->body->len;
@@ -242,16 +259,17 @@ static struct item *take_ready(struct mgr *mgr, struct queue *q)
     return item;
 }
 
-/* Accept an item: it is the queue's from now on. Takes over body. */
+/* Accept an item: it is the queue's from now on. Takes over body and refs. */
 static void accept_item(struct mgr *mgr, struct queue *q, const struct rv_item *in,
-                        struct rv_body *body)
+                        struct rv_body *body, struct carried *refs)
 {
     struct item *item = NULL;
 
     count_in(mgr, q, in->len);
     q->unfinished += q->joinable;
     mgr->puts++;
-    if (q->order == RV_ORDER_FIFO && (body != NULL || in->bytes.len <= RECORD_MAX)) {
+    if (q->order == RV_ORDER_FIFO && refs == NULL &&
+        (body != NULL || in->bytes.len <= RECORD_MAX)) {
         q->ready++;
         q->bytes += in->len;
         if (body != NULL)
@@ -266,18 +284,25 @@ static void accept_item(struct mgr *mgr, struct queue *q, const struct rv_item *
         if (in->bytes.len > 0)
             memcpy(body->data, in->bytes.data, in->bytes.len);
     }
-    if (q->order == RV_ORDER_FIFO) {
+    if (q->order == RV_ORDER_FIFO && refs == NULL) {
         q->ready++;
         q->bytes += in->len;
         arena_add_body(q, body);
         return;
     }
     item = item_new(mgr);
-    item->arrival = q->arrivals++;
     item->priority = in->priority;
     item->body = body;
     item->data = body->data;
     item->len = (uint32_t)body->len;
+    item->refs = refs;
+    if (q->order == RV_ORDER_FIFO) {
+        q->ready++;
+        q->bytes += in->len;
+        arena_add_item(q, item);
+        return;
+    }
+    item->arrival = q->arrivals++;
     place(q, item);
 }
 
@@ -314,9 +339,11 @@ static uint32_t grant_items(struct mgr *mgr, struct queue *q, struct consumer *c
 
     while (granted < want && q->ready > 0 && g->count < RV_LIMIT_PUT_ITEMS &&
            g->bodies_len < RV_LIMIT_BODIES &&
-           mgr->items.len + g->bytes <= RV_LIMIT_BATCH_BYTES - RV_LIMIT_ITEM_INLINE_BYTES) {
+           mgr->items.len + g->bytes <=
+               RV_LIMIT_BATCH_BYTES - RV_LIMIT_ITEM_INLINE_BYTES - CARRY_BYTES) {
         struct item *item = NULL;
         struct rv_item out;
+        uint8_t refs[CARRY_BYTES];
 
         if (state == ITEM_AHEAD && c->ahead_bytes > RV_LIMIT_CREDIT_BYTES)
             break;
@@ -326,6 +353,7 @@ static uint32_t grant_items(struct mgr *mgr, struct queue *q, struct consumer *c
             .priority = item->priority,
             .deliveries = item->deliveries,
             .bytes = rv_slice(item->data, item->len),
+            .refs = carry_wire(item->refs, refs),
         };
         if (item->len > RV_LIMIT_BODY_BYTES) {
             out.place = RV_FRAGMENTS;
@@ -467,6 +495,7 @@ static void leave_arena(struct queue *q, struct item *item)
 static void move_to(struct mgr *mgr, struct queue *from, struct queue *to, struct item *item)
 {
     leave_arena(from, item);
+    carry_move(item->refs, &to->object);
     count_out(mgr, from, item->len);
     from->unfinished -= from->joinable;
     count_in(mgr, to, item->len);
@@ -664,7 +693,8 @@ static bool serve_putter(struct mgr *mgr, struct queue *q)
         struct rv_item in = {.len = item->len, .priority = item->priority};
 
         DL_DELETE(call->items, item);
-        accept_item(mgr, q, &in, rv_body_keep(item->body));
+        accept_item(mgr, q, &in, rv_body_keep(item->body), item->refs);
+        item->refs = NULL;
         item_free(mgr, q, item);
         call->accepted++;
         moved = true;
@@ -775,6 +805,7 @@ static void on_put(struct mgr *mgr, struct queue *q, const struct incoming *from
     uint32_t accepted = 0;
     size_t bytes = 0;
     bool whole = true;
+    bool held = true;
 
     rv_assert(rv_queue_put_args_decode(&args, from->msg->args));
     if (over_quota(mgr, q, from, args.items))
@@ -790,10 +821,11 @@ static void on_put(struct mgr *mgr, struct queue *q, const struct incoming *from
             whole = false; /* its bytes never came; the items before it stand */
             *from->frames += in.place == RV_BODY;
         }
-        if (q->shutdown || !whole) {
+        held = held && carry_allowed(s, in.refs);
+        if (q->shutdown || !whole || !held) {
             rv_body_drop(body);
         } else if (q->putters == NULL && rest == NULL && room_of(q) > 0) {
-            accept_item(mgr, q, &in, body);
+            accept_item(mgr, q, &in, body, carry(mgr, &q->object, in.refs));
             accepted++;
         } else {
             struct item *item = item_new(mgr);
@@ -807,11 +839,12 @@ static void on_put(struct mgr *mgr, struct queue *q, const struct incoming *from
             item->body = body;
             item->len = in.len;
             item->priority = in.priority;
+            item->refs = carry(mgr, &q->object, in.refs);
             DL_APPEND(rest, item);
             bytes += in.len;
         }
     }
-    if (rest != NULL && whole && from->msg->timeout_ms != 0) {
+    if (rest != NULL && whole && held && from->msg->timeout_ms != 0) {
         struct call *call = NULL;
 
         if (s->parked_bytes + bytes <= RV_LIMIT_PARKED_BYTES &&
@@ -837,6 +870,9 @@ static void on_put(struct mgr *mgr, struct queue *q, const struct incoming *from
                                 : "an item's bytes did not arrive",
                    accepted);
         s->overdrawn = false;
+    } else if (!held) {
+        put_result(mgr, s, number, REEVE_ENOENT,
+                   "an item refers to an object that its sender does not hold", accepted);
     } else if (q->shutdown) {
         put_result(mgr, s, number, REEVE_ESHUTDOWN, NULL, accepted);
     } else {
@@ -899,6 +935,7 @@ static void take_up_to(struct mgr *mgr, struct consumer *c, uint64_t taken)
 
         DL_DELETE(c->granted, item);
         not_ahead(c, item);
+        carry_give(mgr, c->session, item->refs);
         if (c->queue->joinable) {
             item->state = ITEM_TAKEN;
             DL_APPEND(c->unfinished, item);
@@ -1181,13 +1218,21 @@ static struct rv_body *body_of(struct rv_slice bytes)
     return body;
 }
 
-struct rv_slice queue_record(const struct block *block, uint32_t *at)
+struct rv_slice queue_record(const struct block *block, uint32_t *at, const struct carried **refs)
 {
-    struct rv_body *body = NULL;
+    const struct rv_body *body = NULL;
+    const struct item *item = NULL;
     uint32_t len = 0;
 
+    *refs = NULL;
     memcpy(&len, block->data + *at, 4);
     *at += 4;
+    if (len & RECORD_ITEM) {
+        memcpy(&item, block->data + *at, sizeof item);
+        *at += (uint32_t)sizeof item;
+        *refs = item->refs;
+        return rv_slice(item->data, item->len);
+    }
     if (len & RECORD_BODY) {
         memcpy(&body, block->data + *at, sizeof body);
         *at += (uint32_t)sizeof body;
@@ -1197,11 +1242,17 @@ struct rv_slice queue_record(const struct block *block, uint32_t *at)
     return rv_slice(block->data + *at - len, len);
 }
 
-void queue_add_ready(struct queue *q, struct rv_slice bytes)
+void queue_add_ready(struct mgr *mgr, struct queue *q, struct rv_slice bytes, struct carried *refs)
 {
+    struct item *item = NULL;
+
     q->ready++;
     q->bytes += bytes.len;
-    if (bytes.len <= RECORD_MAX)
+    if (refs != NULL) {
+        item = queue_item(mgr, bytes);
+        item->refs = refs;
+        arena_add_item(q, item);
+    } else if (bytes.len <= RECORD_MAX)
         arena_add(q, bytes);
     else
         arena_add_body(q, body_of(bytes));

@@ -34,10 +34,12 @@ struct item {
     struct block *block;  /* where the bytes are, if in the arena */
     struct rv_body *body; /* or else here */
     const uint8_t *data;
-    struct past *past; /* of an item that came back, if the queue wants to know; else NULL */
+    struct past *past;    /* of an item that came back, if the queue wants to know; else NULL */
+    struct carried *refs; /* references in it; NULL: none */
 };
 
-/* A piece of the arena: records of u32 length and bytes, or RECORD_BODY and a pointer. */
+/* A piece of the arena: records of u32 length and bytes, or RECORD_BODY and a pointer to a body, or
+ * RECORD_ITEM and one to an item, which has references. */
 struct block {
     struct block *next;
     uint32_t live;  /* records in it that are ready or granted */
@@ -101,9 +103,9 @@ extern const struct object_ops queue_ops;
 /* ---- queue.c, for queue_save.c ---- */
 
 /* The bytes of the record at *at, which moves behind it. */
-struct rv_slice queue_record(const struct block *block, uint32_t *at);
-/* An item at the tail of the arena. */
-void queue_add_ready(struct queue *q, struct rv_slice bytes);
+struct rv_slice queue_record(const struct block *block, uint32_t *at, const struct carried **refs);
+/* An item at the tail of the arena. Takes over refs. */
+void queue_add_ready(struct mgr *mgr, struct queue *q, struct rv_slice bytes, struct carried *refs);
 /* An item that is in no list yet, with these bytes. */
 struct item *queue_item(struct mgr *mgr, struct rv_slice bytes);
 /* The hold becomes a consumer, or is one. */

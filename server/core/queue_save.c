@@ -1,5 +1,6 @@
 /* queue_save.c -- a queue in a snapshot. Items lose their place in the arena, not in the order. */
 
+#include "server/core/carry.h"
 #include "server/core/dead.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
@@ -14,9 +15,10 @@ static void save_item(struct saver *out, const struct item *item)
     save_number(out, item->state, 1);
     save_bytes(out, rv_slice(item->body != NULL ? item->body->data : item->data, item->len));
     past_save(out, item->past);
+    carry_save(out, item->refs);
 }
 
-static struct item *load_item(struct mgr *mgr, struct rv_reader *in)
+static struct item *load_item(struct mgr *mgr, struct object *q, struct rv_reader *in)
 {
     struct item head = {.arrival = rv_read_number(in, 8)};
     struct item *item = NULL;
@@ -34,6 +36,7 @@ static struct item *load_item(struct mgr *mgr, struct rv_reader *in)
     item->deliveries = head.deliveries;
     item->state = head.state;
     item->past = past_load(in);
+    item->refs = carry_load(q, in);
     return item;
 }
 
@@ -49,13 +52,14 @@ static void save_items(struct saver *out, const struct item *list)
     }
 }
 
-static uint64_t load_items(struct mgr *mgr, struct rv_reader *in, struct item **list)
+static uint64_t load_items(struct mgr *mgr, struct object *q, struct rv_reader *in,
+                           struct item **list)
 {
     uint64_t count = rv_read_number(in, 8);
     uint64_t loaded = 0;
 
     for (; loaded < count && !in->bad; loaded++) {
-        struct item *item = load_item(mgr, in);
+        struct item *item = load_item(mgr, q, in);
 
         DL_APPEND(*list, item);
     }
@@ -71,9 +75,11 @@ static void save_arena(struct saver *out, const struct queue *q)
     save_number(out, q->arena_len, 8);
     for (block = q->head; block != NULL; block = block->next)
         for (uint32_t at = block->read; at < block->write; saved++) {
-            struct rv_slice bytes = queue_record(block, &at);
+            const struct carried *refs = NULL;
+            struct rv_slice bytes = queue_record(block, &at, &refs);
 
             save_bytes(out, bytes);
+            carry_save(out, refs);
         }
     rv_assert(saved == q->arena_len);
 }
@@ -103,8 +109,8 @@ static void load_consumer(struct mgr *mgr, struct queue *q, struct rv_reader *in
     c->last = rv_read_number(in, 8);
     c->taken = rv_read_number(in, 8);
     c->recall = rv_read_number(in, 8);
-    load_items(mgr, in, &c->granted);
-    c->unfinished_len = (uint32_t)load_items(mgr, in, &c->unfinished);
+    load_items(mgr, &q->object, in, &c->granted);
+    c->unfinished_len = (uint32_t)load_items(mgr, &q->object, in, &c->unfinished);
     DL_FOREACH (c->granted, item) {
         if (item->state != ITEM_AHEAD)
             continue;
@@ -184,20 +190,23 @@ void queue_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
     q->gone = rv_read_number(in, 8);
     q->held_bytes = rv_read_number(in, 8);
     q->recalls = rv_read_number(in, 8);
-    for (count = rv_read_number(in, 8); count > 0 && !in->bad; count--)
-        queue_add_ready(q, load_bytes(in));
-    q->ready += load_items(mgr, in, &q->returned);
+    for (count = rv_read_number(in, 8); count > 0 && !in->bad; count--) {
+        struct rv_slice bytes = load_bytes(in);
+
+        queue_add_ready(mgr, q, bytes, carry_load(o, in));
+    }
+    q->ready += load_items(mgr, o, in, &q->returned);
     DL_FOREACH (q->returned, item) {
         q->bytes += item->len;
     }
     for (count = rv_read_number(in, 8); count > 0 && !in->bad; count--) {
-        struct item *one = load_item(mgr, in);
+        struct item *one = load_item(mgr, o, in);
 
         queue_add_heap(q, one);
         q->ready++;
         q->bytes += one->len;
     }
-    q->later_len = load_items(mgr, in, &q->later);
+    q->later_len = load_items(mgr, o, in, &q->later);
     DL_FOREACH (q->later, item) {
         in->bad = in->bad || item->past == NULL;
     }
@@ -227,5 +236,5 @@ void queue_load_call(struct mgr *mgr, struct call *call, struct rv_reader *in)
     call->impatient = rv_read_number(in, 1) != 0;
     call->accepted = (uint32_t)rv_read_number(in, 4);
     call->bytes = (size_t)rv_read_number(in, 8);
-    load_items(mgr, in, &call->items);
+    load_items(mgr, call->object, in, &call->items);
 }

@@ -1,5 +1,6 @@
 /* reads.c -- questions: they change nothing, and are neither numbered nor logged. */
 
+#include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/dead.h"
 #include "server/core/queue.h"
@@ -114,6 +115,60 @@ static void read_sessions(struct mgr *mgr, struct session *s, const struct rv_re
     rv_buf_free(&rows);
 }
 
+struct lost {
+    uint64_t *ids; /* in the order of the objects */
+    size_t len, cap, next;
+};
+
+static void note_lost(void *arg, const struct object *o)
+{
+    struct lost *l = arg;
+
+    if (l->len == l->cap) {
+        l->cap = l->cap == 0 ? 16 : l->cap * 2;
+        l->ids = rv_realloc(l->ids, l->cap * sizeof *l->ids);
+    }
+    l->ids[l->len++] = o->id;
+}
+
+/* All objects, also those without a name, of which everybody with the right on no name sees. */
+static void read_debug(struct mgr *mgr, struct session *s, const struct rv_read *msg)
+{
+    struct rv_object_debug_args args;
+    struct rv_object_list_result result = {0};
+    struct rv_buf rows = {0};
+    const struct object *o = NULL;
+    struct lost lost = {0};
+
+    rv_assert(rv_object_debug_args_decode(&args, msg->args));
+    carry_lost(mgr, note_lost, &lost);
+    for (o = mgr->objects; o != NULL && !page_full(&result, &rows); o = o->by_id.next) {
+        size_t start = rows.len;
+        bool is_lost = lost.next < lost.len && lost.ids[lost.next] == o->id;
+
+        lost.next += is_lost;
+        if (o->id <= args.after ||
+            !(rights_on(mgr_principal(mgr, s->principal), rv_slice_str(o->name)) &
+              RIGHT_BIT(RV_RIGHT_LIST)))
+            continue;
+        rv_write_number(&rows, 0, 4);
+        rv_debug_row_encode(&rows, &(struct rv_debug_row){.object = o->id,
+                                                          .name = rv_slice_str(o->name),
+                                                          .kind = o->kind,
+                                                          .refs = o->refs,
+                                                          .nested = o->nested,
+                                                          .lost = is_lost});
+        add_row(&rows, start);
+        result.count++;
+    }
+    result.rows = rv_buf_slice(&rows);
+    rv_buf_clear(&mgr->scratch);
+    rv_object_list_result_encode(&mgr->scratch, &result);
+    mgr_answer(mgr, s, msg->id, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch));
+    rv_buf_free(&rows);
+    free(lost.ids);
+}
+
 static void read_status(struct mgr *mgr, struct session *s, const struct rv_read *msg)
 {
     struct rv_status_result st = {
@@ -206,6 +261,9 @@ void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
         break;
     case RV_OP_dead_list:
         dead_on_list(mgr, s, msg);
+        break;
+    case RV_OP_object_debug:
+        read_debug(mgr, s, msg);
         break;
     case RV_OP_why:
         why_on_read(mgr, s, msg);

@@ -1,3 +1,4 @@
+#include "server/core/carry.h"
 #include "server/core/quota.h"
 #include "server/core/save.h"
 #include "server/core/crc.h"
@@ -193,8 +194,10 @@ static void save_refs(struct saver *out, const struct session *s)
     for (ref = s->refs; ref != NULL; ref = ref->hh.next) {
         save_number(out, ref->object_id, 8);
         save_number(out, ref->count, 4);
+        save_number(out, ref->liens, 4);
         save_number(out, ref->rights, 4);
         save_number(out, ref->creator, 1);
+        save_number(out, ref->given, 1);
     }
 }
 
@@ -207,8 +210,10 @@ static void load_refs(struct rv_reader *r, struct session *s)
 
         ref->object_id = rv_read_number(r, 8);
         ref->count = (uint32_t)rv_read_number(r, 4);
+        ref->liens = (uint32_t)rv_read_number(r, 4);
         ref->rights = (uint32_t)rv_read_number(r, 4);
         ref->creator = rv_read_number(r, 1) != 0;
+        ref->given = rv_read_number(r, 1) != 0;
         HASH_ADD(hh, s->refs, object_id, sizeof ref->object_id, ref);
     }
 }
@@ -250,6 +255,7 @@ static void save_session(struct saver *out, const struct session *s)
     save_bytes(out, rv_slice(s->id.bytes, sizeof s->id.bytes));
     save_number(out, s->principal, 4);
     save_number(out, s->carrier, 4);
+    save_number(out, s->job, 8);
     save_number(out, s->guard_lock, 8);
     save_number(out, s->guard_fence, 8);
     save_number(out, s->attempt, 4);
@@ -285,6 +291,7 @@ static void load_one_session(struct mgr *mgr, struct rv_reader *r)
         r->bad = true;
     s->principal = (uint32_t)rv_read_number(r, 4);
     s->carrier = (uint32_t)rv_read_number(r, 4);
+    s->job = rv_read_number(r, 8);
     s->guard_lock = rv_read_number(r, 8);
     s->guard_fence = rv_read_number(r, 8);
     s->attempt = (uint32_t)rv_read_number(r, 4);
@@ -424,6 +431,8 @@ static void bind(struct mgr *mgr, struct rv_reader *r)
             if (call->list == NULL)
                 r->bad = true;
     }
+    if (!r->bad && !carry_bind(mgr))
+        r->bad = true;
 }
 
 /* ---- all of it ---- */

@@ -78,7 +78,7 @@ static struct session *new_session(struct mgr *mgr, const struct rv_hello *hello
     s->serial = ++mgr->last_session;
     s->id = hello->session;
     s->principal = s->carrier = cmd->principal;
-    (void)crew_use_ticket(mgr, &hello->session, cmd->principal, &s->principal);
+    (void)crew_use_ticket(mgr, &hello->session, cmd->principal, &s->principal, &s->job);
     quota_add(mgr, s->principal, RV_QUOTA_SESSIONS, 1);
     s->local = cmd->local;
     s->host_name = mgr_text(hello->host_name);

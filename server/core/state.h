@@ -85,15 +85,25 @@ struct object {
     const struct object_ops *ops;
     uint64_t id; /* never zero, never reused */
     uint8_t kind;
-    bool removed;    /* no name any more; calls on it end with EGONE */
-    uint8_t durable; /* enum rv_durable: what its calls survive when they are answered */
-    uint32_t owner;  /* principal that it counts for; 0: nobody */
-    char *name;      /* NULL: anonymous, lives by its references */
-    uint32_t refs;   /* rows of sessions that hold it */
+    bool removed;            /* no name any more; calls on it end with EGONE */
+    uint8_t durable;         /* enum rv_durable: what its calls survive when they are answered */
+    uint32_t owner;          /* principal that it counts for; 0: nobody */
+    char *name;              /* NULL: anonymous, lives by its references */
+    uint32_t refs;           /* rows of sessions that hold it */
+    uint64_t nested;         /* references to it in what objects hold */
+    struct carried *carries; /* references in what it holds itself */
     uint32_t ttl_ms; /* named: how long it outlives its last reference; UINT32_MAX for ever */
     struct rv_timer timer;
     UT_hash_handle by_id;
     UT_hash_handle by_name;
+};
+
+/* The references of one item; they count as long as this lives. carry.h */
+struct carried {
+    struct carried *prev, *next;
+    struct object *holder; /* has the item */
+    uint32_t len;
+    uint64_t to[]; /* objects */
 };
 
 /* A call that waits for its object. */
@@ -130,9 +140,11 @@ struct call {
 struct ref {
     uint64_t object_id;
     struct object *object;
-    uint32_t count;
+    uint32_t count;            /* of handles */
+    uint32_t liens;            /* of references that it was handed; it lives by either */
     uint32_t rights;           /* RIGHT_BIT()s, judged when it was opened */
     bool creator;              /* it made the object, and may put and get */
+    bool given;                /* it got a reference to it in an item */
     struct consumer *consumer; /* of a queue: NULL until it gets */
     struct reader *reader;     /* of a job: NULL unless results go to it */
     struct hold *holds;        /* of this lock or semaphore, by threads of the session */
@@ -144,6 +156,7 @@ struct session {
     uint64_t serial;
     struct rv_id id;
     uint32_t principal;
+    uint64_t job;     /* of a task: what this job carries it may use; else 0 */
     uint32_t carrier; /* the principal of its connections: its own, or a worker's for a task */
     uint32_t attempt; /* of the newest connection */
     bool attached;
@@ -194,7 +207,9 @@ struct mgr {
     struct rv_buf scratch; /* arguments and results on their way out */
     struct rv_buf items;   /* a list of items on its way out */
     struct item *spare;    /* item nodes for reuse */
-    struct blob *blobs;    /* by digest */
+    uint64_t *loose;       /* objects that lost a reference in this step, to be looked at */
+    size_t loose_len, loose_cap;
+    struct blob *blobs; /* by digest */
     uint64_t blobs_bytes;
     uint64_t blob_uses;
     struct job *jobs;       /* all, oldest first */

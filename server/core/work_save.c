@@ -1,5 +1,6 @@
 /* work_save.c -- jobs, agents and programs in a snapshot. Which bytes slices share is not kept. */
 
+#include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/session.h"
 
@@ -61,6 +62,7 @@ static void save_slice(struct saver *out, const struct job *job, const struct sl
     save_number(out, s->chunk, 4);
     save_number(out, function_number(job, s->function), 4);
     save_number(out, s->large, 1);
+    save_number(out, s->searched, 1);
     save_number(out, s->alone, 1);
     save_bytes(out, rv_slice(s->body->data + s->at, s->len));
 }
@@ -76,6 +78,7 @@ static struct slice load_slice(struct rv_reader *in, const struct job *job)
     s.chunk = (uint32_t)rv_read_number(in, 4);
     function = rv_read_number(in, 4);
     s.large = rv_read_number(in, 1) != 0;
+    s.searched = rv_read_number(in, 1) != 0;
     s.alone = rv_read_number(in, 1) != 0;
     bytes = load_bytes(in);
     if (function > job->functions_len)
@@ -252,6 +255,28 @@ static char *load_hosts(struct rv_reader *in)
     return NULL;
 }
 
+static void save_refs(struct saver *out, const struct job *job)
+{
+    const struct job_refs *refs = NULL;
+
+    save_number(out, HASH_COUNT(job->refs), 8);
+    for (refs = job->refs; refs != NULL; refs = refs->hh.next) {
+        save_number(out, refs->index, 8);
+        carry_save(out, refs->carried);
+    }
+}
+
+static void load_refs(struct rv_reader *in, struct job *job)
+{
+    for (uint64_t n = rv_read_number(in, 8); n > 0 && !in->bad; n--) {
+        struct job_refs *refs = rv_alloc(sizeof *refs);
+
+        refs->index = rv_read_number(in, 8);
+        refs->carried = carry_load(&job->object, in);
+        HASH_ADD(hh, job->refs, index, sizeof refs->index, refs);
+    }
+}
+
 static void save_blames(struct saver *out, const struct job *job)
 {
     const struct blame *b = NULL;
@@ -392,6 +417,7 @@ void job_save(const struct object *o, struct saver *out)
     save_number(out, job->retried, 8);
     save_number(out, job->redone, 8);
     save_blames(out, job);
+    save_refs(out, job);
     save_results(out, job);
     save_readers(out, job);
     save_calls(out, o, job->putters);
@@ -448,6 +474,7 @@ void job_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
     job->retried = rv_read_number(in, 8);
     job->redone = rv_read_number(in, 8);
     load_blames(in, job);
+    load_refs(in, job);
     load_results(in, job);
     load_readers(mgr, in, job);
     load_calls(mgr, in, o, &job->putters);
@@ -663,6 +690,7 @@ static void save_lists(const struct mgr *mgr, struct saver *out)
         save_id(out, &t->session);
         save_number(out, t->member, 8);
         save_number(out, t->principal, 4);
+        save_number(out, t->job, 8);
     }
 }
 
@@ -698,6 +726,7 @@ void work_load(struct mgr *mgr, struct rv_reader *in)
         t->session = load_id(in);
         t->member = rv_read_number(in, 8);
         t->principal = (uint32_t)rv_read_number(in, 4);
+        t->job = rv_read_number(in, 8);
         HASH_ADD(hh, mgr->tickets, session, sizeof t->session, t);
     }
 }

@@ -167,6 +167,25 @@ def test_put_and_get(world):
         s.remove("simple")
 
 
+def test_a_reference_keeps_an_object(world):
+    with world.session() as s, world.session() as other:
+        requests, answers = s.open("requests"), s.open("")
+        assert requests.put({"answer to": witness.ref(answers.obj, s.store)}) == 1
+        s.close(answers.obj)
+        s.ping()
+        item = other.open("requests").get(1000)
+        assert item.refs == [answers.obj]
+        assert item.value["answer to"] == witness.ref(answers.obj, s.store)
+        assert other.open_ref(answers.obj).put("here") == 1
+        other.release(answers.obj)
+        assert other.queues[answers.obj].get(1000).value == "here"
+        other.close(answers.obj)
+        expect(witness.Failed, witness.ENOENT, lambda: other.open_ref(answers.obj))
+        expect(witness.Failed, witness.ENOENT,
+               lambda: requests.put([witness.ref(answers.obj, s.store)]))
+        s.remove("requests")
+
+
 def test_items_of_every_size(world):
     with world.session() as s:
         q = s.open("")

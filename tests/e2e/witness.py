@@ -32,7 +32,7 @@ HELLO, WELCOME, REFUSE, BEAT, READ, ANSWER = 1, 2, 3, 4, 5, 6
 CALL, CANCEL, FRAGMENT, GOODBYE, REPLY, PUSH = 16, 17, 18, 19, 32, 33
 NUMBERED = {CALL, CANCEL, FRAGMENT, GOODBYE, REPLY, PUSH}
 
-OPEN, CLOSE, REMOVE, PING = 1, 2, 3, 7
+OPEN, CLOSE, REMOVE, PING, REF, REF_RELEASE = 1, 2, 3, 7, 11, 12
 PUT, GET, TAKE, RETURN, TASK_DONE, JOIN, SHUTDOWN, SIZE = 32, 33, 34, 35, 36, 37, 38, 39
 GRANT, RECALL = 48, 49
 ACQUIRE, RELEASE, LET_GO, ABANDON, KEPT, GUARD = 64, 65, 66, 67, 68, 69
@@ -42,7 +42,7 @@ STATE, WHY, LOCK_RECALL = 79, 80, 88
 LOCK, RLOCK, SEMAPHORE, BOUNDED_SEMAPHORE, CONDITION, EVENT, BARRIER = 2, 3, 4, 5, 6, 7, 8
 LEASE, NO_CYCLE = 1, 2
 
-EPROTO, ETIME, EFULL, EEMPTY, ESHUTDOWN, EVERSION = 3, 6, 14, 15, 16, 20
+EPROTO, ENOENT, ETIME, EFULL, EEMPTY, ESHUTDOWN, EVERSION = 3, 5, 6, 14, 15, 16, 20
 OWNER_DIED, ENOTOWNER, ERELEASED, EBROKEN, EFENCED, EDEADLOCK = 25, 26, 27, 28, 29, 30
 
 
@@ -145,7 +145,23 @@ def items_field(encoded):
     return struct.pack(">I", len(encoded)) + blob(b"".join(encoded))
 
 
-Item = collections.namedtuple("Item", "value delivery deliveries priority")
+Item = collections.namedtuple("Item", "value delivery deliveries priority refs")
+
+
+def ref(obj, store, kind=1):
+    """A reference as a value."""
+    return msgpack.ExtType(1, struct.pack(">BQ", kind, obj) + store[:4])
+
+
+def refs_in(value):
+    """The objects that a value refers to."""
+    if isinstance(value, msgpack.ExtType):
+        return [struct.unpack(">BQ", value.data[:9])[1]]
+    if isinstance(value, (list, tuple)):
+        return [obj for one in value for obj in refs_in(one)]
+    if isinstance(value, dict):
+        return refs_in(list(value.values()))
+    return []
 
 # ---- a session ----
 
@@ -343,10 +359,13 @@ class Session:
         got = []
         for i in range(count):
             head, priority, deliveries = items.u32(), 0, 0
+            refs = []
             if head >> 31:
                 priority = struct.unpack(">q", items.take(8))[0]
                 deliveries = items.u32()
-            place, size = head >> 28 & 7, head & 0xFFFFFFF
+            if head >> 30 & 1:
+                refs = [items.u64() for _ in range(items.u8())]
+            place, size = head >> 28 & 3, head & 0xFFFFFFF
             if place == 0:
                 data = items.take(size)
             elif place == 1:
@@ -354,7 +373,7 @@ class Session:
             else:
                 data = bytes(self.fragments.pop(items.u64(), b""))
             assert len(data) == size or place == 2
-            got.append((data, first + i, deliveries, priority))
+            got.append((data, first + i, deliveries, priority, refs))
         items.end()
         return got
 
@@ -426,6 +445,20 @@ class Session:
         queue = self.queues.setdefault(obj, Queue(self, obj))
         return queue
 
+    def open_ref(self, obj):
+        """A handle on a queue that an item referred to."""
+        result, _ = self.result(self.cast(REF, 0, struct.pack(">Q", obj)))
+        assert Reader(result).u64() == obj
+        return self.queues.setdefault(obj, Queue(self, obj))
+
+    def release(self, obj):
+        """What came as a reference is let go."""
+        self.cast(REF_RELEASE, obj, b"")
+
+    def close(self, obj):
+        self.cast(CLOSE, obj, b"")
+        self.queues.pop(obj, None)
+
     def open_sync(self, kind, name, maxsize=0):
         result, _ = self.result(self.cast(OPEN, 0, open_args(name, kind=kind, maxsize=maxsize)))
         return Sync(self, Reader(result).u64())
@@ -456,8 +489,12 @@ class Queue:
         """An item in the place that its length has; its bytes elsewhere, if they are."""
         data = msgpack.packb(value)
         extra = struct.pack(">qI", priority, 0) if priority else b""
+        refs = refs_in(value)
         place = 0 if len(data) <= INLINE_BYTES else 1 if len(data) <= BODY_BYTES else 2
-        head = struct.pack(">I", (1 << 31 if extra else 0) | place << 28 | len(data)) + extra
+        head = struct.pack(">I", (1 << 31 if extra else 0) | (1 << 30 if refs else 0) |
+                           place << 28 | len(data)) + extra
+        if refs:
+            head += struct.pack(f">B{len(refs)}Q", len(refs), *refs)
         if place == 0:
             return head + data, []
         if place == 1:

@@ -263,6 +263,12 @@ static void add_items(struct world *w, struct client *c, struct draft *d, struct
     for (uint32_t i = 0; i < count; i++) {
         uint32_t len = sizes[pick(&w->in, rv_countof(sizes))];
         struct rv_item item = {.len = len, .priority = how & 1 ? pick(&w->in, 4) : 0};
+        uint8_t refs[8];
+
+        if ((how & 2) != 0 && len >= 8) {
+            rv_set_number(refs, 1 + pick(&w->in, 4), 8);
+            item.refs = rv_slice(refs, 8);
+        }
 
         if (len > RV_LIMIT_BODY_BYTES) {
             item.place = RV_FRAGMENTS;
@@ -500,7 +506,12 @@ static void add_message(struct world *w, struct client *c, struct draft *d)
         add_call(w, RV_OP_queue_shutdown, object);
         break;
     case 15:
-        add_call(w, RV_OP_object_close, object);
+        if (pick(&w->in, 3) == 0) {
+            rv_object_ref_args_encode(&w->args, &(struct rv_object_ref_args){.object = object});
+            add_call(w, RV_OP_object_ref, 0);
+        } else {
+            add_call(w, pick(&w->in, 2) ? RV_OP_object_close : RV_OP_object_release, object);
+        }
         break;
     case 16:
         rv_object_remove_args_encode(&w->args,
@@ -557,6 +568,8 @@ static void add_message(struct world *w, struct client *c, struct draft *d)
         rv_why_args_encode(&w->args,
                            &(struct rv_why_args){.name = some_name(w), .session = object});
         add_read(w, RV_OP_why, 0);
+        rv_session_list_args_encode(&w->args, &(struct rv_session_list_args){0});
+        add_read(w, RV_OP_object_debug, 0);
         break;
     default:
         add_sync(w, object);

@@ -201,7 +201,7 @@ static void act(struct world *w)
         (void)rv_channel_put(&w->channel, w->now, bytes, pick(&w->in, 2));
         break;
     case 1:
-        keep_call(w, rv_channel_put_call(&w->channel, &bytes, 1, 0, 100, &used));
+        keep_call(w, rv_channel_put_call(&w->channel, &bytes, NULL, 1, 0, 100, &used));
         break;
     case 2:
         keep_call(w, rv_channel_get_call(&w->channel, w->now, 1 + pick(&w->in, 3), 100));

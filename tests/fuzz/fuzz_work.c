@@ -173,7 +173,7 @@ static void iterate(struct world *w, struct rv_errand *e)
     if (e == NULL || e->ahead == 0)
         return;
     for (uint32_t i = pick(&w->in, 30); i > 0 && rv_errand_hungry(e); i--)
-        (void)rv_errand_add(e, rv_slice(body, 5));
+        (void)rv_errand_add(e, rv_slice(body, 5), rv_slice(NULL, 0));
     if (pick(&w->in, 8) == 0)
         rv_errand_end(e);
     if (e->work != NULL)

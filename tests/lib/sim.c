@@ -294,6 +294,18 @@ void sim_put_priority(struct sim *s, int client, const char *label, int64_t prio
     put(s, client, label, 16, priority, false, UINT32_MAX);
 }
 
+void sim_put_ref(struct sim *s, int client, int queue, const char *label, int refers_to)
+{
+    struct sim_client *c = &s->clients[client];
+    struct sim_op *op = sim_op_new(s, client, SIM_OP_PUT, queue, UINT32_MAX);
+
+    op->items[0] = sim_book_item(s, label, c->queues[queue].book, c->life * SIM_THREADS, 16);
+    op->items_len = 1;
+    sim_refer(s, op->items[0], c, refers_to);
+    sim_op_begin(s, op);
+    sim_client_pump(s, c); /* before the handle is closed */
+}
+
 void sim_put_wait(struct sim *s, int client, const char *label, uint32_t timeout_ms)
 {
     put(s, client, label, 16, 0, true, timeout_ms);

@@ -39,11 +39,12 @@
 
 enum {
     SIM_CLIENTS = RV_SIM_CLIENTS,
-    SIM_QUEUES = 4, /* handles of one client */
-    SIM_OBJECTS = 256,
-    SIM_BATCH = 24,  /* items of one put_many */
-    SIM_THREADS = 4, /* scripts of one client */
-    SIM_SLOTS = 4,   /* of an agent */
+    SIM_QUEUES = 5,     /* handles of one client */
+    SIM_REFS = 2,       /* references in one item */
+    SIM_OBJECTS = 8192, /* more than a history makes */
+    SIM_BATCH = 24,     /* items of one put_many */
+    SIM_THREADS = 4,    /* scripts of one client */
+    SIM_SLOTS = 4,      /* of an agent */
 };
 
 struct sim;
@@ -329,6 +330,8 @@ struct sim_client {
     struct sim_queue queues[SIM_QUEUES];
     struct sim_held *held;
     size_t held_len, held_cap;
+    uint64_t *liens; /* objects that came as references, and are kept */
+    size_t liens_len, liens_cap;
     struct sim_op *ops;
     struct sim_sync *sync; /* its handles of locks and their kin */
     struct sim_conn *conn;
@@ -365,6 +368,10 @@ void sim_op_abandon(struct sim *s, struct sim_op *op);
 int sim_begin_open(struct sim *s, int client, const char *name, const struct sim_options *options,
                    struct sim_op **op);
 void sim_queue_close(struct sim *s, int client, int queue);
+/* The item that is put next refers to the object of a handle. */
+void sim_refer(struct sim *s, uint64_t item, const struct sim_client *c, int queue);
+/* The i-th reference that the client keeps is let go. */
+void sim_unlien(struct sim *s, int client, size_t i);
 /* Report the i-th item that the client holds done. */
 reeve_err sim_task_done(struct sim *s, int client, size_t i);
 
@@ -395,6 +402,7 @@ void sim_runner_kill(struct sim *s, int client, uint32_t slot);
 /* ---- maps (sim_job.c) ---- */
 
 struct sim_map {
+    int refers; /* each item refers to the object of this handle; 0: none does */
     uint64_t items;
     uint32_t put_chunk; /* of its puts, instead of the job's */
     uint32_t chunk, retries, runs_max, timeout_ms, processes;
@@ -431,6 +439,8 @@ struct sim_item {
     bool came_back;  /* the manager may have given it out and taken it back */
     bool must_count; /* it was somebody's when its session died */
     bool died;       /* it was a dead letter, if it is none now */
+    uint32_t refs_len;
+    uint8_t refs[8 * SIM_REFS]; /* as on the wire */
 };
 
 struct sim_book_queue {
@@ -458,7 +468,7 @@ struct sim_book {
     struct sim_book_life *lives;
     size_t lives_len;
     struct sim_book_order *orders;
-    uint64_t accepted, delivered, redelivered, done, joins, dead;
+    uint64_t accepted, delivered, redelivered, done, joins, dead, referred;
     uint64_t accepted_by[SIM_OBJECTS]; /* as the manager counted it before this step */
 };
 
@@ -485,8 +495,13 @@ void sim_book_replayed(struct sim *s);
 void sim_book_new_store(struct sim *s);
 /* Nothing that was accepted may be missing now. */
 void sim_book_finish(struct sim *s);
+/* Chunks that the manager has dealt to agents. */
+uint64_t sim_chunks(const struct sim *s);
+
 /* Is the item among the dead letters in that queue? */
 bool sim_book_is_dead(const struct sim *s, uint64_t id, const char *queue);
+/* Objects that are there because items of the manager refer to them. */
+size_t sim_book_kept(const struct sim *s);
 void sim_book_free(struct sim *s);
 
 /* Everything of a manager that must survive, as text; the caller frees it. */
@@ -567,6 +582,8 @@ void sim_put_wait(struct sim *s, int client, const char *label, uint32_t timeout
 void sim_put_many(struct sim *s, int client, const char *labels, uint32_t timeout_ms);
 void sim_put_priority(struct sim *s, int client, const char *label, int64_t priority);
 void sim_put_large(struct sim *s, int client, const char *label, size_t len);
+/* On one handle an item that refers to the object of another. */
+void sim_put_ref(struct sim *s, int client, int queue, const char *label, int refers_to);
 struct sim_op *sim_get(struct sim *s, int client, uint32_t timeout_ms);
 struct sim_op *sim_get_on(struct sim *s, int client, int queue, uint32_t timeout_ms);
 void sim_done(struct sim *s, int client, const char *label);

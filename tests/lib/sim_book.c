@@ -192,6 +192,23 @@ static void check_order(struct sim *s, uint32_t life, uint64_t id)
     o->item = id;
 }
 
+/* Who takes an item can use what it refers to: whoever had that may have let it go long ago. */
+static void check_refs(struct sim *s, const struct sim_item *item, struct rv_slice refs)
+{
+    if (refs.len != item->refs_len * 8 || memcmp(refs.data, item->refs, refs.len) != 0)
+        sim_broken(s, "item %s came with other references than it was put with", item->label);
+    for (size_t i = 0; i < item->refs_len && s->server.up; i++) {
+        uint64_t id = rv_item_ref(refs, i);
+        const struct object *o = NULL;
+
+        HASH_FIND(by_id, s->server.mgr->objects, &id, sizeof id, o);
+        if (o == NULL)
+            sim_broken(s, "item %s refers to object %llu, which is gone", item->label,
+                       (unsigned long long)id);
+        s->book.referred++;
+    }
+}
+
 uint64_t sim_book_got(struct sim *s, const struct sim_client *c, int queue,
                       const struct rv_handed *handed)
 {
@@ -213,6 +230,7 @@ uint64_t sim_book_got(struct sim *s, const struct sim_client *c, int queue,
         if (item->must_count && handed->deliveries == 0 && !item->died)
             sim_broken(s, "item %s was given before and does not say so", item->label);
         item->holder = c->life;
+        check_refs(s, item, handed->refs);
         check_order(s, c->life, id);
     }
     s->book.redelivered += item->times > 0;
@@ -340,7 +358,9 @@ static void check_bound(struct sim *s, const struct queue *q, bool back)
 {
     uint64_t *before = &s->book.accepted_by[q->object.id % SIM_OBJECTS];
 
-    if (q->maxsize != 0 && q->accepted > *before && q->ready + q->ahead > q->maxsize && !back)
+    if (q->maxsize == 0)
+        return;
+    if (q->accepted > *before && q->ready + q->ahead > q->maxsize && !back)
         sim_broken(s, "queue %s of %u items holds %llu",
                    q->object.name == NULL ? "" : q->object.name, q->maxsize,
                    (unsigned long long)(q->ready + q->ahead));
@@ -415,6 +435,11 @@ bool sim_book_is_dead(const struct sim *s, uint64_t id, const char *queue)
     return false;
 }
 
+uint64_t sim_chunks(const struct sim *s)
+{
+    return s->server.mgr->last_chunk;
+}
+
 /* ---- the end ---- */
 
 void sim_book_finish(struct sim *s)
@@ -437,6 +462,16 @@ void sim_book_finish(struct sim *s)
         if (q->options.joinable && item->done == 0)
             sim_broken(s, "item %s of queue %s was never done", item->label, q->name);
     }
+}
+
+size_t sim_book_kept(const struct sim *s)
+{
+    const struct object *o = NULL;
+    size_t kept = 0;
+
+    for (o = s->server.mgr->objects; o != NULL; o = o->by_id.next)
+        kept += o->nested > 0 && (o->name == NULL || o->ttl_ms != UINT32_MAX);
+    return kept;
 }
 
 void sim_book_free(struct sim *s)
@@ -473,6 +508,8 @@ static void add_item(struct rv_buf *b, const struct item *item)
 {
     add(b, " %llu/%llu/%u/%d", (unsigned long long)id_of(rv_slice(item->data, item->len)),
         (unsigned long long)item->delivery, item->deliveries, (int)item->state);
+    for (uint32_t i = 0; item->refs != NULL && i < item->refs->len; i++)
+        add(b, "->%llu", (unsigned long long)item->refs->to[i]);
 }
 
 static void add_calls(struct rv_buf *b, const char *title, const struct call *list)
@@ -491,10 +528,12 @@ static void add_queue(struct rv_buf *b, const struct queue *q)
     const struct consumer *c = NULL;
     const struct item *item = NULL;
 
-    add(b, "object %llu name=%s refs=%u ready=%llu ahead=%llu accepted=%llu gone=%llu open=%llu%s:",
+    add(b,
+        "object %llu name=%s refs=%u nested=%llu ready=%llu ahead=%llu accepted=%llu gone=%llu "
+        "open=%llu%s:",
         (unsigned long long)q->object.id, q->object.name == NULL ? "" : q->object.name,
-        q->object.refs, (unsigned long long)q->ready, (unsigned long long)q->ahead,
-        (unsigned long long)q->accepted, (unsigned long long)q->gone,
+        q->object.refs, (unsigned long long)q->object.nested, (unsigned long long)q->ready,
+        (unsigned long long)q->ahead, (unsigned long long)q->accepted, (unsigned long long)q->gone,
         (unsigned long long)q->unfinished, q->shutdown ? " shutdown" : "");
     DL_FOREACH (q->returned, item) {
         add_item(b, item);

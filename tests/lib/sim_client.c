@@ -122,6 +122,13 @@ static uint8_t *bytes_of(struct sim *s, uint64_t item, struct rv_slice *out)
     return bytes;
 }
 
+static struct rv_slice refs_of(const struct sim *s, uint64_t item)
+{
+    const struct sim_item *i = &s->book.items[item];
+
+    return rv_slice(i->refs, i->refs_len * 8);
+}
+
 /* The feeder: it is enough that the window takes it. */
 static void feed(struct sim *s, struct sim_op *op)
 {
@@ -135,7 +142,8 @@ static void feed(struct sim *s, struct sim_op *op)
         reeve_err err = rv_channel_failure(&q->channel, why, sizeof why);
 
         if (err == REEVE_OK)
-            err = rv_channel_put(&q->channel, s->now, bytes, op->priority);
+            err = rv_channel_put_parts(&q->channel, rv_slice(NULL, 0), bytes,
+                                       refs_of(s, op->items[op->items_done]), op->priority);
         free(copy);
         if (err == REEVE_ELIMIT)
             return;
@@ -157,17 +165,19 @@ static void begin_put_call(struct sim *s, struct sim_op *op)
     struct sim_client *c = op->client;
     struct rv_slice bytes[SIM_BATCH];
     uint8_t *copies[SIM_BATCH];
+    struct rv_slice refs[SIM_BATCH];
     size_t len = op->items_len - op->items_done;
     size_t total = 0;
     size_t used = 0;
 
     for (size_t i = 0; i < len; i++) {
         copies[i] = bytes_of(s, op->items[op->items_done + i], &bytes[i]);
-        total += bytes[i].len;
+        refs[i] = refs_of(s, op->items[op->items_done + i]);
+        total += bytes[i].len + refs[i].len;
     }
     if (rv_link_room(&c->link, total) || c->link.out.first == c->link.out.next)
-        op->request = rv_channel_put_call(&c->queues[op->queue].channel, bytes, len, op->priority,
-                                          left_ms(s, op), &used);
+        op->request = rv_channel_put_call(&c->queues[op->queue].channel, bytes, refs, len,
+                                          op->priority, left_ms(s, op), &used);
     for (size_t i = 0; i < len; i++)
         free(copies[i]);
 }
@@ -208,6 +218,13 @@ static uint64_t hand_out(struct sim *s, struct sim_client *c, int queue,
 {
     uint64_t item = sim_book_got(s, c, queue, handed);
 
+    for (size_t i = 0; i < handed->refs.len / 8; i++) {
+        if (c->liens_len == c->liens_cap) {
+            c->liens_cap = c->liens_cap == 0 ? 64 : c->liens_cap * 2;
+            c->liens = rv_realloc(c->liens, c->liens_cap * sizeof *c->liens);
+        }
+        c->liens[c->liens_len++] = rv_item_ref(handed->refs, i);
+    }
     if (!c->queues[queue].channel.joinable)
         return item;
     if (c->held_len == c->held_cap) {
@@ -466,6 +483,23 @@ static void forget_queue(struct sim *s, struct sim_queue *q)
 }
 
 /* What was put and is not answered for: nobody will hear of it. */
+void sim_refer(struct sim *s, uint64_t item, const struct sim_client *c, int queue)
+{
+    struct sim_item *i = &s->book.items[item];
+
+    rv_assert(i->refs_len < SIM_REFS && c->queues[queue].opened);
+    rv_set_number(i->refs + 8 * i->refs_len++, c->queues[queue].channel.port.object, 8);
+}
+
+void sim_unlien(struct sim *s, int client, size_t i)
+{
+    struct sim_client *c = &s->clients[client];
+
+    (void)rv_link_say(&c->link, RV_OP_object_release, c->liens[i], rv_slice(NULL, 0));
+    c->liens[i] = c->liens[--c->liens_len];
+    nudge(s, c);
+}
+
 void sim_queue_close(struct sim *s, int client, int queue)
 {
     struct sim_client *c = &s->clients[client];
@@ -714,6 +748,9 @@ void sim_client_end(struct sim *s, struct sim_client *c)
             rv_channel_fini(&c->queues[i].channel);
         forget_queue(s, &c->queues[i]);
     }
+    free(c->liens);
+    c->liens = NULL;
+    c->liens_len = c->liens_cap = 0;
     free(c->held);
     c->held = NULL;
     c->held_len = c->held_cap = 0;

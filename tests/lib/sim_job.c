@@ -159,10 +159,16 @@ static void put_some(struct sim_job *job)
     uint32_t count = 0;
 
     for (; job->put + count < job->map.items && count < PUT_ITEMS; count++) {
+        const struct rv_channel *named = &job->client->queues[job->map.refers].channel;
         uint8_t bytes[8];
+        uint8_t ref[8];
 
         rv_set_number(bytes, job->put + count, 8);
-        rv_item_write(&items, &(struct rv_item){.len = 8, .bytes = rv_slice(bytes, 8)});
+        rv_set_number(ref, named->port.object, 8);
+        rv_item_write(&items,
+                      &(struct rv_item){.len = 8,
+                                        .bytes = rv_slice(bytes, 8),
+                                        .refs = rv_slice(ref, job->map.refers > 0 ? 8 : 0)});
     }
     rv_job_put_args_encode(&args,
                            &(struct rv_job_put_args){.first = job->put,

@@ -78,6 +78,8 @@ static void rows(void)
     FIELDS_CELL(OBJECT_ROW_FIELDS)
     printf(" |\n| session_list | ");
     FIELDS_CELL(SESSION_ROW_FIELDS)
+    printf(" |\n| object_debug | ");
+    FIELDS_CELL(DEBUG_ROW_FIELDS)
     printf(" |\n| why | ");
     FIELDS_CELL(WHY_ROW_FIELDS)
     puts(" |");
@@ -182,6 +184,10 @@ static void show_items(const char *name)
             printf("priority = %lld\n", (long long)item.priority);
             (void)number("deliveries", 4);
         }
+        if (item.refs.len > 0)
+            (void)number("count of references", 1);
+        for (size_t i = 0; i < item.refs.len / 8; i++)
+            (void)number("reference", 8);
         if (item.place == RV_FRAGMENTS)
             (void)number("body", 8);
         if (item.place == RV_INLINE) {

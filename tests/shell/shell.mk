@@ -17,13 +17,13 @@ $(BUILD)/run-threads: $(call objects,$(addprefix tests/shell/test_,threads.c los
 $(BUILD)/run-slow: $(call objects,tests/shell/test_slow.c) $(shell_lab) $(shell_fake)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/run-api: $(call objects,$(addprefix tests/shell/test_,api.c manager.c values.c pains.c)) $(shell_lab) $(LIBRARY)
+$(BUILD)/run-api: $(call objects,$(addprefix tests/shell/test_,api.c manager.c refs.c values.c pains.c)) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/run-gone: $(call objects,tests/shell/test_gone.c) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/run-pool: $(call objects,$(addprefix tests/shell/test_,pool.c jobs.c)) $(shell_lab) $(LIBRARY)
+$(BUILD)/run-pool: $(call objects,$(addprefix tests/shell/test_,pool.c class.c jobs.c)) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/run-tasks: $(call objects,$(addprefix tests/shell/test_,runner.c runners.c)) $(shell_lab) \

@@ -64,6 +64,37 @@ static reeve_err nap(reeve_task *task, const reeve_value *in, reeve_builder *out
 }
 REEVE_FUNCTION(nap);
 
+/* Answers in the queue that its argument refers to. */
+static reeve_err answer(reeve_task *task, const reeve_value *in, reeve_builder *out)
+{
+    reeve_context *ctx = NULL;
+    reeve_queue *q = NULL;
+    reeve_ref ref = {0};
+    reeve_err err = reeve_open(&ctx, NULL);
+
+    if (!reeve_get_ref(reeve_value_at(in, 0), &ref))
+        err = reeve_task_fail(task, "no reference came");
+    if (err == REEVE_OK)
+        err = reeve_queue_from(&q, ctx, ref);
+    if (err == REEVE_OK)
+        err = reeve_queue_put_str(q, "from a task", LONG_MS);
+    if (err != REEVE_OK)
+        (void)reeve_task_fail(task, "%s", reeve_errmsg());
+    reeve_queue_close(&q);
+    (void)reeve_close(&ctx);
+    (void)reeve_put_nil(out);
+    return err;
+}
+REEVE_FUNCTION(answer);
+
+/* A result that refers to something: nobody would keep that. */
+static reeve_err give_ref(reeve_task *task, const reeve_value *in, reeve_builder *out)
+{
+    (void)task;
+    return reeve_put_value(out, in);
+}
+REEVE_FUNCTION(give_ref);
+
 /* Tells who it is, and stays. */
 static reeve_err stay(reeve_task *task, const reeve_value *in, reeve_builder *out)
 {
@@ -422,6 +453,48 @@ static void tell(void *arg, reeve_err err, reeve_results *results)
         if (reeve_get_int(reeve_results_value(results, i), &x))
             atomic_fetch_add(&told->sum, x);
     atomic_fetch_add(&told->calls, 1);
+}
+
+/* row: R10 R11 */
+TEST(argument_of_a_task_may_refer_to_an_object)
+{
+    struct stage s;
+    reeve_queue *q = NULL;
+    reeve_builder *b = reeve_builder_new();
+    reeve_builder *large = reeve_builder_new();
+    reeve_async *async = NULL;
+    reeve_value *v = NULL;
+    static uint8_t bytes[100000];
+
+    stage_begin(&s, NULL);
+    OK(reeve_queue_open(&q, s.ctx, NULL, NULL));
+    OK(reeve_put_array(b, 1));
+    OK(reeve_put_ref(b, reeve_queue_ref(q)));
+    OK(reeve_put_array(large, 2));
+    OK(reeve_put_ref(large, reeve_queue_ref(q)));
+    OK(reeve_put_bytes(large, bytes, sizeof bytes));
+    OK(reeve_pool_apply(&v, s.pool, REEVE_FN(answer), b, LONG_MS));
+    reeve_value_free(&v);
+    OK(reeve_pool_apply(&v, s.pool, REEVE_FN(answer), large, LONG_MS));
+    reeve_value_free(&v);
+    for (int i = 0; i < 2; i++) {
+        OK(reeve_queue_get(&v, q, LONG_MS));
+        reeve_value_free(&v);
+    }
+    FAILS(REEVE_EITEM, reeve_pool_apply(&v, s.pool, REEVE_FN(give_ref), b, LONG_MS));
+
+    /* The item keeps it, as soon as it has left. */
+    OK(reeve_pool_apply_async(&async, s.pool, REEVE_FN(nap), b, NULL));
+    reeve_queue_close(&q);
+    OK(reeve_async_wait(async, LONG_MS));
+    reeve_async_free(&async);
+    EVENTUALLY(LONG_MS, lab_status(s.ctx, "objects") == 2); /* the pool's job, and the agent */
+
+    /* What its sender does not hold is not there for the task. */
+    FAILS(REEVE_EITEM, reeve_pool_apply(&v, s.pool, REEVE_FN(answer), b, LONG_MS));
+    reeve_builder_free(&b);
+    reeve_builder_free(&large);
+    stage_end(&s);
 }
 
 /* row: L04 L07 L18 L19 */

@@ -21,8 +21,10 @@
 enum {
     QUEUES = 4,         /* the last one is shut down and removed again and again */
     BRIEF = QUEUES - 1, /* that one */
-    CROWDED = 400,      /* producers rest while a queue holds so many */
-    SEED_SECONDS = 60,  /* of real time */
+    PRIVATE =
+        QUEUES, /* a handle of each client: a queue without a name, which others get from items */
+    CROWDED = 400,     /* producers rest while a queue holds so many */
+    SEED_SECONDS = 60, /* of real time */
 };
 
 #define AT(seconds) (RV_SEC + (seconds)*RV_SEC)
@@ -43,8 +45,8 @@ struct client {
     struct sim_event resume;
     struct thread threads[SIM_THREADS];
     int threads_len;
-    bool opening[QUEUES];
-    bool reopen[QUEUES];
+    bool opening[QUEUES + 1];
+    bool reopen[QUEUES + 1];
 };
 
 struct history {
@@ -55,8 +57,8 @@ struct history {
     uint32_t left_count;
     uint64_t left_items, left_removed;
     int agents_len, all_len;
-    struct sim_options options[QUEUES];
-    char names[QUEUES][32];
+    struct sim_options options[QUEUES + 1];
+    char names[QUEUES + 1][32];
     int generation;
     uint64_t outstanding[QUEUES]; /* put and not yet had, roughly */
     struct sim_event fault, brief, server;
@@ -153,6 +155,34 @@ static size_t length(struct sim *s)
 
 static const uint32_t timeouts[] = {0, 20, 200, 1500, UINT32_MAX};
 
+static bool ensure_open(struct sim *s, struct sim_client *c, struct client *hc, int queue);
+
+/* Some items name queues that this client has open. */
+static void refer(struct sim *s, struct sim_client *c, struct thread *t, uint64_t item)
+{
+    if (s->book.items[item].len < 8 * SIM_REFS || !one_in(s, 6))
+        return;
+    if (one_in(s, 3))
+        sim_refer(s, item, c, t->queue);
+    if (ensure_open(s, c, t->client, PRIVATE))
+        sim_refer(s, item, c, PRIVATE);
+}
+
+/* Its own one is often closed as soon as all items that name it are under way. */
+static void close_private(struct sim *s, struct sim_client *c)
+{
+    const struct sim_op *op = NULL;
+
+    if (!c->queues[PRIVATE].opened || !one_in(s, 3))
+        return;
+    DL_FOREACH (c->ops, op) {
+        if (op->kind == SIM_OP_PUT && op->items_done < op->items_len &&
+            (op->request == NULL || op->items_done + op->request->count < op->items_len))
+            return;
+    }
+    sim_queue_close(s, c->number, PRIVATE);
+}
+
 static void produce(struct sim *s, struct sim_client *c, struct thread *t, int thread)
 {
     struct history *h = history_of(s);
@@ -170,6 +200,8 @@ static void produce(struct sim *s, struct sim_client *c, struct thread *t, int t
     for (size_t i = 0; i < op->items_len; i++)
         op->items[i] = sim_book_item(s, NULL, c->queues[t->queue].book,
                                      c->life * SIM_THREADS + (uint32_t)thread, length(s));
+    for (size_t i = 0; i < op->items_len; i++)
+        refer(s, c, t, op->items[i]);
     h->outstanding[t->queue] += op->items_len;
     begin(s, t, op);
 }
@@ -178,6 +210,9 @@ static void consume(struct sim *s, struct sim_client *c, struct thread *t, bool 
 {
     struct sim_op *op = NULL;
 
+    close_private(s, c);
+    while (c->liens_len > 0 && one_in(s, 2))
+        sim_unlien(s, c->number, (size_t)sim_below(s, c->liens_len));
     /* Unfinished items first, or now and then another one before. */
     for (size_t i = 0; i < c->held_len; i++)
         if (c->held[i].queue == t->queue && (hasty || !one_in(s, 4))) {
@@ -721,7 +756,7 @@ static void end_history(struct sim *s, struct history *h)
     if (mgr_sessions(s->server.mgr) != 0)
         sim_broken(s, "%zu sessions were not forgotten", mgr_sessions(s->server.mgr));
     /* Each of the lasting queues may have a queue of dead letters. */
-    if (mgr_objects(s->server.mgr) > BRIEF * 2)
+    if (mgr_objects(s->server.mgr) > BRIEF * 2 + sim_book_kept(s))
         sim_broken(s, "%zu objects were not forgotten", mgr_objects(s->server.mgr));
     for (int c = 1; c <= h->all_len; c++)
         if (s->clients[c].alive)
@@ -734,7 +769,7 @@ struct report {
     uint64_t counts[SIM_FAULTS_LEN];
     uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes,
         snapshots;
-    uint64_t acquired, deaths, dead;
+    uint64_t acquired, deaths, dead, referred;
 };
 
 static struct sim world;
@@ -756,7 +791,8 @@ static void run(uint64_t seed, bool quiet, struct report *out)
                            .mapped = world.mapped,
                            .crashes = world.crashes,
                            .snapshots = world.snapshots,
-                           .dead = world.book.dead};
+                           .dead = world.book.dead,
+                           .referred = world.book.referred};
     memcpy(out->counts, world.counts, sizeof out->counts);
     sim_sync_counts(&world, &out->acquired, &out->deaths);
     sim_stop(&world);
@@ -849,6 +885,7 @@ static uint64_t run_some(uint64_t from, uint64_t to, bool silent, struct report 
         sum->acquired += report.acquired;
         sum->deaths += report.deaths;
         sum->dead += report.dead;
+        sum->referred += report.referred;
     }
     close(fds[0]);
     waitpid(pid, NULL, 0);
@@ -895,7 +932,8 @@ static int show(const struct report *sum, uint64_t seeds, double real)
            (unsigned long long)sum->crashes, (unsigned long long)sum->snapshots);
     printf("  %llu locks and permits acquired, %llu of them from the dead\n",
            (unsigned long long)sum->acquired, (unsigned long long)sum->deaths);
-    printf("  %llu dead letters\n", (unsigned long long)sum->dead);
+    printf("  %llu dead letters, %llu references had\n", (unsigned long long)sum->dead,
+           (unsigned long long)sum->referred);
     printf("  %llu histories of 150 s in %.1f s: %.0f times faster than the clock\n",
            (unsigned long long)seeds, real, real > 0 ? (double)seeds * 150 / real : 0);
     return few;

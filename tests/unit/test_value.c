@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <msgpack.h>
 
+#include <reeve/ref.h>
 #include <reeve/value.h>
 
 #include "common/value/value.h"
@@ -48,6 +49,59 @@ static void expect_json(const reeve_value *v, const char *want)
 
     assert_string_equal(json, want);
     free(json);
+}
+
+/* Alone and in a container, and as what an item is put with. */
+static void references_survive_the_round_trip(void **state)
+{
+    const reeve_ref ref = {.object = UINT64_C(0x123456789abcdef0), .store = 0x8badf00d, .kind = 7};
+
+    (void)state;
+    for (int alone = 0; alone < 2; alone++) {
+        reeve_builder *b = reeve_builder_new();
+        reeve_value *v = NULL;
+        struct rv_slice bytes;
+        struct rv_slice refs;
+        uint32_t store = 0;
+        reeve_ref got = {0};
+
+        if (!alone)
+            assert_int_equal(reeve_put_array(b, 1), REEVE_OK);
+        assert_int_equal(reeve_put_ref(b, ref), REEVE_OK);
+        assert_int_equal(rv_builder_bytes(b, &bytes), REEVE_EINVAL); /* for who carries none */
+        assert_int_equal(rv_builder_item(b, &bytes, &refs, &store), REEVE_OK);
+        assert_int_equal(refs.len, 8);
+        assert_int_equal(refs.data[0], 0x12);
+        assert_int_equal(store, ref.store);
+        v = parse(bytes.data, bytes.len);
+        reeve_builder_free(&b);
+        expect_json(v, alone ? "{\"object\": 1311768467463790320}"
+                             : "[{\"object\": 1311768467463790320}]");
+        assert_true(reeve_get_ref(alone ? v : reeve_value_at(v, 0), &got));
+        assert_int_equal(got.object, ref.object);
+        assert_int_equal(got.store, ref.store);
+        assert_int_equal(got.kind, ref.kind);
+        reeve_value_free(&v);
+    }
+}
+
+static void other_extensions_are_refused(void **state)
+{
+    static const struct {
+        uint8_t bytes[18];
+        size_t len;
+        bool good;
+    } cases[] = {{{0xc7, 13, 1, 1, 0, 0, 0, 0, 0, 0, 0, 9}, 16, true},
+                 {{0xc7, 13, 2, 1, 0, 0, 0, 0, 0, 0, 0, 9}, 16, false},
+                 {{0xc7, 13, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0}, 16, false},
+                 {{0xc7, 13, 1, 1, 0, 0, 0, 0, 0, 0, 0, 9}, 15, false},
+                 {{0xc7, 12, 1, 1, 0, 0, 0, 0, 0, 0, 0, 9}, 15, false},
+                 {{0xd4, 1, 1}, 3, false},
+                 {{0xc8, 0, 13, 1, 1, 0, 0, 0, 0, 0, 0, 0, 9}, 17, false}};
+
+    (void)state;
+    for (size_t i = 0; i < rv_countof(cases); i++)
+        assert_int_equal(rv_value_valid(rv_slice(cases[i].bytes, cases[i].len)), cases[i].good);
 }
 
 /* Every type, every width of head, and some nesting. */
@@ -602,6 +656,8 @@ int test_value(void)
 {
     static const struct CMUnitTest value_tests[] = {
         cmocka_unit_test(scalars_survive_the_round_trip),
+        cmocka_unit_test(references_survive_the_round_trip),
+        cmocka_unit_test(other_extensions_are_refused),
         cmocka_unit_test(integers_have_one_spelling_and_it_is_the_shortest),
         cmocka_unit_test(numbers_are_given_out_only_where_they_fit),
         cmocka_unit_test(a_short_float_is_read_as_a_double),

@@ -237,7 +237,8 @@ static struct rv_errand *map(struct stage *s, const char *function, size_t count
     struct rv_errand *e = NULL;
 
     for (size_t i = 0; i < count; i++)
-        assert_int_equal(rv_packs_add(&packs, rv_slice("x", 1), rv_slice(NULL, 0)), REEVE_OK);
+        assert_int_equal(
+            rv_packs_add(&packs, rv_slice("x", 1), rv_slice(NULL, 0), rv_slice(NULL, 0)), REEVE_OK);
     e = rv_errand_map(function, &packs);
     rv_packs_free(&packs);
     return begin(s, e);
@@ -264,7 +265,7 @@ static unsigned fill(struct stage *s, struct rv_errand *e)
     unsigned count = 0;
 
     while (rv_errand_hungry(e)) {
-        assert_int_equal(rv_errand_add(e, rv_slice("x", 1)), REEVE_OK);
+        assert_int_equal(rv_errand_add(e, rv_slice("x", 1), rv_slice(NULL, 0)), REEVE_OK);
         count++;
     }
     rv_work_feed(&s->work, s->now);
@@ -431,8 +432,9 @@ static void a_large_item_and_a_large_result_ride_beside(void **state)
     (void)state;
     memset(bytes, 'b', sizeof bytes);
     stage_begin(&s);
-    assert_int_equal(rv_packs_add(&packs, body, rv_slice(NULL, 0)), REEVE_OK);
-    assert_int_equal(rv_packs_add(&packs, rv_slice("x", 1), rv_slice(NULL, 0)), REEVE_OK);
+    assert_int_equal(rv_packs_add(&packs, body, rv_slice(NULL, 0), rv_slice(NULL, 0)), REEVE_OK);
+    assert_int_equal(rv_packs_add(&packs, rv_slice("x", 1), rv_slice(NULL, 0), rv_slice(NULL, 0)),
+                     REEVE_OK);
     e = begin(&s, rv_errand_map("", &packs));
     rv_packs_free(&packs);
     assert_int_equal(put_at(&s, 0).items.count, 1);
@@ -558,7 +560,7 @@ static void unordered_results_come_as_they_came(void **state)
     stage_begin(&s);
     e = begin(&s, rv_errand_iterate("", false, 0));
     for (int i = 0; i < 4; i++)
-        assert_int_equal(rv_errand_add(e, rv_slice("x", 1)), REEVE_OK);
+        assert_int_equal(rv_errand_add(e, rv_slice("x", 1), rv_slice(NULL, 0)), REEVE_OK);
     rv_errand_end(e);
     rv_work_feed(&s.work, s.now);
     for (size_t i = 0; i < 4; i++)
@@ -849,9 +851,11 @@ static void a_list_that_was_given_away_can_grow(void **state)
     struct rv_packs b = {0};
 
     (void)state;
-    assert_int_equal(rv_packs_add(&a, rv_slice("1", 1), rv_slice(NULL, 0)), REEVE_OK);
+    assert_int_equal(rv_packs_add(&a, rv_slice("1", 1), rv_slice(NULL, 0), rv_slice(NULL, 0)),
+                     REEVE_OK);
     assert_true(rv_packs_share(&b, &a));
-    assert_int_equal(rv_packs_add(&a, rv_slice("2", 1), rv_slice(NULL, 0)), REEVE_OK);
+    assert_int_equal(rv_packs_add(&a, rv_slice("2", 1), rv_slice(NULL, 0), rv_slice(NULL, 0)),
+                     REEVE_OK);
     assert_int_equal(b.count, 1);
     assert_int_equal(rv_packs_first(&b)->count, 1);
     assert_int_equal(a.count, 2);
@@ -867,8 +871,9 @@ static void too_large_an_item_is_refused(void **state)
     struct rv_packs a = {0};
 
     (void)state;
-    assert_int_equal(rv_packs_add(&a, rv_slice(NULL, RV_LIMIT_ITEM_BYTES), rv_slice("x", 1)),
-                     REEVE_ETOOBIG);
+    assert_int_equal(
+        rv_packs_add(&a, rv_slice(NULL, RV_LIMIT_ITEM_BYTES), rv_slice("x", 1), rv_slice(NULL, 0)),
+        REEVE_ETOOBIG);
     assert_int_equal(a.count, 0);
     rv_packs_free(&a);
 }

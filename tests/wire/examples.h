@@ -175,6 +175,34 @@ static void build_put(struct rv_buf *out)
     rv_buf_free(&list);
 }
 
+static void build_put_ref(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+    struct rv_buf list = {0};
+
+    begin(out, 20, 9, 0);
+    rv_item_write(&list, &(struct rv_item){.len = 16,
+                                           .refs = {(const uint8_t *)"\0\0\0\0\0\0\0\x09", 8},
+                                           .bytes = {(const uint8_t *)"\xc7\x0d\x01\x01"
+                                                                      "\0\0\0\0\0\0\0\x09"
+                                                                      "\x57\x0e\0\0",
+                                                     16}});
+    rv_queue_put_args_encode(
+        &args, &(struct rv_queue_put_args){.items = {.count = 1, .bytes = rv_buf_slice(&list)}});
+    add_call(out, RV_OP_queue_put, 1, UINT32_MAX, &args);
+    rv_buf_free(&list);
+}
+
+static void build_ref(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 21, 10, 0);
+    rv_object_ref_args_encode(&args, &(struct rv_object_ref_args){.object = 9});
+    add_call(out, RV_OP_object_ref, 0, 5000, &args);
+    add_call(out, RV_OP_object_release, 9, 0, &args);
+}
+
 static void build_accepted(struct rv_buf *out)
 {
     struct rv_buf result = {0};
@@ -543,6 +571,13 @@ static const struct example examples[] = {
     {"C: the action has run", "The others go on.", 0, build_released,
      "52010000000000000000001300000000000000090000001c10004c00000000000000040000138800"
      "000009000000000000000500"},
+    {"C: put an item that refers to object 9", "", 0, build_put_ref,
+     "5201000000000000000000140000000000000009000000381000200000000000000001ffffffff00"
+     "000025000000010000001d40000010010000000000000009c70d01010000000000000009570e0000"},
+    {"C: a handle on object 9, to which an item referred, and let the reference go",
+     "Two messages; the second has no reply. The handle keeps the object now.", 0, build_ref,
+     "520100000000000000000015000000000000000a0000001b10000b00000000000000000000138800"
+     "00000800000000000000090000001310000c00000000000000090000000000000000"},
 };
 
 #endif

@@ -593,6 +593,62 @@ static void every_item_comes_back(void **state)
     }
 }
 
+static void references_come_back(void **state)
+{
+    uint8_t refs[8 * RV_LIMIT_ITEM_REFS];
+    static const uint8_t bytes[8 * RV_LIMIT_ITEM_REFS] = {1};
+    static const size_t counts[] = {1, 2, 255};
+
+    (void)state;
+    for (size_t i = 0; i < RV_LIMIT_ITEM_REFS; i++)
+        rv_set_number(refs + 8 * i, i + 1, 8);
+    for (size_t i = 0; i < 2 * rv_countof(counts); i++) {
+        struct rv_item in = {.len = sizeof bytes,
+                             .bytes = rv_slice(bytes, sizeof bytes),
+                             .priority = i % 2 ? 5 : 0,
+                             .refs = rv_slice(refs, 8 * counts[i / 2])};
+        struct rv_item out;
+        struct rv_buf b = {0};
+        struct rv_reader r;
+
+        rv_item_write(&b, &in);
+        assert_int_equal(rv_item_size(b.data), b.len);
+        r = rv_reader(rv_buf_slice(&b));
+        rv_item_read(&r, &out);
+        assert_false(r.bad);
+        assert_int_equal(r.left, 0);
+        assert_bytes(out.refs, in.refs);
+        assert_bytes(out.bytes, in.bytes);
+        assert_int_equal(out.priority, in.priority);
+        for (size_t len = 0; len < b.len; len += len < 40 ? 1 : 97)
+            assert_false(item_decodes(rv_slice(b.data, len)));
+        rv_buf_free(&b);
+    }
+}
+
+static void references_to_nothing_are_refused(void **state)
+{
+    static const struct {
+        uint32_t len;
+        uint8_t count;
+        uint64_t object;
+        bool good;
+    } cases[] = {{8, 1, 7, true}, {8, 0, 7, false}, {8, 1, 0, false}, {7, 1, 7, false}};
+
+    (void)state;
+    for (size_t i = 0; i < rv_countof(cases); i++) {
+        struct rv_buf b = {0};
+
+        rv_write_number(&b, UINT32_C(1) << 30 | cases[i].len, 4);
+        rv_write_number(&b, cases[i].count, 1);
+        if (cases[i].count > 0)
+            rv_write_number(&b, cases[i].object, 8);
+        rv_buf_add(&b, "12345678", cases[i].len);
+        assert_int_equal(item_decodes(rv_buf_slice(&b)), cases[i].good);
+        rv_buf_free(&b);
+    }
+}
+
 static void a_wrong_count_is_refused(void **state)
 {
     struct rv_items items = {.count = 0};
@@ -720,6 +776,8 @@ int test_wire(void)
         cmocka_unit_test(each_place_has_its_bounds),
         cmocka_unit_test(an_extra_of_zeros_is_refused),
         cmocka_unit_test(every_item_comes_back),
+        cmocka_unit_test(references_come_back),
+        cmocka_unit_test(references_to_nothing_are_refused),
         cmocka_unit_test(a_wrong_count_is_refused),
         cmocka_unit_test(items_are_counted_up_to_their_limit),
         cmocka_unit_test(the_header_is_checked),

@@ -1,0 +1,423 @@
+/* Objects of a program's own types: a private manager and agent, this program as the one that is
+ * shipped. */
+
+#include "tests/shell/lab.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LONG_MS = 20000 };
+
+/* ---- a class ---- */
+
+struct counter {
+    int64_t n;
+    reeve_queue *notes; /* one that it has given away */
+};
+
+static reeve_err make_counter(void **self, reeve_task *task, const reeve_value *args)
+{
+    struct counter *c = calloc(1, sizeof *c);
+
+    *self = c;
+    if (reeve_value_type(args) == REEVE_NIL)
+        return REEVE_OK;
+    if (!reeve_get_int(args, &c->n))
+        return reeve_task_fail(task, "a counter begins with an integer");
+    return REEVE_OK;
+}
+
+static reeve_err counter_add(void *self, reeve_task *task, const reeve_value *args,
+                             reeve_builder *out)
+{
+    struct counter *c = self;
+    int64_t n = 0;
+
+    if (!reeve_get_int(args, &n))
+        return reeve_task_fail(task, "add wants an integer");
+    c->n += n;
+    return reeve_put_int(out, c->n);
+}
+
+static reeve_err counter_get(void *self, reeve_task *task, const reeve_value *args,
+                             reeve_builder *out)
+{
+    (void)task;
+    (void)args;
+    return reeve_put_int(out, ((struct counter *)self)->n);
+}
+
+static reeve_err counter_crash(void *self, reeve_task *task, const reeve_value *args,
+                               reeve_builder *out)
+{
+    (void)self;
+    (void)task;
+    (void)args;
+    (void)out;
+    printf("these are my last words\n");
+    fflush(stdout);
+    abort();
+}
+
+static reeve_err counter_nothing(void *self, reeve_task *task, const reeve_value *args,
+                                 reeve_builder *out)
+{
+    (void)self;
+    (void)task;
+    (void)args;
+    (void)out;
+    return REEVE_OK;
+}
+
+static reeve_err counter_sleep(void *self, reeve_task *task, const reeve_value *args,
+                               reeve_builder *out)
+{
+    (void)self;
+    (void)task;
+    (void)args;
+    usleep(300000);
+    return reeve_put_str(out, "late");
+}
+
+static reeve_err counter_agent(void *self, reeve_task *task, const reeve_value *args,
+                               reeve_builder *out)
+{
+    (void)self;
+    (void)args;
+    return reeve_put_str(out, reeve_task_agent(task));
+}
+
+/* A queue that the caller has never seen. */
+static reeve_err counter_notes(void *self, reeve_task *task, const reeve_value *args,
+                               reeve_builder *out)
+{
+    struct counter *c = self;
+
+    (void)args;
+    if (c->notes == NULL &&
+        (reeve_queue_open(&c->notes, reeve_task_context(task), NULL, NULL) != REEVE_OK ||
+         reeve_queue_put_str(c->notes, "a note", LONG_MS) != REEVE_OK))
+        return reeve_task_fail(task, "%s", reeve_errmsg());
+    return reeve_put_ref(out, reeve_queue_ref(c->notes));
+}
+
+static void end_counter(void *self)
+{
+    struct counter *c = self;
+
+    reeve_queue_close(&c->notes);
+    free(c);
+}
+
+static const reeve_method counter_methods[] = {
+    {"add", counter_add},     {"get", counter_get},         {"crash", counter_crash},
+    {"sleep", counter_sleep}, {"nothing", counter_nothing}, {"notes", counter_notes},
+    {"_hidden", counter_get}, {"agent", counter_agent},     {NULL, NULL}};
+static const reeve_class counter = {
+    .construct = make_counter, .destroy = end_counter, .methods = counter_methods};
+REEVE_CLASS(counter);
+
+/* ---- who uses it ---- */
+
+struct stage {
+    struct lab lab;
+    reeve_context *ctx;
+    reeve_pool *pool;
+};
+
+static void stage_begin(struct stage *s, uint32_t runs_max)
+{
+    lab_begin(&s->lab);
+    OK(reeve_open(&s->ctx, &(reeve_options){.url = "private:"}));
+    OK(reeve_pool_open(&s->pool, s->ctx,
+                       &(reeve_pool_options){.processes = 2, .runs_max = runs_max}));
+}
+
+static void stage_end(struct stage *s)
+{
+    reeve_pool_close(&s->pool);
+    OK(reeve_close(&s->ctx));
+    lab_end(&s->lab);
+}
+
+static reeve_err call_int(int64_t *out, reeve_instance *c, const char *method, int64_t x)
+{
+    reeve_builder *b = reeve_builder_new();
+    reeve_value *v = NULL;
+    reeve_err err = REEVE_OK;
+
+    OK(reeve_put_int(b, x));
+    err = reeve_instance_call(&v, c, method, b, LONG_MS);
+    if (err == REEVE_OK)
+        CHECK(reeve_get_int(v, out));
+    reeve_value_free(&v);
+    reeve_builder_free(&b);
+    return err;
+}
+
+static reeve_instance *counter_new(const struct stage *s, int64_t from)
+{
+    reeve_builder *b = reeve_builder_new();
+    reeve_instance *c = NULL;
+
+    OK(reeve_put_int(b, from));
+    OK(reeve_instance_new(&c, s->pool, REEVE_FN(counter), b, NULL));
+    reeve_builder_free(&b);
+    return c;
+}
+
+/* row: M10 M11 M21 M26 R01 R16 */
+TEST(instances_have_a_state_each)
+{
+    struct stage s;
+    reeve_instance *a = NULL;
+    reeve_instance *b = NULL;
+    reeve_value *v = NULL;
+    int64_t x = 0;
+
+    stage_begin(&s, 1);
+    a = counter_new(&s, 10);
+    OK(reeve_instance_new(&b, s.pool, REEVE_FN(counter), NULL, NULL));
+    OK(call_int(&x, a, "add", 5));
+    CHECK(x == 15);
+    OK(call_int(&x, b, "add", 1));
+    CHECK(x == 1);
+    OK(call_int(&x, a, "get", 0));
+    CHECK(x == 15);
+    OK(reeve_instance_call(&v, a, "nothing", NULL, LONG_MS));
+    CHECK(reeve_value_type(v) == REEVE_NIL);
+    reeve_value_free(&v);
+    OK(reeve_instance_call(NULL, a, "add", NULL, LONG_MS) == REEVE_ECALL ? REEVE_OK : REEVE_EINVAL);
+    SAYS("add wants an integer");
+    OK(reeve_instance_free(&a));
+    CHECK(a == NULL);
+    OK(call_int(&x, b, "add", 1));
+    CHECK(x == 2);
+    OK(reeve_instance_free(&b));
+    OK(reeve_instance_free(&b));
+    stage_end(&s);
+}
+
+/* row: M10 M26 R07 R17 R19 M24 */
+TEST(only_what_is_exposed_can_be_called)
+{
+    static const char *const exposed[] = {"get", "_hidden", NULL};
+    struct stage s;
+    reeve_instance *c = NULL;
+    reeve_builder *half = reeve_builder_new();
+    reeve_value *v = NULL;
+    int64_t x = 0;
+
+    stage_begin(&s, 1);
+    OK(reeve_instance_new(&c, s.pool, REEVE_FN(counter), NULL,
+                          &(reeve_instance_options){.exposed = exposed}));
+    OK(call_int(&x, c, "get", 0));
+    FAILS(REEVE_ENOENT, call_int(&x, c, "add", 1));
+    SAYS("instance of counter");
+    FAILS(REEVE_ENOENT, call_int(&x, c, "_hidden", 1));
+    FAILS(REEVE_ENOENT, call_int(&x, c, "no such", 1));
+    FAILS(REEVE_EINVAL, call_int(&x, c, NULL, 1));
+    OK(reeve_instance_methods(&v, c, LONG_MS));
+    CHECK(reeve_value_len(v) == 1);
+    reeve_value_free(&v);
+
+    /* What cannot be encoded fails here, and the instance goes on. */
+    OK(reeve_put_array(half, 2));
+    FAILS(REEVE_EINVAL, reeve_instance_call(&v, c, "get", half, LONG_MS));
+    reeve_builder_free(&half);
+    OK(call_int(&x, c, "get", 0));
+    OK(reeve_instance_free(&c));
+    stage_end(&s);
+}
+
+/* row: M21 */
+TEST(constructor_that_fails_is_told_in_its_own_words)
+{
+    struct stage s;
+    reeve_instance *c = NULL;
+    reeve_builder *b = reeve_builder_new();
+
+    stage_begin(&s, 1);
+    OK(reeve_put_str(b, "ten"));
+    FAILS(REEVE_ECALL, reeve_instance_new(&c, s.pool, REEVE_FN(counter), b, NULL));
+    SAYS("begins with an integer");
+    CHECK(c == NULL);
+    FAILS(REEVE_EINVAL, reeve_instance_new(&c, s.pool, NULL, b, NULL));
+    reeve_builder_free(&b);
+    stage_end(&s);
+}
+
+TEST(process_that_crashes_fails_its_call_with_the_evidence)
+{
+    struct stage s;
+    reeve_instance *c = NULL;
+    reeve_instance *other = NULL;
+    int64_t x = 0;
+
+    stage_begin(&s, 1);
+    c = counter_new(&s, 1);
+    other = counter_new(&s, 2);
+    FAILS(REEVE_ECRASHED, call_int(&x, c, "crash", 0));
+    SAYS("SIGABRT");
+    SAYS("these are my last words");
+    FAILS(REEVE_EGONE, call_int(&x, c, "get", 0));
+    SAYS("SIGABRT");
+    OK(call_int(&x, other, "get", 0)); /* the others are in other processes */
+    CHECK(x == 2);
+    OK(reeve_instance_free(&c));
+    c = counter_new(&s, 3);
+    OK(call_int(&x, c, "get", 0));
+    CHECK(x == 3);
+    OK(reeve_instance_free(&c));
+    OK(reeve_instance_free(&other));
+    stage_end(&s);
+}
+
+TEST(instance_may_be_constructed_anew_after_a_crash)
+{
+    struct stage s;
+    reeve_instance *c = NULL;
+    int64_t x = 0;
+
+    stage_begin(&s, 3);
+    c = counter_new(&s, 40);
+    OK(call_int(&x, c, "add", 2));
+    FAILS(REEVE_ECRASHED, call_int(&x, c, "crash", 0));
+    SAYS("constructed anew");
+    OK(call_int(&x, c, "get", 0));
+    CHECK(x == 40); /* its state was lost */
+    OK(reeve_instance_free(&c));
+    stage_end(&s);
+}
+
+/* row: R13 M13 */
+TEST(method_may_return_a_reference)
+{
+    struct stage s;
+    reeve_instance *c = NULL;
+    reeve_value *v = NULL;
+    reeve_value *note = NULL;
+    reeve_queue *q = NULL;
+    reeve_ref ref;
+
+    stage_begin(&s, 1);
+    c = counter_new(&s, 0);
+    OK(reeve_instance_call(&v, c, "notes", NULL, LONG_MS));
+    CHECK(reeve_get_ref(v, &ref));
+    OK(reeve_instance_free(&c)); /* the value keeps the queue */
+    OK(reeve_queue_from(&q, s.ctx, ref));
+    reeve_value_free(&v);
+    OK(reeve_queue_get(&note, q, LONG_MS));
+    reeve_value_free(&note);
+    reeve_queue_close(&q);
+    stage_end(&s);
+}
+
+TEST(call_that_takes_too_long_is_given_up_and_runs_once)
+{
+    struct stage s;
+    reeve_instance *c = NULL;
+    reeve_value *v = NULL;
+    int64_t x = 0;
+
+    stage_begin(&s, 1);
+    c = counter_new(&s, 7);
+    FAILS(REEVE_ETIME, reeve_instance_call(&v, c, "sleep", NULL, 1));
+    OK(call_int(&x, c, "get", 0)); /* not the late answer */
+    CHECK(x == 7);
+    OK(reeve_instance_free(&c));
+    stage_end(&s);
+}
+
+TEST(instance_waits_for_a_free_slot_only_so_long)
+{
+    struct stage s;
+    reeve_instance *a = NULL;
+    reeve_instance *b = NULL;
+    reeve_instance *c = NULL;
+    int64_t x = 0;
+
+    stage_begin(&s, 1);
+    a = counter_new(&s, 1);
+    b = counter_new(&s, 2);
+    FAILS(REEVE_ETIME, reeve_instance_new(&c, s.pool, REEVE_FN(counter), NULL,
+                                          &(reeve_instance_options){.timeout_ms = 300}));
+    OK(call_int(&x, a, "get", 0));
+    OK(reeve_instance_free(&a));
+    OK(reeve_instance_free(&b));
+    stage_end(&s);
+}
+
+static void *add_many(void *arg)
+{
+    int64_t x = 0;
+
+    for (int i = 0; i < 100; i++)
+        OK(call_int(&x, arg, "add", 1));
+    return NULL;
+}
+
+TEST(calls_of_many_threads_never_overlap)
+{
+    struct stage s;
+    reeve_instance *c = NULL;
+    pthread_t threads[3];
+    int64_t x = 0;
+
+    stage_begin(&s, 1);
+    c = counter_new(&s, 0);
+    for (size_t i = 0; i < 3; i++)
+        threads[i] = lab_thread(add_many, c);
+    for (size_t i = 0; i < 3; i++)
+        lab_join(threads[i]);
+    OK(call_int(&x, c, "get", 0));
+    CHECK(x == 300);
+    OK(reeve_instance_free(&c));
+    stage_end(&s);
+}
+
+/* Its state goes with the host, and what it was made of does not. */
+TEST(instance_is_constructed_elsewhere_when_its_agent_is_lost)
+{
+    struct lab lab;
+    struct manager m;
+    struct worker workers[2];
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    struct stage s = {0};
+    reeve_instance *c = NULL;
+    reeve_value *v = NULL;
+    const char *name = NULL;
+    size_t len = 0;
+    size_t lost = 0;
+    int64_t x = 0;
+
+    lab_begin(&lab);
+    manager_start_ipc(&m, &lab);
+    for (size_t i = 0; i < 2; i++)
+        worker_start(&workers[i], &lab, m.url, "1", NULL);
+    ctx = lab_open(&lab, m.url);
+    OK(reeve_pool_open(&pool, ctx, &(reeve_pool_options){.runs_max = 1}));
+    s.pool = pool;
+    c = counter_new(&s, 40);
+    OK(call_int(&x, c, "add", 2));
+    CHECK(x == 42);
+    OK(reeve_instance_call(&v, c, "agent", NULL, LONG_MS));
+    CHECK(reeve_get_str(v, &name, &len) && len == 6);
+    lost = name[5] == '1' ? 0 : 1; /* agent1, agent2 */
+    reeve_value_free(&v);
+    lab_kill(workers[lost].pid);
+    close(workers[lost].lifeline);
+    OK(call_int(&x, c, "get", 0));
+    CHECK(x == 40);
+    OK(reeve_instance_free(&c));
+    reeve_pool_close(&pool);
+    OK(reeve_close(&ctx));
+    (void)worker_end(&workers[1 - lost]);
+    manager_kill(&m);
+    lab_end(&lab);
+}
