@@ -723,7 +723,7 @@ void crew_on_timer(struct mgr *mgr, struct member *m)
     for (c = m->chunks; c != NULL; c = next, place++) {
         next = c->next_of_member;
         /* Who may be what kills agents does not get the next one before this one is known as dead. */
-        if (c->doubled || c->slice.alone || c->slice.run >= c->job->runs_max)
+        if (c->doubled || c->slice.alone || c->slice.run >= job_losses_max(c->job))
             continue;
         c->doubled = true;
         job_requeue(mgr, c, c->next, place < m->slots); /* the oldest chunks are in its slots */

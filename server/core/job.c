@@ -762,9 +762,15 @@ static void log_it(struct job *job, uint64_t index, const struct told *told)
     }
 }
 
+/* Agents die for reasons of their own: who allows its items one run only may lose some, too. */
+uint32_t job_losses_max(const struct job *job)
+{
+    return job->runs_max > RV_LIMIT_RUNS ? job->runs_max : RV_LIMIT_RUNS;
+}
+
 static bool suspected(const struct job *job, const struct blame *b)
 {
-    return b != NULL && b->lost >= job->runs_max;
+    return b != NULL && b->lost >= job_losses_max(job);
 }
 
 /* One item, which had begun, is to be begun again. */
@@ -908,7 +914,7 @@ void job_lost(struct mgr *mgr, struct chunk *c, bool alone)
     b->lost++;
     b->lost_alone += alone;
     add_host(&b->lost_hosts, c->member->session->host_name);
-    if (b->lost_alone >= job->runs_max && !RV_MUTANT(HOST_FORGOTTEN)) {
+    if (b->lost_alone >= job_losses_max(job) && !RV_MUTANT(HOST_FORGOTTEN)) {
         set_aside(mgr, c, b);
     } else if (suspected(job, b)) {
         set_apart(job, c->next);

@@ -187,8 +187,11 @@ void told_free(struct told *told);
  * was perhaps being run, so its next run is one more. */
 void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun);
 
-/* The agent died that had begun item c->next; alone: and no other one. An item that was lost as often
- * as an item may run is a suspect; one that was lost so often alone fails now, and c goes on behind
+/* So often may an item be lost with its agent. */
+uint32_t job_losses_max(const struct job *job);
+
+/* The agent died that had begun item c->next; alone: and no other one. An item that was lost so often
+ * is a suspect; one that was lost so often while it was alone fails now, and c goes on behind
  * it, or is no more. */
 void job_lost(struct mgr *mgr, struct chunk *c, bool alone);
 
