@@ -3,6 +3,7 @@
 # make programs   reeve-server, reeve and the library only
 # make fuzz       every fuzzer for SECONDS=60 seconds (tests/fuzz/fuzz.mk)
 # make bench      speed, as ratios to limit programs measured in the same run (bench/bench.mk)
+# make manuals    manual pages and bash completion, into build/man and build/completion
 # make install    into DESTDIR$(PREFIX)
 # make SAN=address | SAN=thread ...   the same with a sanitizer, in build-address/ ...
 CC     ?= cc
@@ -11,6 +12,7 @@ PREFIX ?= /usr/local
 BUILD  ?= build$(if $(SAN),-$(SAN))
 SONAME := libreeve.so.0
 VERSION := 0.1.0
+DATE    := 2026-11-26# of the manual pages
 comma  := ,
 
 # What reeve needs; CFLAGS stays free for whoever builds it.
@@ -101,7 +103,12 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) $(call world,$<) $(CFLAGS) -c -o $@ $<
 
-check: all
+# Manual pages and the completion of bash, out of --help and the public headers.
+manuals: $(BUILD)/man/libreeve.3
+$(BUILD)/man/libreeve.3: $(PROGRAMS) $(wildcard include/reeve/*.h docs/man/*)
+	sh docs/man/make.sh $(BUILD) $(VERSION) $(DATE)
+
+check: all manuals
 	$(BUILD)/run-unit
 	$(BUILD)/run-sim
 	sh tests/lint/layers.sh
@@ -110,8 +117,9 @@ check: all
 	sh tests/lint/headers.sh
 	sh tests/lint/parity.sh
 	sh tests/lint/words.sh
+	sh tests/lint/man.sh $(BUILD)
 
-install: programs
+install: programs manuals
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/reeve
 	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libreeve.a $(DESTDIR)$(PREFIX)/lib
@@ -120,11 +128,15 @@ install: programs
 	install -m 644 $(BUILD)/reeve.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 include/reeve.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/reeve/*.h $(DESTDIR)$(PREFIX)/include/reeve
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(BUILD)/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man3 $(BUILD)/man/*.3
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(BUILD)/man/*.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(BUILD)/completion/*
 
 clean:
 	rm -rf build build-*
 
-.PHONY: all programs tests examples check install clean
+.PHONY: all programs tests examples manuals check install clean
 -include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/conform/conform.mk
 -include tests/shell/shell.mk tests/e2e/e2e.mk bench/bench.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -102,7 +102,7 @@ JOBS = [
         options="--calls 20000 --flight 64", smoke="--calls 640 --flight 64",
         ours_options="--what 5"),
     Job("limit_pool", "bench_map", [
-        Row("P3", "map of a no-op, one by one", "items_per_s", "items/s", ">=", 0.8, [
+        Row("P3", "map of a no-op, chunk size 1", "items_per_s", "items/s", ">=", 0.8, [
             Peer("pool_each", "items_per_s", 1)])],
         options="--items 300000 --chunk 1", smoke="--items 3000 --chunk 1"),
     Job("limit_pool", "bench_map", [

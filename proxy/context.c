@@ -131,20 +131,21 @@ static bool watch(reeve_context *ctx)
     for (size_t i = 0; i < len && done; i++)
         done = add_event(ctx->pump_epoll, fds[i], CONNECTION + (uint32_t)i) &&
                set_event(ctx->background_epoll, EPOLL_CTL_ADD, fds[i], CONNECTION + (uint32_t)i,
-                         i > 0 || ctx->listens);
+                         ctx->listens);
     return done;
 }
 
-/* Does the background wake up for messages? */
+/* Does the background wake up for the connection? While a caller has it, it must not: it would be
+ * woken again and again by what only the caller takes in. */
 static void listen_to(reeve_context *ctx, bool listens)
 {
     int fds[2];
+    size_t len = ctx->conn == NULL || ctx->listens == listens ? 0 : rv_conn_fds(ctx->conn, fds);
 
-    if (ctx->listens == listens)
-        return;
     ctx->listens = listens;
-    if (ctx->conn != NULL && rv_conn_fds(ctx->conn, fds) > 0)
-        (void)set_event(ctx->background_epoll, EPOLL_CTL_MOD, fds[0], CONNECTION, listens);
+    for (size_t i = 0; i < len; i++)
+        (void)set_event(ctx->background_epoll, EPOLL_CTL_MOD, fds[i], CONNECTION + (uint32_t)i,
+                        listens);
 }
 
 /* Before it is closed: the descriptors may live on for a moment. */

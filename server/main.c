@@ -1,5 +1,6 @@
 /* main.c -- reeve-server from start to end, top to bottom. */
 
+#include "common/proc/notify.h"
 #include "server/audit.h"
 #include "server/log_tool.h"
 #include "server/options.h"
@@ -135,6 +136,7 @@ static void tell_ready(const struct rv_net *net, const struct options *o, const 
             dprintf(fd, "%s\n", rv_net_endpoint(net, i));
         close(fd);
     }
+    rv_notify("READY=1");
 }
 
 /* A folder that was made for this manager alone, with files and no folders in it. */
@@ -175,8 +177,10 @@ int main(int argc, char **argv)
     conf.repair = o.repair != NULL;
     if (conf.repair && strcmp(o.repair, "truncate") != 0)
         fatal(EXIT_OPERATOR, "--repair can only be truncate");
-    if (o.lifeline_fd != NULL)
+    if (o.lifeline_fd != NULL) {
+        rv_notify_never();
         conf.lifeline_fd = (int)number(o.lifeline_fd, 1 << 20, "lifeline-fd");
+    }
     raise_limits();
     if (o.audit != NULL && !audit_open(o.audit, why))
         fatal(EXIT_OPERATOR, why);

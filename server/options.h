@@ -38,8 +38,8 @@
     OPTION(lifeline_fd, "lifeline-fd", "N", NULL, "end when this descriptor reads its end")        \
     OPTION(temporary, "temporary", "DIR", NULL, "remove this folder at the end")                   \
     OPTION(config, "config", "FILE", NULL,                                                         \
-           "config file; default: ~/.config/reeve/reeve.conf, else\n"                              \
-           "                       /etc/reeve/reeve.conf")
+           "config file; default: ~/.config/reeve/reeve.conf; what it does\n"                      \
+           "                       not say, /etc/reeve/*.conf do")
 
 enum { BINDS_MAX = 8 };
 

@@ -2,6 +2,7 @@
  * core/, all sockets in common/net; this file only carries. */
 
 #include "server/shell.h"
+#include "common/proc/notify.h"
 #include "server/audit.h"
 #include "server/core/gate.h"
 #include "server/core/log.h"
@@ -258,12 +259,14 @@ static void transmit(struct shell *sh)
         rv_net_cut(sh->net, peer);
 }
 
+static rv_ns sooner(rv_ns a, rv_ns b)
+{
+    return a < b ? a : b;
+}
+
 static rv_ns next_deadline(const struct shell *sh)
 {
-    rv_ns a = mgr_deadline(sh->mgr);
-    rv_ns b = gate_deadline(sh->gate);
-
-    return a < b ? a : b;
+    return sooner(mgr_deadline(sh->mgr), gate_deadline(sh->gate));
 }
 
 static void read_keys(struct shell *sh)
@@ -394,12 +397,14 @@ void shell_run(struct shell *sh)
     unsigned signalled = rv_net_watch(sh->net, sh->signal_fd);
     unsigned ended = rv_net_watch(sh->net, sh->watch_fd);
     unsigned keys = sh->keyring == NULL ? 0 : rv_net_watch(sh->net, keyring_fd(sh->keyring));
+    struct rv_watchdog watchdog;
     unsigned hung_up = sh->lifeline_fd < 0 ? 0 : rv_net_watch(sh->net, sh->lifeline_fd);
 
     if (rv_log_pollfd(sh->log) >= 0)
         (void)rv_net_watch(sh->net, rv_log_pollfd(sh->log));
+    rv_watchdog_begin(&watchdog, time_now(sh));
     while (!sh->stop) {
-        rv_ns deadline = next_deadline(sh);
+        rv_ns deadline = sooner(next_deadline(sh), watchdog.next);
         rv_ns before = time_now(sh);
         rv_ns meant = deadline < before ? before : deadline;
         unsigned readable = wait_until(sh, deadline);
@@ -410,6 +415,7 @@ void shell_run(struct shell *sh)
             sh->late = LATE_ROUNDS;
         }
         round_of(sh, (readable & ended) != 0);
+        rv_watchdog_round(&watchdog, sh->now);
         if (readable & signalled)
             signals(sh);
         if ((readable & keys) != 0 && keyring_due(sh->keyring))
@@ -420,6 +426,7 @@ void shell_run(struct shell *sh)
     rv_net_unwatch(sh->net, sh->signal_fd);
     if (sh->lifeline_fd >= 0)
         rv_net_unwatch(sh->net, sh->lifeline_fd);
+    rv_notify("STOPPING=1");
     farewell(sh);
 }
 

@@ -2,6 +2,7 @@
  * commands and modules. */
 
 #include "common/net/target.h"
+#include "common/proc/notify.h"
 #include "common/wire/task.h"
 #include "worker/agent_options.h"
 #include "worker/capacity.h"
@@ -115,6 +116,8 @@ int main(int argc, char **argv)
 
     agent_options_parse(&o, argc, argv);
     loop_log_level(level_of(o.log_level));
+    if (o.lifeline_fd != NULL)
+        rv_notify_never();
     prepare_process();
     key = rv_secret_new(sizeof *key);
     if (key == NULL)

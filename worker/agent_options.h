@@ -31,8 +31,8 @@
     OPTION(ready_fd, "ready-fd", "N", NULL, "write a line to this descriptor when it takes work")  \
     OPTION(lifeline_fd, "lifeline-fd", "N", NULL, "end when this descriptor reads its end")        \
     OPTION(config, "config", "FILE", NULL,                                                         \
-           "config file; default: ~/.config/reeve/reeve.conf, else\n"                              \
-           "                         /etc/reeve/reeve.conf")
+           "config file; default: ~/.config/reeve/reeve.conf; what it does\n"                      \
+           "                         not say, /etc/reeve/*.conf do")
 
 struct agent_options {
 #define OPTION_FIELD(field, word, argument, fallback, text) const char *field;

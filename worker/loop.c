@@ -2,6 +2,7 @@
  * processes in runners.h; this file only carries. */
 
 #include "worker/loop.h"
+#include "common/proc/notify.h"
 #include "worker/agent_options.h"
 #include "worker/capacity.h"
 #include "worker/elf_check.h"
@@ -19,7 +20,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -59,6 +59,7 @@ struct loop {
     char machine[128];
     struct rv_id host;
     uint64_t incarnation;
+    struct rv_watchdog watchdog;
     rv_ns now;
     rv_ns lost_at;   /* since when there is no session that works */
     rv_ns idle_at;   /* since when nothing runs */
@@ -106,33 +107,12 @@ static void line(int level, const char *event, const char *why)
     loop_line(NULL, level, text);
 }
 
-/* To who started us as a service: "READY=1". An address that begins with @ has no file. */
-static void notify(const char *state)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    size_t len = path == NULL ? 0 : strlen(path);
-    int fd = -1;
-
-    if (len == 0 || len >= sizeof to.sun_path)
-        return;
-    memcpy(to.sun_path, path, len);
-    if (to.sun_path[0] == '@')
-        to.sun_path[0] = '\0';
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to,
-                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-    close(fd);
-}
-
 static void tell_ready(struct loop *l)
 {
     if (l->told_ready)
         return;
     l->told_ready = true;
-    notify("READY=1");
+    rv_notify("READY=1");
     if (l->conf->ready_fd < 0)
         return;
     (void)dprintf(l->conf->ready_fd, "ready\n");
@@ -466,7 +446,7 @@ static void session_over(struct loop *l)
 static void drain(struct loop *l, bool now_too)
 {
     if (!l->draining)
-        notify("STOPPING=1");
+        rv_notify("STOPPING=1");
     l->draining = true;
     l->drain_at = now_too ? RV_NEVER : rv_after_ms(l->now, l->conf->drain_ms);
     if (now_too)
@@ -546,6 +526,7 @@ static rv_ns next_deadline(const struct loop *l)
         link = l->now + RETRY_MS * RV_MS;
     next = sooner(sooner(next, link), relays_deadline(l->relays));
     next = sooner(next, sooner(l->drain_at, l->end_at));
+    next = sooner(next, l->watchdog.next);
     next = sooner(next, since_ms(l->lost_at, l->conf->lost_exit_ms));
     if (!l->draining)
         next = sooner(next, since_ms(l->idle_at, l->conf->idle_exit_ms));
@@ -670,8 +651,11 @@ int loop_run(const struct loop_conf *conf)
     if (open_loop(&l, why, sizeof why)) {
         begin_session(&l);
         drive(&l);
-        while (!l.stop)
+        rv_watchdog_begin(&l.watchdog, l.now);
+        while (!l.stop) {
+            rv_watchdog_round(&l.watchdog, l.now);
             round_of(&l);
+        }
         runners_serve(l.runners, NULL); /* nobody runs on without us */
         if (l.exit_code == 0)
             farewell(&l);

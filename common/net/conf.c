@@ -1,6 +1,7 @@
 #include "common/net/conf.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +75,36 @@ static reeve_err read_file(struct rv_conf *conf, const char *path, char *why)
     return err;
 }
 
+static int is_conf(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+
+    return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".conf") == 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name); /* in no locale's order */
+}
+
+reeve_err rv_conf_add_folder(struct rv_conf *conf, const char *folder, char *why)
+{
+    struct dirent **entries = NULL;
+    int len = scandir(folder, &entries, is_conf, by_name);
+    reeve_err err = REEVE_OK;
+
+    for (int i = 0; i < len; i++) {
+        char path[512];
+        int size = snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+
+        if (err == REEVE_OK && size < (int)sizeof path && access(path, R_OK) == 0)
+            err = read_file(conf, path, why);
+        free(entries[i]);
+    }
+    free(entries);
+    return err;
+}
+
 reeve_err rv_conf_load(struct rv_conf *out, const char *path, char *why)
 {
     char place[512];
@@ -88,12 +119,14 @@ reeve_err rv_conf_load(struct rv_conf *out, const char *path, char *why)
         if (access(place, R_OK) == 0)
             path = place;
     }
-    if (path == NULL && access("/etc/reeve/reeve.conf", R_OK) == 0)
-        path = "/etc/reeve/reeve.conf";
-    if (path == NULL)
+    if (path != NULL && strcmp(path, "/dev/null") == 0)
         return REEVE_OK;
-    out->path = strdup(path);
-    err = read_file(out, path, why);
+    /* What is read later wins. */
+    err = rv_conf_add_folder(out, "/etc/reeve", why);
+    if (err == REEVE_OK && path != NULL) {
+        out->path = strdup(path);
+        err = read_file(out, path, why);
+    }
     if (err != REEVE_OK)
         rv_conf_free(out);
     return err;

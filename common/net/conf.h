@@ -7,7 +7,9 @@
  *     --connect-timeout-ms 100      REEVE_CONNECT_TIMEOUT_MS=100      connect-timeout-ms = 100
  *
  * A file has lines of `word = value`; `#` starts a comment. The file is the one given, else
- * $REEVE_CONFIG, else ~/.config/reeve/reeve.conf, else /etc/reeve/reeve.conf, if there.
+ * $REEVE_CONFIG, else ~/.config/reeve/reeve.conf, if there. What it does not say, the files of
+ * /etc/reeve that end with .conf do, of which the last by name wins. With /dev/null as the file
+ * none of them is read.
  */
 
 #include "common/base/base.h"
@@ -19,13 +21,16 @@ struct rv_conf_line {
 };
 
 struct rv_conf {
-    char *path; /* of the file that was read; NULL: none */
+    char *path; /* of the file that won; NULL: none */
     struct rv_conf_line *lines;
     size_t lines_len;
 };
 
 /* path NULL: the first of the usual places that exists. why has at least 512 bytes. */
 reeve_err rv_conf_load(struct rv_conf *out, const char *path, char *why);
+
+/* Add the *.conf of a folder that we may read, by name. Without the folder there are none. */
+reeve_err rv_conf_add_folder(struct rv_conf *conf, const char *folder, char *why);
 void rv_conf_free(struct rv_conf *conf);
 
 /* The value of a word by the order above: flag (may be NULL), environment, file, fallback (may

@@ -30,7 +30,8 @@ extern "C" {
 
 /* Zero means "the default" in every field, so `= {0}` is valid. Texts are borrowed during the
  * open. A NULL text is looked up in the environment, then in the file named by $REEVE_CONFIG
- * or ~/.config/reeve/reeve.conf or /etc/reeve/reeve.conf (lines of `word = value`). */
+ * or ~/.config/reeve/reeve.conf, then in those of /etc/reeve that end with .conf (lines of
+ * `word = value`). */
 typedef struct reeve_options {
     const char *url;             /* $REEVE_URL: endpoints, separated by commas; default: the socket
                                   * of this user, if a manager serves it, else a private manager.

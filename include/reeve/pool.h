@@ -69,13 +69,13 @@ typedef struct reeve_pool_options {
     const reeve_init *initializer; /* runs once in each process before its first item */
     const reeve_builder *initarg;  /* its argument; NULL: nil */
     uint32_t maxtasksperchild; /* items of a process before another takes its place; 0: no end */
-    uint32_t chunksize;        /* items that travel together; 0: as the manager measures */
-    uint32_t timeout_ms;       /* an item that takes longer is killed and has failed; 0: never */
-    uint64_t memory_bytes;     /* address space of a process; 0: no limit */
-    uint32_t retries;          /* times that an item which failed is tried again */
-    uint32_t runs_max;         /* of an item that ends its process; 0: 3 */
-    const char *labels;        /* words that an agent must have, with spaces between */
-    const char *module;        /* a FILE.so that has the functions; NULL: this program */
+    uint32_t chunksize;    /* items that travel together, more if they are tiny; 0: as measured */
+    uint32_t timeout_ms;   /* an item that takes longer is killed and has failed; 0: never */
+    uint64_t memory_bytes; /* address space of a process; 0: no limit */
+    uint32_t retries;      /* times that an item which failed is tried again */
+    uint32_t runs_max;     /* of an item that ends its process; 0: 3 */
+    const char *labels;    /* words that an agent must have, with spaces between */
+    const char *module;    /* a FILE.so that has the functions; NULL: this program */
     bool commands; /* items are commands, the function may be NULL: an array of texts, or a map of
                     * argv (such an array), stdin, env and note; a value is a map of out, err
                     * (bytes) and code, and of the note as it was given */
@@ -215,7 +215,7 @@ typedef void reeve_callback(void *arg, reeve_err err, reeve_results *results);
 
 /* Zero means "the default" in every field. */
 typedef struct reeve_map_options {
-    int64_t chunksize;        /* items that travel together, up to 4096; 0: the pool's. Row L06 */
+    int64_t chunksize;        /* as the pool's, up to 4096; 0: the pool's own. Row L06 */
     uint32_t timeout_ms;      /* of reeve_pool_map; 0: no limit */
     reeve_callback *callback; /* of the asynchronous ones */
     void *arg;                /* its */

@@ -11,6 +11,8 @@ enum {
     UNKNOWN_NS = 1000000000, /* what an item is expected to take before one was measured */
     TRIM_NS = 20000000,      /* what is left of a chunk is worth giving back in part */
     TRIM_MS = 5,             /* between two looks for such chunks in a job */
+    TINY_NS = 100000,        /* to deal an item costs about what it takes, if that is shorter, */
+    GROUP_NS = 1000000,      /* so of such items as many are dealt together as take this long */
     TEXT_MAX = 400,
 };
 
@@ -111,6 +113,18 @@ static bool other_host(const struct mgr *mgr, const struct job *job, const struc
 static uint32_t clamp(uint64_t n)
 {
     return n < 1 ? 1 : n > RV_LIMIT_CHUNK_ITEMS ? RV_LIMIT_CHUNK_ITEMS : (uint32_t)n;
+}
+
+/* Items that are dealt together because they are tiny, whatever chunk the job asks for. */
+static uint32_t group_size(const struct mgr *mgr, const struct job *job)
+{
+    uint64_t slots = mgr->slots == 0 ? 1 : mgr->slots;
+    uint64_t n = 1;
+
+    if (job->item_ns == 0 || job->item_ns >= TINY_NS || job->detail)
+        return 1;
+    n = GROUP_NS / job->item_ns;
+    return clamp(n > job->waiting / (2 * slots) ? job->waiting / (2 * slots) : n);
 }
 
 /* As CPython's pool until something was measured: a quarter of every slot's share. Then what
@@ -225,7 +239,8 @@ static bool deal_one(struct mgr *mgr, struct job *job, struct member *m)
 
     bool others = job->again != NULL && other_host(mgr, job, &m->host);
 
-    if (!job_take_slice(job, &m->host, others, chunk_size(mgr, job), &slice)) {
+    if (!job_take_slice(job, &m->host, others, chunk_size(mgr, job), group_size(mgr, job),
+                        &slice)) {
         job_refresh(mgr, job);
         return false;
     }
@@ -307,8 +322,8 @@ static void ask_back(struct mgr *mgr, struct chunk *c, uint64_t end)
              rv_buf_slice(&mgr->scratch), NULL, 0);
 }
 
-/* The chunk of the job that has most left, or waits behind others, at another agent. */
-static void trim_largest(struct mgr *mgr, struct job *job, const struct member *idle)
+/* The chunk of the job that has most left, or waits behind others: where the idle slot is, too. */
+static void trim_largest(struct mgr *mgr, struct job *job)
 {
     struct chunk *c = NULL;
     struct chunk *best = NULL;
@@ -318,10 +333,13 @@ static void trim_largest(struct mgr *mgr, struct job *job, const struct member *
     for (c = job->chunks; c != NULL; c = c->newer) {
         struct member *m = c->member;
         uint64_t cost = left_of(c) * (job->item_ns == 0 ? UNKNOWN_NS : job->item_ns);
+        bool late = (uint64_t)(mgr->now - c->dealt_at) > 2 * c->cost + TRIM_NS; /* one is long */
         bool waits = m->chunks_len > m->slots && m->chunks->prev == c && c->next == c->slice.first;
 
-        if (m == idle || m->away || c->asked || c->doubled || (left_of(c) < 2 && !waits) ||
-            cost < most || mgr->now - c->dealt_at < RV_LIMIT_RESULT_MS * RV_MS)
+        if (late && cost < TRIM_NS)
+            cost = TRIM_NS;
+        if (m->away || c->asked || c->doubled || (left_of(c) < 2 && !waits) || cost < most ||
+            mgr->now - c->dealt_at < RV_LIMIT_RESULT_MS * RV_MS)
             continue;
         best = c;
         most = cost;
@@ -343,11 +361,12 @@ static void trim(struct mgr *mgr)
     if (m == NULL)
         return;
     DL_FOREACH (mgr->jobs, job) {
-        if (job->chunks == NULL || job_has_items(job) || job->chunk == 1 || job->processes != 0 ||
+        if (job->chunks == NULL || job_has_items(job) ||
+            (job->processes != 0 && job->chunks_len >= job->processes) ||
             mgr->now - job->trimmed_at < TRIM_MS * RV_MS || !suits(m, job))
             continue;
         job->trimmed_at = mgr->now;
-        trim_largest(mgr, job, m);
+        trim_largest(mgr, job);
     }
 }
 

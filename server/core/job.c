@@ -135,7 +135,7 @@ static uint32_t fitting(const struct slice *s, uint32_t want)
 }
 
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
-                    struct slice *out)
+                    uint32_t least, struct slice *out)
 {
     struct span *span = NULL;
     struct span *next = NULL;
@@ -157,6 +157,7 @@ bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint
     if (span == NULL)
         return false;
     want = span->slice.chunk > 0 ? span->slice.chunk : want;
+    want = want < least ? least : want;
     n = span->slice.large ? 1 : fitting(&span->slice, want);
     *out = split(&span->slice, n);
     job->waiting -= out->count;

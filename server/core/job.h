@@ -178,9 +178,9 @@ void told_free(struct told *told);
 void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun);
 
 /* Up to so many pending items of the job's head, not done yet, which leave it; as many as they say
- * themselves, if they do. False when none. */
+ * themselves, if they do; but up to `least` in any case. False when none. */
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
-                    struct slice *out);
+                    uint32_t least, struct slice *out);
 bool job_has_items(const struct job *job);
 /* What they count against the windows of a job. */
 size_t job_result_bytes(const struct result *r);

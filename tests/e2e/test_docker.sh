@@ -115,10 +115,16 @@ running="$running $job"
 busy() { docker exec "$manager" reeve jobs 2>/dev/null | grep -q '[1-9]'; }
 wait_until busy
 runs() { kill -0 $job 2>/dev/null; }
-at_all() { timeout 60 "$@" >>"$tmp/faults.log" 2>&1 || echo "failed: $*" >>"$tmp/faults.log"; }
+at_all() { # what a failed command said stands before its line
+    timeout 60 "$@" >"$tmp/engine.out" 2>&1 || {
+        cat "$tmp/engine.out"
+        echo "failed: $*"
+    } >>"$tmp/faults.log"
+}
 net=${project}_default
 kinds=0
 faults=0
+: >"$tmp/faults.log"
 # fault NAME COMMAND...: while the job runs; the first of each kind counts as a kind.
 fault() {
     runs || return 1
@@ -130,15 +136,25 @@ fault() {
 }
 kill_it() { at_all docker kill "$1"; at_all docker start "$1"; }
 pause_it() { at_all docker pause "$1"; sleep "$2"; at_all docker unpause "$1"; }
+# Its process runs. An engine calls one that it starts again `running`, too, with the id of none or
+# of the one before; until that is over, it refuses to connect or disconnect it.
+up() { [ "$(docker inspect --format '{{.State.Status}} {{.State.Restarting}}' "$1")" = 'running false' ] && [ "$(pid "$1")" != 0 ]; }
+up_again() { up "$1" && [ "$(pid "$1")" != "$2" ]; }
+on_net() { docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}' "$1" | grep -q "^$net "; }
+off_net() { ! on_net "$1"; }
 cut_off() { # CONTAINER SECONDS [ALIAS]
+    check "$1 runs before it is cut off" wait_until up "$1"
     at_all docker network disconnect "$net" "$1"
+    check "$1 is cut off" off_net "$1"
     sleep "$2"
+    check "$1 runs before it is back" wait_until up "$1"
     at_all docker network connect ${3:+--alias "$3"} "$net" "$1"
+    check "$1 is back" on_net "$1"
 }
 crash() { # the process dies by itself; the engine starts it again
-    kill -9 "$(pid "$1")"
-    restarted() { [ "$(docker inspect --format '{{.State.Running}}' "$manager")" = true ]; }
-    wait_until restarted
+    dead=$(pid "$1")
+    kill -9 "$dead"
+    check "$1 is started again" wait_until up_again "$1" "$dead"
 }
 while runs; do
     fault kill-worker kill_it "$w1"
@@ -153,7 +169,7 @@ done
 runs && kill $job
 wait $job
 equal 'the example ended well' $? 0
-equal 'no command of the engine failed' "$(grep '^failed' "$tmp/faults.log")" ''
+equal 'no command of the engine failed' "$(cat "$tmp/faults.log")" ''
 sort "$tmp/counted" >"$tmp/sorted"
 check 'its counts are those of sort | uniq -c' cmp "$tmp/wanted" "$tmp/sorted"
 [ $failed = 0 ] || tail -n 5 "$tmp/job.err"

@@ -495,6 +495,9 @@ void sim_book_replayed(struct sim *s);
 void sim_book_new_store(struct sim *s);
 /* Nothing that was accepted may be missing now. */
 void sim_book_finish(struct sim *s);
+/* Chunks that the manager has dealt to agents. */
+uint64_t sim_chunks(const struct sim *s);
+
 /* Is the item among the dead letters in that queue? */
 bool sim_book_is_dead(const struct sim *s, uint64_t id, const char *queue);
 /* Objects that are there because items of the manager refer to them. */

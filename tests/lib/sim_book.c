@@ -435,6 +435,11 @@ bool sim_book_is_dead(const struct sim *s, uint64_t id, const char *queue)
     return false;
 }
 
+uint64_t sim_chunks(const struct sim *s)
+{
+    return s->server.mgr->last_chunk;
+}
+
 /* ---- the end ---- */
 
 void sim_book_finish(struct sim *s)

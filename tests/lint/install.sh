@@ -51,3 +51,7 @@ fi
 "$dest/usr/local/bin/reeve" --version
 "$dest/usr/local/bin/reeve-server" --version
 "$dest/usr/local/bin/reeve-worker" --version
+for file in man1/reeve.1 man8/reeve-server.8 man8/reeve-worker.8 man3/libreeve.3 man3/reeve_queue_put.3; do
+    [ -s "$dest/usr/local/share/man/$file" ]
+done
+[ -s "$dest/usr/local/share/bash-completion/completions/reeve-worker" ]

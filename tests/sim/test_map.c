@@ -467,6 +467,29 @@ TEST(chunks_are_as_large_as_their_put_says)
     sim_stop(&s);
 }
 
+/* Ten long ones in a row among many tiny ones. */
+static rv_ns ten_are_long(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    return index >= 3000 && index < 3010 ? RV_SEC : RV_MS / 100;
+}
+
+/* Tiny items cost less than dealing them one by one. What was dealt together is parted again when one
+ * of them turns out to be long: both slots are busy to the end, and no third of the time is lost. */
+TEST(tiny_items_are_dealt_together_and_a_long_one_holds_nobody_up)
+{
+    struct sim s;
+
+    start(&s, 1, 2);
+    s.play.takes = ten_are_long;
+    sim_map(&s, 1, &(struct sim_map){.items = 10000, .chunk = 1});
+    run_until_over(&s);
+    CHECK(sim_chunks(&s) < 2000);
+    CHECK(s.now - s.origin < 6500 * RV_MS);
+    sim_stop(&s);
+}
+
 TEST(pool_of_so_many_processes_uses_no_more)
 {
     struct sim s;

@@ -18,6 +18,7 @@
     X(stream)                                                                                      \
     X(value)                                                                                       \
     X(keys)                                                                                        \
+    X(conf)                                                                                        \
     X(net)                                                                                         \
     X(gate)                                                                                        \
     X(queue)                                                                                       \
