@@ -138,5 +138,5 @@ clean:
 
 .PHONY: all programs tests examples manuals check install clean
 -include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/conform/conform.mk
--include tests/shell/shell.mk tests/e2e/e2e.mk bench/bench.mk
+-include tests/shell/shell.mk tests/e2e/e2e.mk tests/coverage.mk bench/bench.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

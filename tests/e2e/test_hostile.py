@@ -37,7 +37,7 @@ import curve  # noqa: E402
 import witness  # noqa: E402
 from test_witness import key_file  # noqa: E402
 
-SECONDS = float(os.environ.get("SECONDS", "1"))
+SECONDS = float(os.environ.get("SECONDS", "0.8"))
 SEED = int(os.environ.get("SEED", "1"))
 MEMORY_KB = 256 * 1024  # that attacks may add to what the manager has
 CROWD = 5000
