@@ -40,7 +40,7 @@ LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(PROC) $(VALUE) $(WIRE) $
 CORES   := $(SERVER) $(AGENT) $(CLIENT)
 UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
     $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c) \
-    $(call objects,$(addprefix worker/,cache.c capacity.c elf_check.c))
+    $(call objects,$(addprefix worker/,cache.c capacity.c elf_check.c) $(addprefix cli/,bar.c units.c))
 SIM     := $(call objects,tests/lib/*.c tests/sim/*.c)
 LIBS     = -lzmq -lsodium -lpthread
 

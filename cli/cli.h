@@ -290,6 +290,8 @@ int cli_exit_of(reeve_err err);
 uint64_t cli_number(const reeve_value *map, const char *key);
 int cli_print_json(const reeve_value *value, const char *end);
 
+/* ---- units.c ---- */
+
 /* Numbers with units into out, which is returned: "1.2 MB", "3m 12s", "0.4 s". */
 enum { CLI_TEXT = 32 };
 const char *cli_bytes(char out[CLI_TEXT], uint64_t bytes);

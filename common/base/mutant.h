@@ -50,6 +50,8 @@
     X(RESULT_TWICE, "a result that comes a second time is given out again")                        \
     X(LEASE_FORGOTTEN, "what a dead agent had is not dealt again")                                 \
     X(BLAME_FORGOTTEN, "an item that kills its runner is tried for ever")                          \
+    X(HOST_FORGOTTEN, "an item that takes its agent along is tried for ever")                      \
+    X(SUSPECT_IN_COMPANY, "an item that may kill agents runs beside others")                       \
     X(DEATHLESS, "an item comes back for ever, however often it was delivered")                    \
     X(DEATH_LATE, "an item is delivered once more than its queue allows")                          \
     X(RETRY_AT_ONCE, "an item that came back does not wait for its time")                          \

@@ -38,11 +38,11 @@ void object_free(struct mgr *mgr, struct object *o)
 /* Nobody holds it any more: an anonymous object goes at once, a named one when its ttl is over. */
 void object_maybe_free(struct mgr *mgr, struct object *o)
 {
-    if (o->refs > 0 || o->nested > 0 || o->timer.pos != 0)
+    if (o->refs > 0 || o->nested > 0)
         return;
     if (o->name == NULL)
         object_free(mgr, o);
-    else
+    else if (o->timer.pos == 0)
         rv_heap_set(&mgr->heap, &o->timer, rv_after_ms(mgr->now, o->ttl_ms));
 }
 

@@ -220,6 +220,7 @@ struct mgr {
     struct member *hungry;  /* those that take more chunks, in turn */
     bool slots_freed;       /* by a job that ended in this step: dealt when the step is over */
     uint32_t slots;         /* of agents that are there */
+    uint32_t lonely;        /* jobs with suspects, which want an agent for themselves */
     struct ticket *tickets; /* sessions of tasks that may come, by id */
     uint64_t last_chunk;
     char why[128];      /* of the last refusal by a quota */

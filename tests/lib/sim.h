@@ -379,7 +379,7 @@ reeve_err sim_task_done(struct sim *s, int client, size_t i);
 
 /* ---- agents and their runners (sim_agent.c) ---- */
 
-enum sim_fate { SIM_RUNS, SIM_FAILS, SIM_CRASHES, SIM_HANGS };
+enum sim_fate { SIM_RUNS, SIM_FAILS, SIM_CRASHES, SIM_HANGS, SIM_KILLS /* its agent */ };
 
 /* What happens to the items of a story or history. NULL: each takes 10 ms and succeeds. */
 struct sim_play {
