@@ -40,7 +40,7 @@ LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(PROC) $(VALUE) $(WIRE) $
 CORES   := $(SERVER) $(AGENT) $(CLIENT)
 UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
     $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c) \
-    $(call objects,$(addprefix worker/,cache.c capacity.c elf_check.c))
+    $(call objects,$(addprefix worker/,cache.c capacity.c elf_check.c) $(addprefix cli/,bar.c units.c))
 SIM     := $(call objects,tests/lib/*.c tests/sim/*.c)
 LIBS     = -lzmq -lsodium -lpthread
 
@@ -138,5 +138,5 @@ clean:
 
 .PHONY: all programs tests examples manuals check install clean
 -include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/conform/conform.mk
--include tests/shell/shell.mk tests/e2e/e2e.mk tests/chaos/chaos.mk bench/bench.mk
+-include tests/shell/shell.mk tests/e2e/e2e.mk tests/chaos/chaos.mk tests/coverage.mk bench/bench.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -109,32 +109,23 @@ def lock_and_unlock(lock, n, ready, start):
     ready.release()
 
 
-def crowd(locks):
-    """Acquires a second of 64 processes; each has its own lock, if there are so many."""
+def managed_lock_crowd():
+    """Acquires a second of 64 processes that want one lock."""
     n = some(20000) // 64 + 1
     ready, start = Semaphore(0), Event()
-    crew = [Process(target=lock_and_unlock, args=(locks[i % len(locks)], n, ready, start))
-            for i in range(64)]
-    for p in crew:
-        p.start()
-        ready.acquire()
-    begin = time.monotonic()
-    start.set()
-    for _ in crew:
-        ready.acquire()
-    figure("calls_per_s", 64 * n / (time.monotonic() - begin))
-    for p in crew:
-        p.join()
-
-
-def managed_lock_crowd():
     with manager() as m:
-        crowd([m.Lock()])
-
-
-def managed_locks_crowd():
-    with manager() as m:
-        crowd([m.Lock() for _ in range(64)])
+        lock = m.Lock()
+        crew = [Process(target=lock_and_unlock, args=(lock, n, ready, start)) for _ in range(64)]
+        for p in crew:
+            p.start()
+            ready.acquire()
+        begin = time.monotonic()
+        start.set()
+        for _ in crew:
+            ready.acquire()
+        figure("calls_per_s", 64 * n / (time.monotonic() - begin))
+        for p in crew:
+            p.join()
 
 
 def managed_call():
@@ -295,7 +286,7 @@ def redis_many():
 
 
 PEERS = {f.__name__: f for f in (local_queue, managed_queue, managed_large, managed_call, managed_lock,
-                                 managed_lock_crowd, managed_locks_crowd, pool_each, pool_chunks, redis_queue, redis_many)}
+                                 managed_lock_crowd, pool_each, pool_chunks, redis_queue, redis_many)}
 
 if __name__ == "__main__":
     PEERS[sys.argv[-1]]()

@@ -179,6 +179,9 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
       "an item that N deliveries did not finish goes to QUEUE.dead; needs --joinable")             \
     X(TIME, retry, "retry", 0, "S", CLI_ON(put) | CLI_ON(get),                                     \
       "pause before an item that came back is delivered again, twice as long each time")           \
+    X(TEXT, durable, "durable", 0, "LEVEL", CLI_ON(put) | CLI_ON(get) | CLI_ON(map),               \
+      "what it survives of a manager with --data: none, os (the manager's end) or sync (the loss " \
+      "of power, too); default: sync")                                                             \
     X(COUNT, count, "count", 'n', "N", CLI_ON(get), "take at most N items")                        \
     X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get), "go on until the queue is shut down")        \
     X(FLAG, bytes, "bytes", 0, NULL, CLI_ON(put) | CLI_ON(get),                                    \
@@ -212,7 +215,7 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
           CLI_ON(logs) | CLI_ON(dead),                                                             \
       "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                   \
     X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                              \
-      "say how many items there were")                                                             \
+      "say how many items there were, and what they survive")                                      \
     X(TIME, timeout, "timeout", 't', "S", CLI_CONNECTED,                                           \
       "how long to wait: seconds, or as 500ms, 10m, 2h; default: 5 s, where it waits as above; "   \
       "of map: how long a command may take; default: as it likes")                                 \
@@ -287,6 +290,8 @@ int cli_exit_of(reeve_err err);
 uint64_t cli_number(const reeve_value *map, const char *key);
 int cli_print_json(const reeve_value *value, const char *end);
 
+/* ---- units.c ---- */
+
 /* Numbers with units into out, which is returned: "1.2 MB", "3m 12s", "0.4 s". */
 enum { CLI_TEXT = 32 };
 const char *cli_bytes(char out[CLI_TEXT], uint64_t bytes);
@@ -304,6 +309,11 @@ uint32_t cli_timeout(const struct cli_args *args, uint32_t otherwise);
 
 /* An existing queue with whatever options it has; with options on the command line, or when it is
  * missing and create is set, one with those. */
+/* What --durable says; check it with cli_check_durable. */
+reeve_durable cli_durable(const struct cli_args *args);
+int cli_check_durable(const struct cli_args *args);
+const char *cli_reached(void); /* reeve_reached() in a word */
+
 reeve_err cli_open_queue(reeve_queue **out, reeve_context *ctx, const struct cli_args *args,
                          bool create);
 

@@ -269,7 +269,7 @@ static int check_options(struct parser *p)
         if (p->seen[i] != 0 && (options[i].commands & 1u << p->args->command) == 0)
             return cli_fail_usage(p->args, "cannot take --%s: it is not an option of reeve %s",
                                   options[i].name, commands[p->args->command].name);
-    return EXIT_DONE;
+    return cli_check_durable(p->args);
 }
 
 int cli_parse(struct cli_args *out, int argc, char **argv)

@@ -270,6 +270,7 @@ static reeve_err open_pool(struct map *m, const char *labels)
         .retries = args->retries.given ? args->retries.value : 0,
         .timeout_ms = args->timeout.given ? args->timeout.value : 0,
         .labels = labels,
+        .durable = cli_durable(args),
         .name = m->name[0] == '\0' ? NULL : m->name,
         .folder = args->folder != NULL ? args->folder : getcwd(folder, sizeof folder),
     };

@@ -131,9 +131,9 @@ static void report(const struct put *p, rv_ns since)
     char span[CLI_TEXT];
 
     if (p->args->verbose)
-        fprintf(stderr, "reeve: put %" PRIu64 " items, %s, in %s\n", p->items,
+        fprintf(stderr, "reeve: put %" PRIu64 " items, %s, in %s; durable: %s\n", p->items,
                 cli_bytes(bytes, p->bytes),
-                cli_span(span, (uint64_t)((rv_clock_now() - since) / RV_MS)));
+                cli_span(span, (uint64_t)((rv_clock_now() - since) / RV_MS)), cli_reached());
 }
 
 static int put_all(const struct cli_args *args, reeve_context *ctx)

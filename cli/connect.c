@@ -63,17 +63,42 @@ int cli_close(reeve_context **ctx, int code)
     return err == REEVE_OK || code != EXIT_DONE ? code : cli_fail_call(err);
 }
 
+static const char *const levels[] = {
+    [REEVE_DURABLE_NONE] = "none", [REEVE_DURABLE_OS] = "os", [REEVE_DURABLE_SYNC] = "sync"};
+
+reeve_durable cli_durable(const struct cli_args *args)
+{
+    for (int level = REEVE_DURABLE_NONE; args->durable != NULL && level <= REEVE_DURABLE_SYNC;
+         level++)
+        if (strcmp(args->durable, levels[level]) == 0)
+            return (reeve_durable)level;
+    return REEVE_DURABLE_DEFAULT;
+}
+
+int cli_check_durable(const struct cli_args *args)
+{
+    if (args->durable == NULL || cli_durable(args) != REEVE_DURABLE_DEFAULT)
+        return EXIT_DONE;
+    return cli_fail_usage(args, "cannot take --durable %s: it is none, os or sync", args->durable);
+}
+
+const char *cli_reached(void)
+{
+    return levels[reeve_reached()];
+}
+
 reeve_err cli_open_queue(reeve_queue **out, reeve_context *ctx, const struct cli_args *args,
                          bool create)
 {
     enum { FEW = 16 }; /* so few items are not worth being fetched ahead */
-    bool asked =
-        args->maxsize.given || args->joinable || args->deliveries.given || args->retry.given;
+    bool asked = args->maxsize.given || args->joinable || args->deliveries.given ||
+                 args->retry.given || args->durable != NULL;
     reeve_queue_options options = {
         .maxsize = args->maxsize.value,
         .joinable = args->joinable,
         .deliveries = args->deliveries.value,
         .retry_ms = args->retry.value,
+        .durable = cli_durable(args),
         .create = asked ? REEVE_CREATE_OR_GET : REEVE_GET_ONLY,
         .no_prefetch = args->count.given && args->count.value <= FEW,
     };

@@ -1,4 +1,5 @@
 #include "cli/show.h"
+#include "cli/bar.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,11 +11,7 @@
 
 enum {
     BAR_MS = 200, /* between two drawings of the bar */
-    BAR_WIDTH = 30,
-    BAR_LEAST = 8,
-    COLUMNS = 80,       /* of a terminal that does not say */
-    PATIENCE_MS = 2000, /* before it is said that there is no agent */
-    PARTS = 6,
+    COLUMNS = 80, /* of a terminal that does not say */
 };
 
 int show_open(struct show *s, const struct cli_args *args)
@@ -54,88 +51,24 @@ static size_t columns(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : COLUMNS;
 }
 
-/* What the bar says, in the order of the line. */
-struct parts {
-    char at[PARTS][64]; /* empty: nothing to say */
-};
-
-enum part { PART_COUNT, PART_RATE, PART_ETA, PART_AGENTS, PART_FAILED, PART_AGAIN };
-
-/* Those that a narrow line does without, the first one first. */
-static const enum part dispensable[] = {PART_RATE, PART_ETA, PART_AGAIN, PART_AGENTS};
-
-static void count_agents(char *out, size_t size, double t, const reeve_progress *now)
-{
-    if (now->agents > 0)
-        snprintf(out, size, "%u agent%s", now->agents, now->agents == 1 ? "" : "s");
-    else if (t > PATIENCE_MS / 1000.0)
-        snprintf(out, size, "no agent");
-}
-
-static void say_parts(struct parts *p, const struct show *s, const reeve_progress *now, double t)
-{
-    double rate = t > 0 ? (double)s->done / t : 0;
-    uint64_t again = now->retried > s->again ? now->retried : s->again;
-    char eta[CLI_TEXT] = "";
-
-    *p = (struct parts){0};
-    if (s->total == 0)
-        snprintf(p->at[PART_COUNT], sizeof p->at[0], "%" PRIu64 " done", s->done);
-    else
-        snprintf(p->at[PART_COUNT], sizeof p->at[0], "%" PRIu64 "/%" PRIu64, s->done, s->total);
-    snprintf(p->at[PART_RATE], sizeof p->at[0], "%.0f/s", rate);
-    if (s->total > 0 && rate > 0)
-        snprintf(p->at[PART_ETA], sizeof p->at[0], "eta %s",
-                 cli_span(eta, (uint64_t)((double)(s->total - s->done) / rate * 1000)));
-    count_agents(p->at[PART_AGENTS], sizeof p->at[0], t, now);
-    if (s->failed > 0)
-        snprintf(p->at[PART_FAILED], sizeof p->at[0], "%" PRIu64 " failed", s->failed);
-    if (again > 0)
-        snprintf(p->at[PART_AGAIN], sizeof p->at[0], "%" PRIu64 " again", again);
-}
-
-static size_t length(const struct parts *p)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < PARTS; i++)
-        len += p->at[i][0] == '\0' ? 0 : strlen(p->at[i]) + 2;
-    return len - 2;
-}
-
-/* The last column stays free: a terminal may go to the next line behind it. */
-static void print_parts(struct parts *p, const struct show *s, size_t room)
-{
-    size_t width = 0;
-    const char *between = "";
-
-    for (size_t i = 0; i < sizeof dispensable / sizeof dispensable[0] && length(p) > room; i++)
-        p->at[dispensable[i]][0] = '\0';
-    if (s->total > 0 && length(p) + 2 + BAR_LEAST <= room)
-        width = room - length(p) - 2 < BAR_WIDTH ? room - length(p) - 2 : BAR_WIDTH;
-    for (size_t i = 0; i < width; i++)
-        fputc(i < (size_t)((double)width * (double)s->done / (double)s->total) ? '#' : '-', stderr);
-    between = width > 0 ? "  " : "";
-    for (size_t i = 0; i < PARTS; i++) {
-        if (p->at[i][0] == '\0')
-            continue;
-        fprintf(stderr, "%s%.*s", between, (int)room, p->at[i]);
-        between = "  ";
-    }
-    fflush(stderr);
-}
-
 void show_bar(struct show *s, const reeve_progress *now)
 {
     double t = seconds_since(&s->began);
-    struct parts parts;
+    struct bar bar = {.done = s->done,
+                      .total = s->total,
+                      .failed = s->failed,
+                      .again = now->retried > s->again ? now->retried : s->again,
+                      .agents = now->agents,
+                      .seconds = t};
+    char line[BAR_TEXT];
 
     if (!s->bar || t - s->drawn_at < BAR_MS / 1000.0)
         return;
     show_clear(s);
     s->drawn_at = t;
-    say_parts(&parts, s, now, t);
-    print_parts(&parts, s, columns() - 1);
+    /* The last column stays free: a terminal may go to the next line behind it. */
+    fputs(bar_line(line, &bar, columns() - 1), stderr);
+    fflush(stderr);
 }
 
 /* ---- what was printed ---- */

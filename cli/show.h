@@ -2,9 +2,8 @@
 #define SHOW_H
 
 /*
- * show.h -- what commands printed, whole and never mixed; the joblog; and the bar.
- *
- *     ##########--------------------  341/1000  52/s  eta 12s  3 agents  2 failed  4 again
+ * show.h -- what commands printed, whole and never mixed; the joblog; and when
+ * the bar is drawn.
  */
 
 #include "cli/cli.h"

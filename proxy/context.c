@@ -503,6 +503,7 @@ reeve_err rv_enter(reeve_context *ctx, const char *verb, const char *object)
         return rv_fail(REEVE_EFORK, "cannot %s %s: the handle belongs to the parent process", verb,
                        object);
     pthread_mutex_lock(&ctx->mutex);
+    rv_reached_nothing();
     rv_ledger_settle(ctx->ledger, &ctx->link);
     return REEVE_OK;
 }
@@ -545,6 +546,7 @@ reeve_err rv_finish(reeve_context *ctx, struct rv_request *call, uint32_t timeou
         return err;
     }
     err = call->error;
+    rv_reached(call->durable);
     if (result != NULL) {
         *result = call->result;
         call->result = (struct rv_buf){0};
@@ -996,6 +998,14 @@ const char *reeve_endpoint(const reeve_context *ctx)
     return endpoint;
 }
 
+static void reached_by_puts(reeve_context *ctx)
+{
+    struct rv_channel *ch = NULL;
+
+    while ((ch = rv_channel_next(&ctx->link, ch)) != NULL)
+        rv_reached(rv_channel_reached(ch));
+}
+
 reeve_err reeve_flush(reeve_context *ctx, uint32_t timeout_ms)
 {
     reeve_err err = rv_enter(ctx, "flush", "the session");
@@ -1009,6 +1019,8 @@ reeve_err reeve_flush(reeve_context *ctx, uint32_t timeout_ms)
         err = rv_fail(ctx->link.error, "cannot flush to %s: %s", rv_endpoint(ctx), ctx->link.why);
     else
         err = rv_late_failure(ctx);
+    if (err == REEVE_OK)
+        reached_by_puts(ctx);
     rv_leave(ctx);
     return err;
 }

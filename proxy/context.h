@@ -75,6 +75,11 @@ struct reeve_context {
 /* ---- errors ---- */
 
 /* Set this thread's error text, "cannot VERB OBJECT: reason", and return err. */
+/* What the thread's call survives, for reeve_reached: it begins; an answer came with that level, of
+ * which the least counts. */
+void rv_reached_nothing(void);
+void rv_reached(uint8_t durable);
+
 reeve_err rv_fail(reeve_err err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The error of a request that is done: its own text, or the code's words. */

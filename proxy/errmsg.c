@@ -47,6 +47,26 @@ reeve_err rv_fail_request(const struct rv_request *call, const char *verb, const
                    (const char *)call->text.data);
 }
 
+/* ---- what the last call of the thread survives ---- */
+
+static _Thread_local uint8_t level; /* enum rv_durable; DEFAULT: nothing was answered yet */
+
+void rv_reached_nothing(void)
+{
+    level = RV_DURABLE_DEFAULT;
+}
+
+void rv_reached(uint8_t durable)
+{
+    if (durable != RV_DURABLE_DEFAULT && (level == RV_DURABLE_DEFAULT || durable < level))
+        level = durable;
+}
+
+reeve_durable reeve_reached(void)
+{
+    return level == RV_DURABLE_DEFAULT ? REEVE_DURABLE_NONE : (reeve_durable)level;
+}
+
 uint64_t rv_thread_serial(void)
 {
     static atomic_uint_fast64_t last;

@@ -37,6 +37,7 @@ reeve_err reeve_lock_open(reeve_lock **out, reeve_context *ctx, const char *name
                                               .create = o->create,
                                               .ttl_ms = o->ttl_ms,
                                               .timeout_ms = o->timeout_ms,
+                                              .durable = o->durable,
                                               .reserved = o->reserved});
     if (err != REEVE_OK) {
         free(lock);
@@ -148,6 +149,7 @@ reeve_err reeve_semaphore_open(reeve_semaphore **out, reeve_context *ctx, const 
                                .create = o->create,
                                .ttl_ms = o->ttl_ms,
                                .timeout_ms = o->timeout_ms,
+                               .durable = o->durable,
                                .reserved = o->reserved});
     if (err != REEVE_OK) {
         free(semaphore);

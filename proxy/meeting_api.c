@@ -53,6 +53,7 @@ reeve_err reeve_condition_open(reeve_condition **out, reeve_context *ctx, const 
                                                   .create = o->create,
                                                   .ttl_ms = o->ttl_ms,
                                                   .timeout_ms = o->timeout_ms,
+                                                  .durable = o->durable,
                                                   .reserved = o->reserved});
     if (err != REEVE_OK) {
         free(c);
@@ -249,6 +250,7 @@ reeve_err reeve_event_open(reeve_event **out, reeve_context *ctx, const char *na
                                               .create = o->create,
                                               .ttl_ms = o->ttl_ms,
                                               .timeout_ms = o->timeout_ms,
+                                              .durable = o->durable,
                                               .reserved = o->reserved});
     if (err != REEVE_OK) {
         free(e);
@@ -346,6 +348,7 @@ reeve_err reeve_barrier_open(reeve_barrier **out, reeve_context *ctx, const char
                                               .create = o->create,
                                               .ttl_ms = o->ttl_ms,
                                               .timeout_ms = o->timeout_ms,
+                                              .durable = o->durable,
                                               .reserved = o->reserved});
     if (err != REEVE_OK) {
         free(b);

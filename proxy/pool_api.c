@@ -42,6 +42,8 @@ static reeve_err check_options(const reeve_pool_options *o)
                        RV_LIMIT_CHUNK_ITEMS);
     if (o->module != NULL && o->commands)
         return rv_fail(REEVE_EINVAL, "cannot open a pool: it is either a module or commands");
+    if ((unsigned)o->durable > REEVE_DURABLE_SYNC)
+        return rv_fail(REEVE_EINVAL, "cannot open a pool: no such durable option");
     if (o->name != NULL && strlen(o->name) > RV_LIMIT_NAME_BYTES)
         return rv_fail(REEVE_ELIMIT, "cannot open a pool: a name has at most %d bytes",
                        RV_LIMIT_NAME_BYTES);
@@ -170,6 +172,7 @@ static reeve_err copy_options(reeve_pool *pool, const reeve_pool_options *o)
         .maxtasks = o->maxtasksperchild,
         .processes = o->processes,
         .detail = o->detail,
+        .durable = (uint8_t)o->durable,
     };
     return err;
 }

@@ -593,6 +593,8 @@ reeve_err reeve_queue_flush(reeve_queue *q, uint32_t timeout_ms)
                       rv_endpoint(q->ctx));
     else
         err = earlier_failure(q, "flush");
+    if (err == REEVE_OK)
+        rv_reached(rv_channel_reached(&q->shared->channel));
     rv_leave(q->ctx);
     return err;
 }

@@ -159,12 +159,13 @@ static struct rv_request *open_request(reeve_context *ctx, const char *name,
     if (conf->ref != 0)
         rv_object_ref_args_encode(&args, &(struct rv_object_ref_args){.object = conf->ref});
     else
-        rv_object_open_args_encode(&args,
-                                   &(struct rv_object_open_args){.name = rv_slice_str(name),
-                                                                 .create = creates[conf->create],
-                                                                 .kind = conf->kind,
-                                                                 .maxsize = conf->number,
-                                                                 .ttl_ms = conf->ttl_ms});
+        rv_object_open_args_encode(
+            &args, &(struct rv_object_open_args){.name = rv_slice_str(name),
+                                                 .create = creates[conf->create],
+                                                 .kind = conf->kind,
+                                                 .maxsize = conf->number,
+                                                 .ttl_ms = conf->ttl_ms,
+                                                 .durable = (uint8_t)conf->durable});
     if (!args.bad)
         call = rv_link_call(&ctx->link, conf->ref != 0 ? RV_OP_object_ref : RV_OP_object_open, 0,
                             timeout_ms, rv_buf_slice(&args), NULL, 0);
@@ -182,6 +183,8 @@ static reeve_err check_options(const char *name, const struct rv_sync_conf *conf
                            conf->word, name);
     if ((unsigned)conf->create > REEVE_GET_ONLY)
         return rv_fail(REEVE_EINVAL, "cannot open %s %s: no such create option", conf->word, name);
+    if ((unsigned)conf->durable > REEVE_DURABLE_SYNC)
+        return rv_fail(REEVE_EINVAL, "cannot open %s %s: no such durable option", conf->word, name);
     if (strlen(name) > RV_LIMIT_NAME_BYTES)
         return rv_fail(REEVE_ELIMIT, "cannot open %s %.40s...: a name has at most %d bytes",
                        conf->word, name, RV_LIMIT_NAME_BYTES);

@@ -32,6 +32,7 @@ struct rv_sync_conf {
     bool leases;
     reeve_create create;
     uint32_t ttl_ms, timeout_ms;
+    reeve_durable durable;
     uint64_t ref;             /* not by its name: the object that is referred to; 0: none */
     const uint64_t *reserved; /* 4 of them */
 };

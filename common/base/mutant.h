@@ -12,6 +12,7 @@
     X(NONE, "nothing broken")                                                                      \
     X(NO_DEDUPE, "a repeated call is applied again")                                               \
     X(EARLY_REPLY, "a reply leaves before its command is committed")                               \
+    X(LEVEL_TOO_HIGH, "a reply says that it survives more than it does")                           \
     X(OLD_ATTEMPT, "an older connection may take a session back")                                  \
     X(LOST_NOTIFY, "a put does not wake who waits in get")                                         \
     X(RECALL_IGNORED, "the client keeps what was recalled")                                        \
@@ -49,6 +50,8 @@
     X(RESULT_TWICE, "a result that comes a second time is given out again")                        \
     X(LEASE_FORGOTTEN, "what a dead agent had is not dealt again")                                 \
     X(BLAME_FORGOTTEN, "an item that kills its runner is tried for ever")                          \
+    X(HOST_FORGOTTEN, "an item that takes its agent along is tried for ever")                      \
+    X(SUSPECT_IN_COMPANY, "an item that may kill agents runs beside others")                       \
     X(DEATHLESS, "an item comes back for ever, however often it was delivered")                    \
     X(DEATH_LATE, "an item is delivered once more than its queue allows")                          \
     X(RETRY_AT_ONCE, "an item that came back does not wait for its time")                          \

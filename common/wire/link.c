@@ -86,6 +86,7 @@ static void finish(struct rv_link *link, struct rv_request *call, rv_ns now,
     }
     call->done = true;
     call->error = outcome->error;
+    call->durable = outcome->durable;
     rv_buf_add(&call->text, outcome->text.data, outcome->text.len);
     if (call->hook != NULL)
         call->hook(link, call, now, outcome);
@@ -376,6 +377,12 @@ static void on_refuse(struct rv_link *link, rv_ns now, const struct rv_refuse *r
     rv_link_die(link, now, r->error < 64 ? (reeve_err)r->error : REEVE_EPROTO, why);
 }
 
+/* A level of a later version survives at least what the highest of this one does. */
+static uint8_t reached(uint8_t durable)
+{
+    return durable > RV_DURABLE_SYNC ? RV_DURABLE_SYNC : durable;
+}
+
 static void on_outcome(struct rv_link *link, struct rv_request *call, rv_ns now,
                        struct rv_outcome *outcome, uint32_t error)
 {
@@ -439,6 +446,7 @@ static void on_message(struct rv_link *link, rv_ns now, const struct rv_msg *msg
         HASH_FIND(hh, link->calls, &msg->reply.call, sizeof msg->reply.call, call);
         outcome.text = msg->reply.text;
         outcome.result = msg->reply.result;
+        outcome.durable = reached(msg->reply.durable);
         on_outcome(link, call, now, &outcome, msg->reply.error);
         break;
     case RV_MSG_push:

@@ -48,6 +48,7 @@ struct rv_port {
 /* What an answer brought. Borrowed during the call. */
 struct rv_outcome {
     reeve_err error;
+    uint8_t durable; /* enum rv_durable: what it survives; of a read, DEFAULT */
     struct rv_slice text;
     struct rv_slice result;
     const struct rv_slice *bodies;
@@ -74,6 +75,7 @@ struct rv_request {
     uint32_t count;  /* the hook's: items of a put; what a get asked for */
     uint64_t thread; /* the hook's: who asks for a lock */
     reeve_err error;
+    uint8_t durable; /* enum rv_durable, once it is done; of a read, DEFAULT */
     struct rv_buf text;
     struct rv_buf result;
     struct rv_request *prev, *next; /* reads, in order */

@@ -36,8 +36,9 @@ typedef struct reeve_barrier_options {
     void *arg;
     uint32_t wait_ms; /* of a wait with REEVE_DEFAULT; 0: for ever */
     reeve_create create;
-    uint32_t ttl_ms;     /* a named one that nobody has open goes after so long; 0: never */
-    uint32_t timeout_ms; /* of the open; 0: 5000 */
+    uint32_t ttl_ms;       /* a named one that nobody has open goes after so long; 0: never */
+    uint32_t timeout_ms;   /* of the open; 0: 5000 */
+    reeve_durable durable; /* what a call survives once it has returned: reeve_reached */
     uint64_t reserved[4];
 } reeve_barrier_options;
 

@@ -27,8 +27,9 @@ extern "C" {
 typedef struct reeve_condition_options {
     reeve_lock *lock; /* of the same context, and open for longer; NULL: an RLock of its own */
     reeve_create create;
-    uint32_t ttl_ms;     /* a named one that nobody has open goes after so long; 0: never */
-    uint32_t timeout_ms; /* of the open; 0: 5000 */
+    uint32_t ttl_ms;       /* a named one that nobody has open goes after so long; 0: never */
+    uint32_t timeout_ms;   /* of the open; 0: 5000 */
+    reeve_durable durable; /* what a call survives once it has returned: reeve_reached */
     uint64_t reserved[4];
 } reeve_condition_options;
 

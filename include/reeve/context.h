@@ -74,6 +74,16 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_flush(reeve_context *ctx, uint32_t tim
  * other ends of a session: ESTALE, EEXPIRED, EAUTH. Answers row M24 (dummy). */
 REEVE_API REEVE_NODISCARD reeve_err reeve_ping(reeve_context *ctx, uint32_t timeout_ms);
 
+/*
+ * What the manager's answer to this thread's last call survives, and so all that it tells: the call's
+ * own work, and what others did before it on the same object. A call that needed several answers has
+ * the least of theirs; a flush that of the puts since the last one. REEVE_DURABLE_NONE: the manager
+ * has no log, the object was opened with that level, or the call waited for no answer, as a put to an
+ * unbounded queue, a get of what was fetched ahead or the release of a lock. Never DEFAULT. It is at least what the object was opened
+ * with, and more when it shared its way to the disk. Does not block.
+ */
+REEVE_API reeve_durable reeve_reached(void);
+
 /* The manager's state as a map: server, store, term, uptime_ms, durable, sessions, attached,
  * objects, queued, queued_bytes, commands, puts, gets, redelivered, refused; and of its log: full
  * (1: the disk is), log_records, log_groups, log_flushes (written by this process),

@@ -23,8 +23,9 @@ extern "C" {
 /* Zero means "the default" in every field. */
 typedef struct reeve_event_options {
     reeve_create create;
-    uint32_t ttl_ms;     /* a named one that nobody has open goes after so long; 0: never */
-    uint32_t timeout_ms; /* of the open; 0: 5000 */
+    uint32_t ttl_ms;       /* a named one that nobody has open goes after so long; 0: never */
+    uint32_t timeout_ms;   /* of the open; 0: 5000 */
+    reeve_durable durable; /* what a call survives once it has returned: reeve_reached */
     uint64_t reserved[4];
 } reeve_event_options;
 

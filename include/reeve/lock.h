@@ -35,8 +35,9 @@ typedef struct reeve_lock_options {
                      * with an idle lease, the next owner hears OWNER_DIED: nobody can tell. */
     bool no_cycle;  /* an acquire that closes a cycle of owners, or waits in it, is EDEADLOCK */
     reeve_create create;
-    uint32_t ttl_ms;     /* a named lock that nobody has open goes after so long; 0: never */
-    uint32_t timeout_ms; /* of the open; 0: 5000 */
+    uint32_t ttl_ms;       /* a named lock that nobody has open goes after so long; 0: never */
+    uint32_t timeout_ms;   /* of the open; 0: 5000 */
+    reeve_durable durable; /* what a call survives once it has returned: reeve_reached */
     uint64_t reserved[4];
 } reeve_lock_options;
 

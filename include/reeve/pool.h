@@ -85,9 +85,11 @@ typedef struct reeve_pool_options {
     uint32_t start_timeout_ms; /* work that waits so long without any agent has ENOAGENT; 0: 10000
                                 * with a private agent, else 30000; REEVE_FOREVER: wait */
     bool detail;               /* records of items that went well say where and how long, too */
-    const char *name;     /* the work is the manager's under this name, once it is detached: see
+    const char *name;      /* the work is the manager's under this name, once it is detached: see
                                 * reeve_pool_detach; NULL: it ends with the pool */
-    uint64_t reserved[4]; /* must be zero */
+    reeve_durable durable; /* what items and results survive once they are there: the manager's
+                            * end, the loss of power; less is faster */
+    uint64_t reserved[4];  /* must be zero */
 } reeve_pool_options;
 
 /*

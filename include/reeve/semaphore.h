@@ -30,8 +30,9 @@ extern "C" {
 typedef struct reeve_semaphore_options {
     bool bounded; /* never more permits than at the beginning */
     reeve_create create;
-    uint32_t ttl_ms;     /* a named one that nobody has open goes after so long; 0: never */
-    uint32_t timeout_ms; /* of the open; 0: 5000 */
+    uint32_t ttl_ms;       /* a named one that nobody has open goes after so long; 0: never */
+    uint32_t timeout_ms;   /* of the open; 0: 5000 */
+    reeve_durable durable; /* what a call survives once it has returned: reeve_reached */
     uint64_t reserved[4];
 } reeve_semaphore_options;
 

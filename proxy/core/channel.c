@@ -91,6 +91,21 @@ reeve_err rv_channel_failure(struct rv_channel *ch, char *why, size_t why_len)
     return err;
 }
 
+static void note_reached(struct rv_channel *ch, uint8_t durable)
+{
+    if (durable != RV_DURABLE_DEFAULT &&
+        (ch->flushed || ch->reached == RV_DURABLE_DEFAULT || durable < ch->reached)) {
+        ch->reached = durable;
+        ch->flushed = false;
+    }
+}
+
+uint8_t rv_channel_reached(struct rv_channel *ch)
+{
+    ch->flushed = true;
+    return ch->reached;
+}
+
 static void put_done(struct rv_link *link, struct rv_request *call, rv_ns now,
                      const struct rv_outcome *outcome)
 {
@@ -103,6 +118,7 @@ static void put_done(struct rv_link *link, struct rv_request *call, rv_ns now,
     if (ch == NULL)
         return;
     ch->puts_in_flight -= call->count;
+    note_reached(ch, outcome->durable);
     if (ch->open_call == call) {
         ch->open_call = NULL;
         ch->open = 0;

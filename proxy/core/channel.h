@@ -37,6 +37,8 @@ struct rv_channel {
     size_t open_at;      /* where in the message the count stands */
     struct rv_request *open_call;
     uint64_t puts_in_flight;
+    uint8_t reached;  /* enum rv_durable: the least of the answers since the last flush */
+    bool flushed;     /* that is of answers before it */
     reeve_err failed; /* a put that had returned was refused later */
     char failed_why[160];
 
@@ -87,6 +89,9 @@ reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, str
 struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_slice *items,
                                        const struct rv_slice *refs, size_t len, int64_t priority,
                                        uint32_t timeout_ms, size_t *used);
+
+/* Enum rv_durable: the least that a put has reached since this was asked, or the last before. */
+uint8_t rv_channel_reached(struct rv_channel *ch);
 
 /* The refusal of a put that had returned; forgets it. */
 reeve_err rv_channel_failure(struct rv_channel *ch, char *why, size_t why_len);

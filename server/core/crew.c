@@ -24,6 +24,8 @@ static bool wants_more(const struct member *m)
 
     if (m->away || m->draining || m->object.removed)
         return false;
+    if (m->chunks != NULL && m->chunks->slice.alone && !RV_MUTANT(SUSPECT_IN_COMPANY))
+        return false;
     return m->chunks_len < slots || (m->chunks_len < 2 * slots && m->load < slots * WAITING_NS) ||
            (m->chunks_len < slots * RV_LIMIT_CHUNKS_AHEAD && m->load < slots * AHEAD_NS);
 }
@@ -232,15 +234,23 @@ void crew_bind_chunk(struct chunk *c)
     job->bytes_in += c->slice.len;
 }
 
+/* A suspect if there is one and nobody can be lost with it; else what comes next. */
+static bool take_slice(const struct mgr *mgr, struct job *job, const struct member *m,
+                       struct slice *out)
+{
+    bool others = job->again != NULL && other_host(mgr, job, &m->host);
+
+    if ((m->chunks_len == 0 || RV_MUTANT(SUSPECT_IN_COMPANY)) && job_take_alone(job, out))
+        return true;
+    return job_take_slice(job, &m->host, others, chunk_size(mgr, job), group_size(mgr, job), out);
+}
+
 static bool deal_one(struct mgr *mgr, struct job *job, struct member *m)
 {
     struct chunk *c = NULL;
     struct slice slice;
 
-    bool others = job->again != NULL && other_host(mgr, job, &m->host);
-
-    if (!job_take_slice(job, &m->host, others, chunk_size(mgr, job), group_size(mgr, job),
-                        &slice)) {
+    if (!take_slice(mgr, job, m, &slice)) {
         job_refresh(mgr, job);
         return false;
     }
@@ -277,11 +287,37 @@ static void member_turn(struct mgr *mgr, struct member *m)
     DL_APPEND2(mgr->hungry, m, prev_hungry, next_hungry);
 }
 
+/* While suspects wait, one agent gets nothing but them: else all would be busy for ever. */
+static const struct member *kept_free(const struct mgr *mgr)
+{
+    struct job *job = NULL;
+    struct member *m = NULL;
+
+    if (mgr->lonely == 0)
+        return NULL;
+    DL_FOREACH2(mgr->ready, job, next_ready)
+    {
+        if (job->lonely)
+            break;
+    }
+    DL_FOREACH (mgr->members, m) {
+        if (!m->away && !m->draining && job != NULL && suits(m, job))
+            return m;
+    }
+    return NULL;
+}
+
+static bool may_have(const struct member *m, const struct job *job, const struct member *kept)
+{
+    return m != kept || (m->chunks_len == 0 && job->lonely) || RV_MUTANT(SUSPECT_IN_COMPANY);
+}
+
 /* One chunk of the first job that somebody hungry can run. Those without any chunk come first. */
 static bool deal_some(struct mgr *mgr)
 {
     struct job *job = NULL;
     struct job *next_job = NULL;
+    const struct member *kept = kept_free(mgr);
 
     for (job = mgr->ready; job != NULL; job = next_job) {
         struct member *m = NULL;
@@ -291,7 +327,7 @@ static bool deal_some(struct mgr *mgr)
         next_job = job->next_ready;
         for (m = mgr->hungry; m != NULL; m = next) {
             next = m->next_hungry;
-            if (!suits(m, job))
+            if (!suits(m, job) || !may_have(m, job, kept))
                 continue;
             before = m->chunks_len;
             if (!deal_one(mgr, job, m) && !job->ready)
@@ -437,6 +473,17 @@ static struct chunk *chunk_of(struct member *m, uint64_t id)
 
     HASH_FIND(hh, m->by_id, &id, sizeof id, c);
     return c;
+}
+
+const struct object *crew_job_of(const struct object *agent, struct rv_slice args)
+{
+    struct rv_reader r = rv_reader(args);
+    const struct chunk *c = NULL;
+
+    if (agent->kind == RV_KIND_AGENT)
+        c = chunk_of((struct member *)(uintptr_t)agent,
+                     rv_read_number(&r, 8)); /* all have it first */
+    return c == NULL ? NULL : &c->job->object;
 }
 
 /* Late results of a job that is over are no mistake: they are dropped. */
@@ -686,7 +733,8 @@ void crew_on_timer(struct mgr *mgr, struct member *m)
 
     for (c = m->chunks; c != NULL; c = next, place++) {
         next = c->next_of_member;
-        if (c->doubled)
+        /* Who may be what kills agents does not get the next one before this one is known as dead. */
+        if (c->doubled || c->slice.alone || c->slice.run >= job_losses_max(c->job))
             continue;
         c->doubled = true;
         job_requeue(mgr, c, c->next, place < m->slots); /* the oldest chunks are in its slots */
@@ -695,15 +743,33 @@ void crew_on_timer(struct mgr *mgr, struct member *m)
     crew_deal(mgr);
 }
 
-static void leave(struct mgr *mgr, struct member *m)
+/* The oldest chunks are in its slots. When it died, the items that had begun were lost with it. */
+static void give_up_all(struct mgr *mgr, struct member *m, bool died)
+{
+    bool alone = m->chunks_len == 1 || m->slots == 1;
+
+    for (uint32_t place = 0; m->chunks != NULL; place++) {
+        struct chunk *c = m->chunks;
+        uint64_t id = c->id;
+        uint64_t at = c->next;
+        bool begun = place < m->slots;
+
+        if (begun && died)
+            job_lost(mgr, c, alone);
+        c = chunk_of(m, id);
+        if (c != NULL)
+            give_up_chunk(mgr, c, begun && c->next == at);
+    }
+}
+
+static void leave(struct mgr *mgr, struct member *m, bool died)
 {
     struct ticket *t = NULL;
     struct ticket *next = NULL;
     struct known *k = NULL;
     struct known *next_k = NULL;
 
-    for (uint32_t place = 0; m->chunks != NULL; place++)
-        give_up_chunk(mgr, m->chunks, place < m->slots);
+    give_up_all(mgr, m, died);
     HASH_ITER (hh, m->known, k, next_k) {
         HASH_DELETE(hh, m->known, k);
         free(k);
@@ -727,8 +793,7 @@ static void leave(struct mgr *mgr, struct member *m)
 
 static void on_drop_ref(struct mgr *mgr, struct ref *ref, bool died)
 {
-    (void)died;
-    leave(mgr, (struct member *)ref->object);
+    leave(mgr, (struct member *)ref->object, died);
     crew_deal(mgr);
 }
 

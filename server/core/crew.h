@@ -55,6 +55,9 @@ void crew_on_detach(struct mgr *mgr, struct member *m);
 void crew_on_resume(struct mgr *mgr, struct member *m);
 void crew_on_timer(struct mgr *mgr, struct member *m);
 
+/* The job of the chunk that an agent's call begins with; NULL when the agent has no such chunk. */
+const struct object *crew_job_of(const struct object *agent, struct rv_slice args);
+
 /* In or out of the list of those that take more. */
 void crew_refresh(struct mgr *mgr, struct member *m);
 

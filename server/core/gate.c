@@ -261,14 +261,15 @@ static bool look_at(const struct gate *g, struct contents *c, const struct rv_ms
         ok = well_formed_op(msg->call.op, RV_OP_WRITE, msg->call.args, &used);
         c->bodies += used;
         c->feeds = c->feeds || (ok && (rv_op_info(msg->call.op)->flags & RV_OP_GROWS));
-        ask_durable(c, mgr_durable(g->mgr, msg->call.op, msg->call.object));
+        if (ok)
+            ask_durable(c, mgr_durable(g->mgr, msg->call.op, msg->call.object, msg->call.args));
         break;
     case RV_MSG_fragment:
         c->bodies++; /* as durable as the call that uses it, and before it */
         c->feeds = true;
         break;
     case RV_MSG_cancel:
-        ask_durable(c, mgr_durable(g->mgr, 0, msg->cancel.object));
+        ask_durable(c, mgr_durable(g->mgr, 0, msg->cancel.object, rv_slice(NULL, 0)));
         break;
     case RV_MSG_goodbye:
         ask_durable(c, RV_DURABLE_SYNC);

@@ -14,6 +14,7 @@ enum {
     LOGS_MAX = 512,       /* things kept that items printed */
     LOGS_BYTES = 4 << 20, /* ... and their bytes */
     HOSTS_BYTES = 256,
+    REST_PARTS = 8, /* what was with a dead agent is dealt in so many parts */
 };
 
 /* What a result counts besides its bytes. */
@@ -85,7 +86,7 @@ static void free_span(struct job *job, struct span **list, struct span *span)
 
 bool job_has_items(const struct job *job)
 {
-    return job->pending != NULL || job->again != NULL;
+    return job->pending != NULL || job->again != NULL || job->alone != NULL;
 }
 
 /* What was dealt twice may be done by now. */
@@ -134,6 +135,27 @@ static uint32_t fitting(const struct slice *s, uint32_t want)
     return n;
 }
 
+/* n items of the head of a span. */
+static void take_head(struct job *job, struct span **list, struct span *span, uint32_t n,
+                      struct slice *out)
+{
+    *out = split(&span->slice, n);
+    job->waiting -= out->count;
+    job->bytes_in -= out->len;
+    if (span->slice.count == 0)
+        free_span(job, list, span);
+}
+
+bool job_take_alone(struct job *job, struct slice *out)
+{
+    struct span *span = first_span(job, &job->alone);
+
+    if (span == NULL)
+        return false;
+    take_head(job, &job->alone, span, 1, out);
+    return true;
+}
+
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
                     uint32_t least, struct slice *out)
 {
@@ -157,13 +179,9 @@ bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint
     if (span == NULL)
         return false;
     want = span->slice.chunk > 0 ? span->slice.chunk : want;
-    want = want < least ? least : want;
+    want = want < least && !span->slice.searched ? least : want;
     n = span->slice.large ? 1 : fitting(&span->slice, want);
-    *out = split(&span->slice, n);
-    job->waiting -= out->count;
-    job->bytes_in -= out->len;
-    if (span->slice.count == 0)
-        free_span(job, list, span);
+    take_head(job, list, span, n, out);
     return true;
 }
 
@@ -186,6 +204,9 @@ void job_refresh(struct mgr *mgr, struct job *job)
     if (!ready && job->ready)
         DL_DELETE2(mgr->ready, job, prev_ready, next_ready);
     job->ready = ready;
+    mgr->lonely -= job->lonely;
+    job->lonely = ready && job->alone != NULL;
+    mgr->lonely += job->lonely;
 }
 
 /* ---- told ---- */
@@ -406,6 +427,26 @@ static void give_values(struct mgr *mgr, struct job *job, uint64_t first,
     keep_result(mgr, job, r);
 }
 
+/* ---- blame ---- */
+
+static struct blame *find_blame(const struct job *job, uint64_t index)
+{
+    struct blame *b = NULL;
+
+    HASH_FIND(hh, job->blames, &index, sizeof index, b);
+    return b;
+}
+
+static void forget_blame(struct job *job, struct blame *b)
+{
+    if (b == NULL)
+        return;
+    HASH_DELETE(hh, job->blames, b);
+    free(b->hosts);
+    free(b->lost_hosts);
+    free(b);
+}
+
 /* ---- items that are done ---- */
 
 bool job_complete(const struct job *job)
@@ -432,6 +473,8 @@ static void drop_work(struct mgr *mgr, struct job *job)
         free_span(job, &job->pending, job->pending);
     while (job->again != NULL)
         free_span(job, &job->again, job->again);
+    while (job->alone != NULL)
+        free_span(job, &job->alone, job->alone);
     mgr->slots_freed |= job->chunks != NULL;
     while (job->chunks != NULL)
         crew_drop_chunk(mgr, job->chunks);
@@ -501,6 +544,8 @@ static void count_done(struct mgr *mgr, struct job *job, uint64_t first, uint32_
     for (uint32_t i = 0; i < count; i++) {
         rv_assert(bits_set(&job->done, first + i));
         drop_refs(mgr, job, first + i);
+        if (job->blames != NULL)
+            forget_blame(job, find_blame(job, first + i));
     }
     job->done_len += count;
 }
@@ -632,9 +677,8 @@ void job_results(struct mgr *mgr, struct chunk *c, uint64_t first, const struct 
 
 static struct blame *blame_of(struct job *job, uint64_t index)
 {
-    struct blame *b = NULL;
+    struct blame *b = find_blame(job, index);
 
-    HASH_FIND(hh, job->blames, &index, sizeof index, b);
     if (b != NULL)
         return b;
     b = rv_alloc(sizeof *b);
@@ -643,23 +687,14 @@ static struct blame *blame_of(struct job *job, uint64_t index)
     return b;
 }
 
-static void forget_blame(struct job *job, struct blame *b)
-{
-    if (b == NULL)
-        return;
-    HASH_DELETE(hh, job->blames, b);
-    free(b->hosts);
-    free(b);
-}
-
-static void add_host(struct blame *b, const char *host)
+static void add_host(char **hosts, const char *host)
 {
     char text[HOSTS_BYTES];
 
-    snprintf(text, sizeof text, "%.120s%s%.120s", b->hosts == NULL ? "" : b->hosts,
-             b->hosts == NULL ? "" : ", ", host);
-    free(b->hosts);
-    b->hosts = mgr_text(rv_slice_str(text));
+    snprintf(text, sizeof text, "%.120s%s%.120s", *hosts == NULL ? "" : *hosts,
+             *hosts == NULL ? "" : ", ", host);
+    free(*hosts);
+    *hosts = mgr_text(rv_slice_str(text));
 }
 
 static bool ended_its_runner(uint8_t status)
@@ -673,7 +708,7 @@ static bool try_again(struct job *job, struct blame *b, const struct told *told)
     b->runs++;
     if (ended_its_runner(told->status)) {
         b->crashes++;
-        add_host(b, told->host);
+        add_host(&b->hosts, told->host);
         return b->crashes < job->runs_max || RV_MUTANT(BLAME_FORGOTTEN);
     }
     return told->status != RV_RAN_NEVER && b->runs <= job->retries;
@@ -727,6 +762,28 @@ static void log_it(struct job *job, uint64_t index, const struct told *told)
     }
 }
 
+/* Agents die for reasons of their own: who allows its items one run only may lose some, too. */
+uint32_t job_losses_max(const struct job *job)
+{
+    return job->runs_max > RV_LIMIT_RUNS ? job->runs_max : RV_LIMIT_RUNS;
+}
+
+static bool suspected(const struct job *job, const struct blame *b)
+{
+    return b != NULL && b->lost >= job_losses_max(job);
+}
+
+/* One item, which had begun, is to be begun again. */
+static void add_begun(struct job *job, struct slice *one, struct span **list,
+                      const struct rv_id *avoid)
+{
+    one->alone = suspected(job, find_blame(job, one->first));
+    if (one->alone)
+        add_span(job, &job->alone, one, false, NULL);
+    else
+        add_span(job, list, one, list == &job->pending, avoid);
+}
+
 static void run_again(struct mgr *mgr, struct chunk *c, uint64_t index, const struct blame *b)
 {
     struct job *job = c->job;
@@ -739,10 +796,10 @@ static void run_again(struct mgr *mgr, struct chunk *c, uint64_t index, const st
     one = split(&rest, 1);
     slice_drop(&head);
     slice_drop(&rest);
-    one.run = b->runs + 1;
+    one.run = (one.run > b->runs ? one.run : b->runs) + 1;
     job->retried++;
     if (!bits_test(&job->done, index))
-        add_span(job, &job->again, &one, false, &c->member->host);
+        add_begun(job, &one, &job->again, &c->member->host);
     else
         slice_drop(&one);
     (void)mgr;
@@ -791,12 +848,78 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
             told->item = copy_item(&c->slice, index); /* who attaches did not give it */
         job->failed++;
     } else {
-        HASH_FIND(hh, job->blames, &index, sizeof index, b);
-        told->runs = b == NULL ? c->slice.run : b->runs + 1;
+        b = find_blame(job, index);
+        told->runs = b == NULL || b->runs < c->slice.run ? c->slice.run : b->runs + 1;
     }
     forget_blame(job, b);
     take_one(mgr, job, index, value, told);
     advance(mgr, c, 1);
+}
+
+/* ---- items whose agents died ---- */
+
+/* It waits among others, as its run was lost before it was known that its agent had died. */
+static void set_apart(struct job *job, uint64_t index)
+{
+    struct span **lists[] = {&job->pending, &job->again};
+
+    for (size_t i = 0; i < rv_countof(lists); i++) {
+        struct span *span = NULL;
+
+        DL_FOREACH (*lists[i], span) {
+            if (span->slice.first != index || span->slice.count != 1)
+                continue;
+            DL_DELETE(*lists[i], span);
+            span->slice.alone = true;
+            DL_APPEND(job->alone, span);
+            return;
+        }
+    }
+}
+
+static void set_aside(struct mgr *mgr, struct chunk *c, struct blame *b)
+{
+    struct job *job = c->job;
+    const struct member *m = c->member;
+    struct told *told = rv_alloc(sizeof *told);
+    char text[HOSTS_BYTES + 100];
+
+    snprintf(text, sizeof text, "its host was lost each time it ran: %u times, on %s", b->lost,
+             b->lost_hosts);
+    mgr_say(mgr, RV_WARN, "item.failed job=%llu item=%llu agent=%llu runs=%u why=\"%s\"",
+            (unsigned long long)job->object.id, (unsigned long long)c->next,
+            (unsigned long long)m->object.id, c->slice.run, text);
+    *told = (struct told){.status = RV_RAN_CRASHED,
+                          .runs = c->slice.run,
+                          .agent = mgr_text(rv_slice_str(m->name)),
+                          .host = mgr_text(rv_slice_str(m->session->host_name)),
+                          .text = mgr_text(rv_slice_str(text))};
+    if (job->detached)
+        told->item = copy_item(&c->slice, c->next);
+    log_it(job, c->next, told);
+    job->failed++;
+    forget_blame(job, b);
+    take_one(mgr, job, c->next, NULL, told);
+    advance(mgr, c, 1);
+}
+
+void job_lost(struct mgr *mgr, struct chunk *c, bool alone)
+{
+    struct job *job = c->job;
+    struct blame *b = NULL;
+
+    if (job->ended || bits_test(&job->done, c->next))
+        return;
+    b = blame_of(job, c->next);
+    b->lost++;
+    b->lost_alone += alone;
+    add_host(&b->lost_hosts, c->member->session->host_name);
+    if (b->lost_alone >= job_losses_max(job) && !RV_MUTANT(HOST_FORGOTTEN)) {
+        set_aside(mgr, c, b);
+    } else if (suspected(job, b)) {
+        set_apart(job, c->next);
+        job_refresh(mgr, job);
+    }
 }
 
 void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun)
@@ -820,11 +943,17 @@ void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun
     }
     one = split(&rest, 1);
     one.run++;
-    if (rest.count > 0)
+    if (rest.count > 0) {
+        /* Results come in batches: perhaps it had begun one of these. Smaller chunks find it soon. */
+        uint32_t part = (rest.count + REST_PARTS - 1) / REST_PARTS;
+
+        rest.chunk = rest.chunk == 0 || rest.chunk > part ? part : rest.chunk;
+        rest.searched = true;
         add_span(job, &job->pending, &rest, true, NULL);
-    else
+    } else {
         slice_drop(&rest);
-    add_span(job, &job->pending, &one, true, NULL);
+    }
+    add_begun(job, &one, &job->pending, NULL);
 }
 
 /* ---- putting ---- */
@@ -1209,6 +1338,7 @@ static struct job *new_job(struct mgr *mgr, struct session *s, const struct rv_j
     job->detail = args->detail != 0;
     job->total = args->total;
     object_add(mgr, &job->object, &job_ops, RV_KIND_JOB, args->name, UINT32_MAX);
+    job->object.durable = args->durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : args->durable;
     DL_APPEND(mgr->jobs, job);
     return job;
 }
@@ -1254,6 +1384,14 @@ static reeve_err check_open(struct mgr *mgr, const struct incoming *in,
     if (o == NULL && args->create == 0) {
         snprintf(why, 256, "there is no job of this name");
         return REEVE_ENOENT;
+    }
+    if (o != NULL && args->durable != RV_DURABLE_DEFAULT && args->durable != o->durable) {
+        snprintf(why, 256, "the job of this name survives something else");
+        return REEVE_EEXIST;
+    }
+    if (o == NULL && args->durable > RV_DURABLE_SYNC) {
+        snprintf(why, 256, "no such level of durability");
+        return REEVE_EINVAL;
     }
     if (o == NULL && (args->kind > RV_CODE_COMMAND || args->create > 2)) {
         snprintf(why, 256, "no such kind of code");
@@ -1314,10 +1452,12 @@ void job_on_open(struct mgr *mgr, const struct incoming *in)
         rights_on(mgr_principal(mgr, in->session->principal), args.name) | RIGHT_BIT(RV_RIGHT_RUN);
     add_reader(job, in->session, ref);
     rv_buf_clear(&mgr->scratch);
-    rv_job_open_result_encode(&mgr->scratch, &(struct rv_job_open_result){.job = job->object.id,
-                                                                          .created = created,
-                                                                          .put = job->put,
-                                                                          .total = job->total});
+    rv_job_open_result_encode(&mgr->scratch, &(struct rv_job_open_result){
+                                                 .job = job->object.id,
+                                                 .created = created,
+                                                 .put = job->put,
+                                                 .total = job->total,
+                                                 .durable = mgr_reaches(mgr, job->object.durable)});
     mgr_reply(mgr, in->session, in->number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
     send_results(mgr, ref->reader);
     if (created)
@@ -1520,6 +1660,9 @@ static void check_places(const struct job *job)
     DL_FOREACH (job->again, span) {
         mark_places(somewhere, base, span->slice.first, span->slice.first + span->slice.count);
     }
+    DL_FOREACH (job->alone, span) {
+        mark_places(somewhere, base, span->slice.first, span->slice.first + span->slice.count);
+    }
     for (c = job->chunks; c != NULL; c = c->newer)
         mark_places(somewhere, base, c->next, c->slice.first + c->slice.count);
     for (uint64_t i = base; i < job->put; i++) {
@@ -1550,6 +1693,11 @@ static void check(const struct object *o)
     DL_FOREACH (job->again, span) {
         waiting += span->slice.count;
         bytes += span->slice.len;
+    }
+    DL_FOREACH (job->alone, span) {
+        waiting += span->slice.count;
+        bytes += span->slice.len;
+        rv_assert(span->slice.count == 1 && span->slice.alone);
     }
     for (c = job->chunks; c != NULL; c = c->newer) {
         bytes += c->slice.len;

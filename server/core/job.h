@@ -10,6 +10,9 @@
  *                     |  '-- its agent is away: dealt a second time, the first result counts
  *                     '----- crashed, its agent died, given back: pending again
  *
+ * Whoever dies with an agent may be what killed it. Runs lost with their agents raise a suspicion;
+ * a suspect runs alone on its agent, so that no neighbour is lost with it, and a loss then is its own.
+ *
  * The unit of truth is the item, the unit of transport the chunk: items lie packed, as they came,
  * in shared bytes; spans and chunks are slices of them. `done` has one bit an item.
  */
@@ -27,6 +30,8 @@ struct slice {
     struct rv_body *body;
     size_t at, len; /* of the records in body */
     bool large;     /* body is the one value itself */
+    bool searched;  /* one of them may end agents: not one more is dealt than `chunk` says */
+    bool alone;     /* an item that is suspected: its agent gets nothing besides */
 };
 
 /* Waits to be dealt. */
@@ -56,7 +61,10 @@ struct chunk {
 struct blame {
     uint64_t index;
     uint32_t runs, crashes;
-    char *hosts; /* on which it crashed, with commas */
+    uint32_t lost;       /* so often its agent died while it had begun, */
+    uint32_t lost_alone; /* and had begun nothing besides */
+    char *hosts;         /* on which it crashed, with commas */
+    char *lost_hosts;    /* those that died */
     UT_hash_handle hh;
 };
 
@@ -129,9 +137,10 @@ struct job {
     uint64_t total; /* UINT64_MAX: not known */
     uint64_t put;   /* items that have come */
     struct span *pending, *again;
-    uint64_t waiting; /* items in them */
-    size_t bytes_in;  /* of spans and chunks */
-    size_t bytes_out; /* of results that nobody has taken */
+    struct span *alone; /* suspects, each to be run by an agent that has nothing else */
+    uint64_t waiting;   /* items in them */
+    size_t bytes_in;    /* of spans and chunks */
+    size_t bytes_out;   /* of results that nobody has taken */
     struct bits done;
     uint64_t done_len, failed, retried, redone;
     struct blame *blames;
@@ -149,6 +158,7 @@ struct job {
     uint64_t item_ns; /* what an item takes, as measured; 0: not known */
     rv_ns trimmed_at;
     bool ready;     /* in the manager's list */
+    bool lonely;    /* ready, and has suspects: counted by the manager */
     bool completed; /* all is answered, or it has ended */
     bool ended;     /* before its time */
     reeve_err error;
@@ -177,10 +187,20 @@ void told_free(struct told *told);
  * was perhaps being run, so its next run is one more. */
 void job_requeue(struct mgr *mgr, const struct chunk *c, uint64_t at, bool begun);
 
+/* So often may an item be lost with its agent. */
+uint32_t job_losses_max(const struct job *job);
+
+/* The agent died that had begun item c->next; alone: and no other one. An item that was lost so often
+ * is a suspect; one that was lost so often while it was alone fails now, and c goes on behind
+ * it, or is no more. */
+void job_lost(struct mgr *mgr, struct chunk *c, bool alone);
+
 /* Up to so many pending items of the job's head, not done yet, which leave it; as many as they say
  * themselves, if they do; but up to `least` in any case. False when none. */
 bool job_take_slice(struct job *job, const struct rv_id *host, bool others, uint32_t want,
                     uint32_t least, struct slice *out);
+/* The next suspect. False when there is none. */
+bool job_take_alone(struct job *job, struct slice *out);
 bool job_has_items(const struct job *job);
 /* What they count against the windows of a job. */
 size_t job_result_bytes(const struct result *r);

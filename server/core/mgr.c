@@ -64,6 +64,7 @@ void mgr_reply(struct mgr *mgr, struct session *s, uint64_t number, reeve_err er
     struct rv_msg msg = {.type = RV_MSG_reply,
                          .reply = {.call = number,
                                    .error = (uint32_t)error,
+                                   .durable = mgr->reached,
                                    .text = rv_slice_str(text),
                                    .result = result}};
 
@@ -205,23 +206,24 @@ bool mgr_knows(const struct mgr *mgr, uint32_t principal)
     return mgr_principal(mgr, principal) != NULL;
 }
 
-uint8_t mgr_reaches(const struct mgr *mgr, const struct object *o)
+uint8_t mgr_reaches(const struct mgr *mgr, uint8_t durable)
 {
     bool logged = strcmp(mgr->conf.durable, "none") != 0;
 
-    return !logged                            ? RV_DURABLE_NONE
-           : o->durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC
-                                              : o->durable;
+    return !logged ? RV_DURABLE_NONE : durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : durable;
 }
 
-/* Everything but calls on an object of its own is durable, whatever it is about. */
-uint8_t mgr_durable(const struct mgr *mgr, uint16_t op, uint64_t object)
+/* Everything but calls on an object of its own is durable, whatever it is about. What an agent says
+ * of a chunk is as durable as the chunk's job. */
+uint8_t mgr_durable(const struct mgr *mgr, uint16_t op, uint64_t object, struct rv_slice args)
 {
     const struct object *o = NULL;
 
     if (op != 0 && rv_op_family(op) == 0)
         return RV_DURABLE_SYNC;
     HASH_FIND(by_id, mgr->objects, &object, sizeof object, o);
+    if (o != NULL && (op == RV_OP_agent_done || op == RV_OP_agent_item || op == RV_OP_agent_back))
+        o = crew_job_of(o, args);
     return o == NULL || o->durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : o->durable;
 }
 
@@ -615,6 +617,7 @@ void mgr_step(struct mgr *mgr, const struct command *cmd, struct outbox *out)
     size_t first = out->len;
 
     mgr->out = out;
+    mgr->reached = RV_MUTANT(LEVEL_TOO_HIGH) ? RV_DURABLE_SYNC : mgr_reaches(mgr, cmd->durable);
     if (cmd->at > mgr->now)
         mgr->now = cmd->at;
     mgr->commands += cmd->logged;

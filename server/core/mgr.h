@@ -54,8 +54,8 @@ bool mgr_principal_is(const struct mgr *mgr, uint32_t id, const struct rv_princi
 /* Ids from here on were never used. */
 uint32_t mgr_principals_end(const struct mgr *mgr);
 
-/* What an answered call survives that does op on the object: enum rv_durable. */
-uint8_t mgr_durable(const struct mgr *mgr, uint16_t op, uint64_t object);
+/* What a call survives when it is answered: enum rv_durable. op 0: the end of one on the object. */
+uint8_t mgr_durable(const struct mgr *mgr, uint16_t op, uint64_t object, struct rv_slice args);
 
 /* How the log does, for those who ask. */
 void mgr_set_log(struct mgr *mgr, const struct rv_log_stat *log);

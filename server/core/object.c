@@ -38,11 +38,11 @@ void object_free(struct mgr *mgr, struct object *o)
 /* Nobody holds it any more: an anonymous object goes at once, a named one when its ttl is over. */
 void object_maybe_free(struct mgr *mgr, struct object *o)
 {
-    if (o->refs > 0 || o->nested > 0 || o->timer.pos != 0)
+    if (o->refs > 0 || o->nested > 0)
         return;
     if (o->name == NULL)
         object_free(mgr, o);
-    else
+    else if (o->timer.pos == 0)
         rv_heap_set(&mgr->heap, &o->timer, rv_after_ms(mgr->now, o->ttl_ms));
 }
 
@@ -174,14 +174,14 @@ static void opened(struct mgr *mgr, struct session *s, uint64_t number, const st
 
     o->ops->row(o, &row);
     rv_buf_clear(&mgr->scratch);
-    rv_object_open_result_encode(&mgr->scratch,
-                                 &(struct rv_object_open_result){.object = o->id,
-                                                                 .created = created,
-                                                                 .kind = o->kind,
-                                                                 .order = row.order,
-                                                                 .joinable = row.joinable,
-                                                                 .maxsize = row.maxsize,
-                                                                 .durable = mgr_reaches(mgr, o)});
+    rv_object_open_result_encode(
+        &mgr->scratch, &(struct rv_object_open_result){.object = o->id,
+                                                       .created = created,
+                                                       .kind = o->kind,
+                                                       .order = row.order,
+                                                       .joinable = row.joinable,
+                                                       .maxsize = row.maxsize,
+                                                       .durable = mgr_reaches(mgr, o->durable)});
     mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
 }
 

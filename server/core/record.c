@@ -40,6 +40,7 @@ static void write_command(struct rv_buf *b, const struct command *cmd)
         rv_write_number(b, cmd->reason, 4);
         break;
     case COMMAND_MESSAGES:
+        rv_write_number(b, cmd->durable, 1); /* its replies say it, also after a replay */
         rv_write_number(b, cmd->session, 8);
         rv_write_number(b, cmd->first, 8);
         rv_write_number(b, cmd->ack, 8);
@@ -77,6 +78,7 @@ static bool read_command(struct command *out, struct rv_slice *bodies, struct rv
         out->reason = (reeve_err)rv_read_number(r, 4);
         break;
     case COMMAND_MESSAGES:
+        out->durable = (uint8_t)rv_read_number(r, 1);
         out->session = rv_read_number(r, 8);
         out->first = rv_read_number(r, 8);
         out->ack = rv_read_number(r, 8);

@@ -188,7 +188,9 @@ struct session {
 struct mgr {
     struct mgr_conf conf;
     rv_ns now;
-    struct outbox *out; /* of the current step */
+    struct outbox *out;
+    uint8_t reached;
+    /* enum rv_durable: what the step survives that is being made */ /* of the current step */
     uint64_t last_session;
     uint64_t last_object;
     uint64_t last_fence;
@@ -218,6 +220,7 @@ struct mgr {
     struct member *hungry;  /* those that take more chunks, in turn */
     bool slots_freed;       /* by a job that ended in this step: dealt when the step is over */
     uint32_t slots;         /* of agents that are there */
+    uint32_t lonely;        /* jobs with suspects, which want an agent for themselves */
     struct ticket *tickets; /* sessions of tasks that may come, by id */
     uint64_t last_chunk;
     char why[128];      /* of the last refusal by a quota */
@@ -279,8 +282,8 @@ void mgr_skip_items(struct session *s, const struct incoming *in);
 /* Take a call out of all lists and free it. The caller answers it. */
 void mgr_unpark(struct mgr *mgr, struct call *call);
 
-/* The level that calls on the object reach: enum rv_durable. */
-uint8_t mgr_reaches(const struct mgr *mgr, const struct object *o);
+/* What is asked to survive `durable` does so: both enum rv_durable. */
+uint8_t mgr_reaches(const struct mgr *mgr, uint8_t durable);
 
 void principal_free(struct principal **p);
 const struct principal *mgr_principal(const struct mgr *mgr, uint32_t id);

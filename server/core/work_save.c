@@ -62,6 +62,8 @@ static void save_slice(struct saver *out, const struct job *job, const struct sl
     save_number(out, s->chunk, 4);
     save_number(out, function_number(job, s->function), 4);
     save_number(out, s->large, 1);
+    save_number(out, s->searched, 1);
+    save_number(out, s->alone, 1);
     save_bytes(out, rv_slice(s->body->data + s->at, s->len));
 }
 
@@ -76,6 +78,8 @@ static struct slice load_slice(struct rv_reader *in, const struct job *job)
     s.chunk = (uint32_t)rv_read_number(in, 4);
     function = rv_read_number(in, 4);
     s.large = rv_read_number(in, 1) != 0;
+    s.searched = rv_read_number(in, 1) != 0;
+    s.alone = rv_read_number(in, 1) != 0;
     bytes = load_bytes(in);
     if (function > job->functions_len)
         in->bad = true;
@@ -234,6 +238,23 @@ static void load_readers(const struct mgr *mgr, struct rv_reader *in, struct job
     }
 }
 
+static void save_hosts(struct saver *out, const char *hosts)
+{
+    save_number(out, hosts != NULL, 1);
+    save_text(out, hosts);
+}
+
+static char *load_hosts(struct rv_reader *in)
+{
+    bool some = rv_read_number(in, 1) != 0;
+    char *hosts = load_text(in);
+
+    if (some)
+        return hosts;
+    free(hosts);
+    return NULL;
+}
+
 static void save_refs(struct saver *out, const struct job *job)
 {
     const struct job_refs *refs = NULL;
@@ -265,8 +286,10 @@ static void save_blames(struct saver *out, const struct job *job)
         save_number(out, b->index, 8);
         save_number(out, b->runs, 4);
         save_number(out, b->crashes, 4);
-        save_number(out, b->hosts != NULL, 1);
-        save_text(out, b->hosts);
+        save_number(out, b->lost, 4);
+        save_number(out, b->lost_alone, 4);
+        save_hosts(out, b->hosts);
+        save_hosts(out, b->lost_hosts);
     }
 }
 
@@ -274,17 +297,14 @@ static void load_blames(struct rv_reader *in, struct job *job)
 {
     for (uint64_t count = rv_read_number(in, 8); count > 0 && !in->bad; count--) {
         struct blame *b = rv_alloc(sizeof *b);
-        bool hosts = false;
 
         b->index = rv_read_number(in, 8);
         b->runs = (uint32_t)rv_read_number(in, 4);
         b->crashes = (uint32_t)rv_read_number(in, 4);
-        hosts = rv_read_number(in, 1) != 0;
-        b->hosts = load_text(in);
-        if (!hosts) {
-            free(b->hosts);
-            b->hosts = NULL;
-        }
+        b->lost = (uint32_t)rv_read_number(in, 4);
+        b->lost_alone = (uint32_t)rv_read_number(in, 4);
+        b->hosts = load_hosts(in);
+        b->lost_hosts = load_hosts(in);
         HASH_ADD(hh, job->blames, index, sizeof b->index, b);
     }
 }
@@ -390,6 +410,7 @@ void job_save(const struct object *o, struct saver *out)
     save_number(out, job->put, 8);
     save_spans(out, job, job->pending);
     save_spans(out, job, job->again);
+    save_spans(out, job, job->alone);
     save_bits(out, &job->done);
     save_number(out, job->done_len, 8);
     save_number(out, job->failed, 8);
@@ -446,6 +467,7 @@ void job_load(struct mgr *mgr, struct object *o, struct rv_reader *in)
     job->put = rv_read_number(in, 8);
     load_spans(in, job, &job->pending);
     load_spans(in, job, &job->again);
+    load_spans(in, job, &job->alone);
     load_bits(in, &job->done);
     job->done_len = rv_read_number(in, 8);
     job->failed = rv_read_number(in, 8);

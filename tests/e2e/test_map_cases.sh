@@ -129,6 +129,23 @@ timed 'a task that crashes' "$job" crash 100
 did 'a task that crashes' 1 '^items=100 failed=1 wrong=0$' \
     "^record index=13 .* signal=11 runs=3 .* host=$(hostname) message=.*SIGSEGV in crash\+"
 
+# Whoever ran beside it is done when nothing else runs there.
+out=$tmp/out err=$tmp/err background timeout -k 5 60 "$job" host 100
+client=$started
+deaths=0
+while kill -0 "$client" 2>/dev/null; do
+    sleep 0.1
+    kill -0 "$one" 2>/dev/null && continue
+    deaths=$((deaths + 1))
+    start_agent one
+    one=$started
+done
+over
+did 'a task that takes its agent along' 1 '^items=100 failed=1 wrong=0$' \
+    '^record index=13 status=2 .*message=its host was lost each time it ran: '
+printf '%-44s %s agents lost\n' 'a task that takes its agent along' "$deaths"
+check 'and no more agents than it has runs' test "$deaths" -ge 3 -a "$deaths" -le 8
+
 timed 'a task that hangs' "$job" hang 100 timeout=300
 did 'a task that hangs' 1 '^items=100 failed=1 wrong=0$' '^record index=13 status=4 .*runs=1 '
 

@@ -76,6 +76,22 @@ prints 'what a torn joblog misses' 4
 run reeve map --resume --joblog "$tmp/log" -- echo ::: 1 2 3 4
 prints 'and its next line counts' ''
 
+# The bar, on a terminal: agents, and what ran again; and it is gone at the end.
+# on_terminal COMMAND: what a terminal of 100 columns shows of it.
+on_terminal() {
+    run timeout 60 script -qefc "stty cols 100; $1" /dev/null
+    tr '\r' '\n' <"$tmp/out" | sed 's/\x1b\[K//g' >"$tmp/shown"
+}
+if command -v script >/dev/null; then
+    on_terminal "'$BUILD/reeve' map --bar --retries 1 -- sh -c 'test -e $tmp/again.{} || { touch $tmp/again.{}; exit 1; }; exec sleep 1' ::: 1 2 3 4 5 6"
+    equal 'a map with a bar' "$code" 0
+    check 'the bar shows how far it is, agents and retries' \
+        grep -qE '^#+-+  [1-5]/6  .*  1 agent  [1-6] again$' "$tmp/shown"
+    equal 'and nothing of it stays' "$(tail -c 4 "$tmp/out" | od -An -c | tr -d ' ')" '\r033[K'
+fi
+run sh -c "'$BUILD/reeve' map --bar -- echo ::: a b 2>&1"
+equal 'no bar without a terminal' "$code $(sort "$tmp/out" | tr '\n' ' ')" '0 a b '
+
 # One command: streams and exit code.
 run reeve run -- sh -c 'echo out; echo err >&2; exit 7'
 equal 'its code and its streams' "$code $(cat "$tmp/out") $(cat "$tmp/err")" '7 out err'

@@ -75,6 +75,14 @@ reeve put late first >/dev/null 2>&1
 wait_until sh -c "grep -q first '$tmp/late'"
 wait "$waiter"
 reeve put --joinable kept one two three
+for level in none os sync; do
+    reeve put -v --durable "$level" "level-$level" x 2>"$tmp/err"
+    check "a put says that it survives: $level" grep -q "durable: $level\$" "$tmp/err"
+done
+run reeve put --durable os level-sync x
+equal 'a queue has one level' "$code" 100
+run reeve put --durable never level-sync x
+equal 'of three' "$code" 2
 stop "$manager" TERM
 equal 'a manager that is told to end does' "$code" 0
 start_again

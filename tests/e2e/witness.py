@@ -180,6 +180,7 @@ class Session:
         self.replies, self.answers = {}, {}
         self.fragments = {}  # bodies of the manager, by number
         self.queues = {}
+        self.reached = 0  # what the last reply survives: 1 nothing, 2 the manager's end, 3 power
         self.recalled = []  # (object, fence, revoked) of locks
         self.bodies = 0  # numbers given to our fragmented bodies
         self.reads = 0
@@ -321,11 +322,13 @@ class Session:
 
     def on_numbered(self, kind, m, bodies, new):
         if kind == REPLY:
-            number, error, words, result = m.u64(), m.u32(), m.str(), m.blob()
+            number, error, durable = m.u64(), m.u32(), m.u8()
+            words, result = m.str(), m.blob()
             m.end()
             items = self.items_of(number, error, result, bodies)
             if new:
                 self.replies[number] = (error, words, result, items)
+                self.reached = durable
         elif kind == PUSH:
             op, obj, args = m.u16(), m.u64(), m.blob()
             m.end()

@@ -102,8 +102,9 @@ static void some_message(struct world *w, struct rv_buf *out, bool *numbered)
 
         rv_queue_get_result_encode(&args,
                                    &(struct rv_queue_get_result){some_number(w), {count, list}, 0});
-        msg.reply = (struct rv_reply){some_number(w), pick(&w->in, 26), rv_slice(NULL, 0),
-                                      rv_buf_slice(&args), 0};
+        msg.reply =
+            (struct rv_reply){some_number(w),    pick(&w->in, 26),    (uint8_t)pick(&w->in, 5),
+                              rv_slice(NULL, 0), rv_buf_slice(&args), 0};
         if (msg.type == RV_MSG_answer)
             msg.answer =
                 (struct rv_answer){some_number(w), 0, rv_slice(NULL, 0), rv_buf_slice(&args), 0};

@@ -156,9 +156,12 @@ static void begin(struct world *w, struct rv_errand **e)
     if (pick(&w->in, 2) == 0) {
         *e = rv_errand_iterate("", pick(&w->in, 2) == 0, pick(&w->in, 20));
     } else {
-        for (uint32_t i = 0; i < count; i++)
-            (void)rv_packs_add(&packs, rv_slice(body, pick(&w->in, 4) == 0 ? 70000 : 5),
-                               rv_slice(NULL, 0));
+        for (uint32_t i = 0; i < count; i++) {
+            size_t len = pick(&w->in, 4) == 0 ? 70000 : 5;
+
+            (void)rv_packs_add(&packs, rv_slice(body, len), rv_slice(NULL, 0),
+                               rv_slice(body, len > 5 ? 8 : 0));
+        }
         *e = rv_errand_map("", &packs);
         rv_packs_free(&packs);
     }

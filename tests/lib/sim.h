@@ -189,6 +189,7 @@ struct sim_server {
     uint64_t index;   /* of the record that was added last */
     uint64_t stepped; /* and of the one that was stepped on last */
     uint64_t flushed; /* and of the last that was flushed */
+    uint64_t flushes; /* groups that were */
     struct sim_frames inbox, ends;
     struct sim_event wake;
     bool power; /* fails with the next crash; in a history always */
@@ -333,6 +334,7 @@ struct sim_client {
     uint64_t *liens; /* objects that came as references, and are kept */
     size_t liens_len, liens_cap;
     struct sim_op *ops;
+    uint8_t reached;       /* enum rv_durable: what the last answer said */
     struct sim_sync *sync; /* its handles of locks and their kin */
     struct sim_conn *conn;
     struct sim_frames inbox;
@@ -377,7 +379,7 @@ reeve_err sim_task_done(struct sim *s, int client, size_t i);
 
 /* ---- agents and their runners (sim_agent.c) ---- */
 
-enum sim_fate { SIM_RUNS, SIM_FAILS, SIM_CRASHES, SIM_HANGS };
+enum sim_fate { SIM_RUNS, SIM_FAILS, SIM_CRASHES, SIM_HANGS, SIM_KILLS /* its agent */ };
 
 /* What happens to the items of a story or history. NULL: each takes 10 ms and succeeds. */
 struct sim_play {
@@ -412,6 +414,7 @@ struct sim_map {
     bool attach;        /* to the job of that name; items: as many as it has */
     bool remove;        /* when all has come */
     const char *labels; /* "" */
+    enum rv_durable durable;
 };
 
 void sim_job_begin(struct sim *s, struct sim_client *c, const struct sim_map *map);

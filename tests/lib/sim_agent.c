@@ -98,6 +98,9 @@ static void item_over(struct sim *s, struct runner *r)
     case SIM_CRASHES:
         gone(s, r, RV_RAN_CRASHED, "SIGSEGV");
         return;
+    case SIM_KILLS:
+        sim_client_kill(s, r->client->number, SIM_DEATH_GONE);
+        return;
     case SIM_FAILS:
         agent_on_item(core, s->now, slot,
                       &(struct agent_told){.index = r->index,

@@ -74,6 +74,8 @@ static void finish(struct sim *s, struct sim_op *op, reeve_err error)
     op->done = true;
     op->ended_at = s->now;
     if (op->request != NULL)
+        c->reached = op->request->durable;
+    if (op->request != NULL)
         rv_request_free(&c->link, op->request);
     op->request = NULL;
     DL_DELETE(c->ops, op);
@@ -200,6 +202,7 @@ static void progress_put(struct sim *s, struct sim_op *op)
     asked = op->request->count;
     if (err == REEVE_OK || op->request->result.len > 0)
         rv_assert(rv_queue_put_result_decode(&result, rv_buf_slice(&op->request->result)));
+    op->client->reached = op->request->durable;
     rv_request_free(&op->client->link, op->request);
     op->request = NULL;
     if (err == REEVE_OK && result.accepted != asked)
@@ -248,6 +251,8 @@ static void progress_get(struct sim *s, struct sim_op *op)
             rv_handed_free(&handed);
         }
         if (op->items_done > 0) {
+            if (op->request != NULL && op->request->done)
+                c->reached = op->request->durable;
             if (op->request != NULL)
                 rv_link_abandon(&c->link, op->request);
             op->request = NULL;
@@ -266,6 +271,7 @@ static void progress_get(struct sim *s, struct sim_op *op)
             finish(s, op, op->request->error);
             return;
         }
+        c->reached = op->request->durable;
         rv_request_free(&c->link, op->request);
         op->request = NULL;
         if (q->channel.buffered == 0 && s->now >= patience(op)) {

@@ -310,6 +310,7 @@ void sim_job_begin(struct sim *s, struct sim_client *c, const struct sim_map *ma
                                        .runs_max = map->runs_max,
                                        .timeout_ms = map->timeout_ms,
                                        .processes = map->processes,
+                                       .durable = (uint8_t)map->durable,
                                    });
     call = rv_link_call(&c->link, RV_OP_job_open, 0, UINT32_MAX, rv_buf_slice(&args), NULL, 0);
     rv_buf_free(&args);

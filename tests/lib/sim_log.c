@@ -84,8 +84,10 @@ static int write_group(struct sim_server *sv, const struct sim_group *g)
         }
     if (records.len > 0)
         err = journal_append(sv->journal, &records, &done, sync);
-    if (err == 0 && sync)
+    if (err == 0 && sync) {
         sv->flushed = sv->index;
+        sv->flushes++;
+    }
     rv_buf_free(&records);
     return err;
 }

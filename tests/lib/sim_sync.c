@@ -200,11 +200,13 @@ static struct rv_request *begin_open(struct sim_op *op, const struct sim_handle 
 {
     struct rv_buf args = {0};
 
-    rv_object_open_args_encode(&args, &(struct rv_object_open_args){.name = rv_slice_str(h->name),
-                                                                    .create = 1,
-                                                                    .kind = h->kind,
-                                                                    .maxsize = h->number,
-                                                                    .ttl_ms = op->options.ttl_ms});
+    rv_object_open_args_encode(
+        &args, &(struct rv_object_open_args){.name = rv_slice_str(h->name),
+                                             .create = 1,
+                                             .kind = h->kind,
+                                             .maxsize = h->number,
+                                             .ttl_ms = op->options.ttl_ms,
+                                             .durable = (uint8_t)op->options.durable});
     return call(op, h, &args);
 }
 
@@ -442,12 +444,13 @@ static void noted(struct sim *s, struct sim_op *op)
 }
 
 static reeve_err open_now(struct sim *s, int client, const char *name, enum rv_kind kind,
-                          uint32_t number, bool leases)
+                          uint32_t number, bool leases, enum rv_durable durable)
 {
     int handle = sim_sync_handle(s, client, name, kind, number, leases);
     struct sim_op *op = sim_sync_op(s, client, 0, handle, RV_OP_object_open, UINT32_MAX);
     reeve_err err = REEVE_ETIME;
 
+    op->options.durable = durable;
     op->ended = noted;
     op->arg = &err;
     sim_op_begin(s, op);
@@ -461,12 +464,18 @@ static reeve_err open_now(struct sim *s, int client, const char *name, enum rv_k
 reeve_err sim_sync_open(struct sim *s, int client, const char *name, enum rv_kind kind,
                         uint32_t number)
 {
-    return open_now(s, client, name, kind, number, false);
+    return open_now(s, client, name, kind, number, false, RV_DURABLE_DEFAULT);
 }
 
 reeve_err sim_sync_open_leased(struct sim *s, int client, const char *name, enum rv_kind kind)
 {
-    return open_now(s, client, name, kind, 0, true);
+    return open_now(s, client, name, kind, 0, true, RV_DURABLE_DEFAULT);
+}
+
+reeve_err sim_sync_open_durable(struct sim *s, int client, const char *name, enum rv_kind kind,
+                                uint32_t number, enum rv_durable durable)
+{
+    return open_now(s, client, name, kind, number, false, durable);
 }
 
 struct sim_op *sim_acquire(struct sim *s, int client, uint64_t thread, const char *name,

@@ -39,6 +39,8 @@ struct sim_sync {
 reeve_err sim_sync_open(struct sim *s, int client, const char *name, enum rv_kind kind,
                         uint32_t number);
 reeve_err sim_sync_open_leased(struct sim *s, int client, const char *name, enum rv_kind kind);
+reeve_err sim_sync_open_durable(struct sim *s, int client, const char *name, enum rv_kind kind,
+                                uint32_t number, enum rv_durable durable);
 void sim_sync_close(struct sim *s, int client, const char *name);
 
 /* The last fence of the lock that anybody has seen; 0: nobody had it yet. */

@@ -41,20 +41,36 @@ static const char *const words[] = {
 #undef WORD
 };
 
+/* As mgr_durable() has it. */
+static const char *survives(const struct rv_op_info *info)
+{
+    return info->flags & (RV_OP_READ | RV_OP_PUSH) ? ""
+           : info->number == RV_OP_job_open || rv_op_family(info->number) == 0 ? "sync"
+           : info->number == RV_OP_agent_done || info->number == RV_OP_agent_item ||
+                   info->number == RV_OP_agent_back
+               ? "as the job"
+           : rv_op_family(info->number) == rv_op_family(RV_OP_agent_open) ||
+                   info->number == RV_OP_job_cancel ||
+                   info->number == RV_OP_blob_open || info->number == RV_OP_blob_put
+               ? "sync"
+               : "as opened";
+}
+
 static void ops(void)
 {
-    puts("| op | operation | goes as | may wait | right | arguments | result |\n"
-         "| ---: | --- | --- | --- | --- | --- | --- |");
+    puts("| op | operation | goes as | may wait | right | survives | arguments | result |\n"
+         "| ---: | --- | --- | --- | --- | --- | --- | --- |");
 #define ROW(name, number, FLAGS, RIGHT, ARGS, RESULT)                                       \
     {                                                                                       \
         const struct rv_op_info *info = rv_op_info(number);                                 \
                                                                                             \
-        printf("| %d | %s | %s | %s | %s | ", number, #name,                                \
+        printf("| %d | %s | %s | %s | %s | %s | ", number, #name,                                \
                info->flags & RV_OP_READ   ? "read"                                            \
                : info->flags & RV_OP_PUSH ? "push"                                            \
                : info->flags & RV_OP_ONEWAY ? "call without reply" : "call",                  \
                info->flags & RV_OP_BLOCK ? "yes" : "",                                        \
-               info->right == RV_RIGHT_NONE ? "" : words[info->right]);                         \
+               info->right == RV_RIGHT_NONE ? "" : words[info->right],                          \
+               survives(info));                         \
         FIELDS_CELL(ARGS)                                                                   \
         printf(" | ");                                                                      \
         FIELDS_CELL(RESULT)                                                                 \

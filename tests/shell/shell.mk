@@ -48,9 +48,14 @@ check-shell: $(shell_tests) $(BUILD)/reeve-server $(BUILD)/reeve-worker
 	wait $$gone || ok=1; cat $(BUILD)/run-gone.out; exit $$ok
 check: check-shell
 
+# A million objects made and let go, a hundred thousand put into items and taken out.
+torture-refs: $(BUILD)/run-api $(BUILD)/reeve-server
+	CHECK_SECONDS=3600 REFS_CREATED=1000000 REFS_NESTED=100000 $(BUILD)/run-api objects_and_references
+torture: torture-refs
+
 tsan:
 	$(MAKE) SAN=thread BUILD=build-thread build-thread/run-threads build-thread/run-slow
 	build-thread/run-threads
 	build-thread/run-slow
 
-.PHONY: check-shell tsan
+.PHONY: check-shell torture-refs tsan

@@ -106,6 +106,7 @@ TEST(status_and_listings_tell_what_is_there)
     jobs = lab_queue(s.ctx, "jobs", &(reeve_queue_options){.maxsize = 5, .joinable = true});
     mail = lab_queue(s.ctx, "mail", &(reeve_queue_options){.order = REEVE_LIFO});
     OK(reeve_queue_put_str(jobs, "one", 1000));
+    CHECK(reeve_reached() == REEVE_DURABLE_NONE); /* there is no log */
 
     OK(reeve_status(&v, s.ctx, 5000));
     CHECK(reeve_value_len(v) == 25);

@@ -132,6 +132,21 @@ static reeve_err bytes(reeve_task *task, const reeve_value *in, reeve_builder *o
 }
 REEVE_FUNCTION(bytes);
 
+/* Puts a map of two keys, and leaves before it has put one; or is good, or exits. */
+static reeve_err unfinished(reeve_task *task, const reeve_value *in, reeve_builder *out)
+{
+    int64_t x = 0;
+
+    (void)task;
+    (void)reeve_get_int(in, &x);
+    if (x % 3 == 1)
+        return reeve_put_map(out, 2);
+    if (x % 3 == 2)
+        exit(0);
+    return reeve_put_int(out, x);
+}
+REEVE_FUNCTION(unfinished);
+
 static int64_t given_at_start;
 static int64_t starts;
 
@@ -254,7 +269,7 @@ TEST(size_of_chunks_is_checked_and_changes_nothing_else)
 }
 
 /* row: L11 L13 L17 L22 L23 */
-TEST(items_that_fail_leave_the_others_alone)
+TEST(pain_01_items_that_fail_leave_the_others_alone)
 {
     struct stage s;
     reeve_results *results = NULL;
@@ -277,6 +292,56 @@ TEST(items_that_fail_leave_the_others_alone)
     CHECK(strcmp(record.message, "-1 is below zero") == 0);
     CHECK(reeve_results_value(results, 2) == NULL);
     CHECK(reeve_results_record(results, 103, &record) == REEVE_EINVAL);
+    reeve_results_free(&results);
+    stage_end(&s);
+}
+
+static pid_t pid_of_a_process(struct stage *s)
+{
+    reeve_value *v = NULL;
+    int64_t pid = 0;
+
+    OK(reeve_pool_apply(&v, s->pool, REEVE_FN(about), NULL, LONG_MS));
+    CHECK(reeve_get_int(reeve_value_at(v, 2), &pid) && pid > 1);
+    reeve_value_free(&v);
+    return (pid_t)pid;
+}
+
+/* It held nothing that others wait for: there is no lock and no pipe that processes share.
+ * row: L02 L22 L23 */
+TEST(pain_02_idle_process_that_is_killed_is_replaced)
+{
+    struct stage s;
+    reeve_results *results = NULL;
+
+    stage_begin(&s, NULL);
+    add_ints(&s, 0, 100);
+    for (int i = 0; i < 5; i++) {
+        CHECK(kill(pid_of_a_process(&s), SIGKILL) == 0);
+        OK(reeve_pool_map(&results, s.pool, REEVE_FN(square), s.items, NULL));
+        CHECK(int_at(results, 99) == 9801);
+        reeve_results_free(&results);
+    }
+    stage_end(&s);
+}
+
+/* Neither a result that is none nor a task that exits makes anybody wait. row: L16 L17 */
+TEST(pain_04_results_that_are_none_fail_alone)
+{
+    struct stage s;
+    reeve_results *results = NULL;
+    reeve_record record;
+
+    stage_begin(&s, NULL);
+    add_ints(&s, 0, 9);
+    FAILS(REEVE_EITEM, reeve_pool_map(&results, s.pool, REEVE_FN(unfinished), s.items, NULL));
+    CHECK(reeve_results_len(results) == 9 && reeve_results_failed(results) == 6);
+    CHECK(int_at(results, 6) == 6);
+    CHECK(reeve_results_record(results, 7, &record) == REEVE_OK);
+    CHECK(record.status == REEVE_RAN_FAILED);
+    CHECK(strcmp(record.message, "the function put no single whole value") == 0);
+    CHECK(reeve_results_record(results, 8, &record) == REEVE_OK);
+    CHECK(record.status == REEVE_RAN_EXITED && record.exit_code == 0 && record.runs == 3);
     reeve_results_free(&results);
     stage_end(&s);
 }
@@ -597,7 +662,7 @@ static bool next_number(void *arg, reeve_builder *item)
 }
 
 /* row: L08 */
-TEST(imap_gives_results_in_order_and_reads_ahead_little)
+TEST(pain_06_imap_gives_results_in_order_and_reads_ahead_little)
 {
     struct stage s;
     struct numbers n = {.end = INT64_MAX};
@@ -809,7 +874,7 @@ TEST(command_is_an_item_and_its_output_the_value)
 }
 
 /* row: L21 */
-TEST(initializer_that_fails_ends_the_work_in_its_words)
+TEST(pain_05_initializer_that_fails_ends_the_work_in_its_words)
 {
     struct stage s;
     reeve_value *v = NULL;
@@ -877,7 +942,7 @@ TEST(ended_pool_takes_no_work_and_finishes_what_it_has)
 }
 
 /* row: L25 */
-TEST(terminated_pool_ends_all_who_wait)
+TEST(pain_03_terminated_pool_ends_all_who_wait)
 {
     struct stage s;
     struct told told = {0};

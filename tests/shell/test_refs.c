@@ -384,6 +384,8 @@ TEST(objects_and_references_leave_nothing_behind)
     printf("  %llu created, %llu nested: %llu KiB before, %llu after\n",
            (unsigned long long)created, (unsigned long long)nested, (unsigned long long)before,
            (unsigned long long)after);
+#ifndef __SANITIZE_ADDRESS__ /* it keeps what was freed */
     CHECK(after < before + 1024 + (created + nested) / 1000);
+#endif
     stage_end(&s);
 }

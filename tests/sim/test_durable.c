@@ -2,6 +2,7 @@
 
 #include "tests/lib/check.h"
 #include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
 
 /* Both ends of the manager: only its process, and the power. */
 TEST(sync_queue_survives_the_loss_of_power)
@@ -126,4 +127,103 @@ TEST(restart_forgets_that_the_disk_was_full)
     sim_put_wait(&s, 1, "a", 1000);
     sim_expect(&s, "[    2] put.ok client=1 item=a\n");
     sim_stop(&s);
+}
+
+static uint8_t reached_by_put(enum rv_durable durable, bool memory)
+{
+    struct sim s;
+    uint8_t reached = 0;
+
+    if (memory)
+        sim_start_memory(&s, 1);
+    else
+        sim_start(&s, 1);
+    CHECK(sim_open(&s, 1, "jobs", &(struct sim_options){.durable = durable}) == REEVE_OK);
+    CHECK(s.clients[1].reached == (memory ? RV_DURABLE_NONE : RV_DURABLE_SYNC));
+    sim_put_wait(&s, 1, "a", 1000);
+    sim_run(&s, 1000);
+    reached = s.clients[1].reached;
+    sim_stop(&s);
+    return reached;
+}
+
+TEST(each_answer_says_what_it_has_survived)
+{
+    CHECK(reached_by_put(RV_DURABLE_DEFAULT, false) == RV_DURABLE_SYNC);
+    CHECK(reached_by_put(RV_DURABLE_SYNC, false) == RV_DURABLE_SYNC);
+    CHECK(reached_by_put(RV_DURABLE_OS, false) == RV_DURABLE_OS);
+    CHECK(reached_by_put(RV_DURABLE_NONE, false) == RV_DURABLE_NONE);
+    CHECK(reached_by_put(RV_DURABLE_SYNC, true) == RV_DURABLE_NONE);
+}
+
+/* Whoever waits is answered by what another did: that, and nothing less, has survived. */
+TEST(answer_of_one_who_waited_says_what_it_has_survived)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", &(struct sim_options){.durable = RV_DURABLE_OS}) == REEVE_OK);
+    CHECK(sim_open(&s, 2, "jobs", NULL) == REEVE_OK);
+    sim_get(&s, 2, 5000);
+    sim_run(&s, 100);
+    sim_put_wait(&s, 1, "a", 1000);
+    sim_run(&s, 100);
+    CHECK(s.clients[2].reached == RV_DURABLE_OS);
+    sim_stop(&s);
+}
+
+/* row: S02 */
+TEST(lock_has_a_level_too)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_sync_open_durable(&s, 1, "a", RV_KIND_LOCK, 0, RV_DURABLE_OS) == REEVE_OK);
+    CHECK(s.clients[1].reached == RV_DURABLE_SYNC); /* the open itself */
+    CHECK(sim_sync_open_durable(&s, 2, "a", RV_KIND_LOCK, 0, RV_DURABLE_SYNC) == REEVE_EEXIST);
+    CHECK(sim_sync_open(&s, 2, "a", RV_KIND_LOCK, 0) == REEVE_OK);
+    sim_acquire(&s, 1, 1, "a", UINT32_MAX);
+    sim_expect(&s, "[    2] acquire.ok client=1 name=a fence=1\n");
+    CHECK(s.clients[1].reached == RV_DURABLE_OS);
+    sim_server_crash(&s, false);
+    sim_server_restart(&s);
+    sim_run(&s, 5000);
+    sim_mark(&s);
+    sim_acquire(&s, 2, 1, "a", UINT32_MAX); /* it is held still */
+    sim_expect_silence(&s, 1000);
+    sim_release(&s, 1, 1, "a");
+    sim_expect(&s, "[ 1002] acquire.ok client=2 name=a fence=2\n");
+    sim_stop(&s);
+}
+
+/* Flushes while a map of so many items runs. */
+static uint64_t flushes_of_a_map(enum rv_durable durable)
+{
+    struct sim s;
+    uint64_t before = 0;
+    rv_ns until = 0;
+
+    sim_start(&s, 1);
+    sim_agent_start(&s, 2, 2);
+    sim_run(&s, 1000);
+    before = s.server.flushes;
+    sim_map(&s, 1, &(struct sim_map){.items = 500, .durable = durable});
+    until = s.now + 100 * RV_SEC;
+    while (s.maps == 0 && s.now < until)
+        CHECK(sim_step(&s));
+    CHECK(s.maps == 1);
+    before = s.server.flushes - before;
+    sim_stop(&s);
+    return before;
+}
+
+/* What agents say of its items counts for the job, not for them. */
+TEST(map_that_need_not_survive_waits_for_no_disk)
+{
+    uint64_t most = flushes_of_a_map(RV_DURABLE_SYNC);
+
+    CHECK(flushes_of_a_map(RV_DURABLE_DEFAULT) == most);
+    CHECK(most > 20);
+    CHECK(flushes_of_a_map(RV_DURABLE_NONE) < most / 10);
+    CHECK(flushes_of_a_map(RV_DURABLE_OS) < most / 10);
 }

@@ -311,6 +311,121 @@ TEST(runner_killed_by_a_stranger_costs_its_item_one_run)
     sim_stop(&s);
 }
 
+/* ---- items that take their agents along ---- */
+
+/* Agents that died start again, as a service manager does it, until so many maps are over. */
+static int run_with_new_lives(struct sim *s, int agents, uint32_t slots, uint32_t maps)
+{
+    rv_ns until = s->now + 200 * RV_SEC;
+    int deaths = 0;
+
+    while (s->maps < maps && s->now < until) {
+        CHECK(sim_step(s));
+        for (int a = 2; a < 2 + agents; a++) {
+            if (s->clients[a].alive)
+                continue;
+            deaths++;
+            sim_agent_start(s, a, slots);
+        }
+    }
+    CHECK(s->maps == maps);
+    return deaths;
+}
+
+static enum sim_fate third_kills(struct sim *s, uint64_t index, uint32_t run)
+{
+    (void)s;
+    (void)run;
+    return index == 3 ? SIM_KILLS : SIM_RUNS;
+}
+
+static enum sim_fate fiftieth_kills(struct sim *s, uint64_t index, uint32_t run)
+{
+    (void)s;
+    (void)run;
+    return index == 50 ? SIM_KILLS : SIM_RUNS;
+}
+
+static rv_ns neighbours_are_slow(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    return index == 3 ? 10 * RV_MS : 200 * RV_MS;
+}
+
+static rv_ns takes_no_time(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    (void)index;
+    return RV_MS / 10;
+}
+
+TEST(item_that_takes_its_agent_along_is_set_aside_after_three_runs)
+{
+    struct sim s;
+
+    start(&s, 2, 1);
+    s.play.fate = third_kills;
+    sim_map(&s, 1, &(struct sim_map){.items = 20, .chunk = 1});
+    CHECK(run_with_new_lives(&s, 2, 1, 1) == 3);
+    CHECK(said(&s, "item.result client=1 item=3 status=2 runs=3 text=\"its host was lost each time "
+                   "it ran: 3 times, on sim, sim, sim\""));
+    CHECK(said(&s, "map.done client=1 items=20 failed=1"));
+    sim_stop(&s);
+}
+
+/* All four slots are lost three times; then the suspects run alone, and one only is guilty. */
+TEST(neighbours_of_an_item_that_takes_its_agent_along_are_not_blamed)
+{
+    struct sim s;
+
+    start(&s, 1, 4);
+    s.play.fate = third_kills;
+    s.play.takes = neighbours_are_slow;
+    sim_map(&s, 1, &(struct sim_map){.items = 30, .chunk = 1});
+    CHECK(run_with_new_lives(&s, 1, 4, 1) == 6);
+    CHECK(said(&s, "item.failed job=2 item=3"));
+    CHECK(said(&s, "map.done client=1 items=30 failed=1"));
+    sim_stop(&s);
+}
+
+/* The other map has work for all slots, for longer than the suspect takes. */
+TEST(suspect_gets_an_agent_for_itself_while_others_are_busy)
+{
+    struct sim s;
+
+    sim_start(&s, 1);
+    sim_agent_start(&s, 2, 2);
+    sim_agent_start(&s, 3, 2);
+    sim_client_start(&s, 4);
+    while (s.clients[4].link.state != RV_LINK_READY)
+        CHECK(sim_step(&s));
+    s.play.fate = third_kills;
+    sim_map(&s, 1, &(struct sim_map){.items = 4, .chunk = 1});
+    sim_map(&s, 4, &(struct sim_map){.items = 2000, .chunk = 1});
+    (void)run_with_new_lives(&s, 2, 2, 1);
+    CHECK(said(&s, "map.done client=1 items=4 failed=1"));
+    (void)run_with_new_lives(&s, 2, 2, 2);
+    CHECK(said(&s, "map.done client=4 items=2000 failed=1"));
+    sim_stop(&s);
+}
+
+/* Results come in batches, so the first unanswered item is not the one that had begun. */
+TEST(item_in_a_large_chunk_that_takes_its_agent_along_is_found)
+{
+    struct sim s;
+
+    start(&s, 2, 1);
+    s.play.fate = fiftieth_kills;
+    s.play.takes = takes_no_time;
+    sim_map(&s, 1, &(struct sim_map){.items = 100, .chunk = 100});
+    CHECK(run_with_new_lives(&s, 2, 1, 1) <= 6);
+    CHECK(said(&s, "item.failed job=3 item=50"));
+    CHECK(said(&s, "map.done client=1 items=100 failed=1"));
+    sim_stop(&s);
+}
+
 /* ---- jobs that cannot be ---- */
 
 TEST(program_that_no_agent_can_run_is_an_error_that_says_why)

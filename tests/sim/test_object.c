@@ -41,6 +41,22 @@ TEST(named_object_outlives_its_sessions_until_its_ttl)
     sim_stop(&s);
 }
 
+/* Nobody holds it, and its time has not come. */
+TEST(object_that_is_removed_while_its_ttl_runs_is_gone)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_open(&s, 1, "jobs", &(struct sim_options){.ttl_ms = 20000}) == REEVE_OK);
+    sim_queue_close(&s, 1, 0);
+    sim_run(&s, 10);
+    CHECK(mgr_objects(s.server.mgr) == 1);
+    sim_remove(&s, 2, "jobs");
+    sim_run(&s, 10);
+    CHECK(mgr_objects(s.server.mgr) == 0);
+    sim_stop(&s);
+}
+
 TEST(named_object_without_a_ttl_stays)
 {
     struct sim s;

@@ -22,6 +22,7 @@
     X(net)                                                                                         \
     X(gate)                                                                                        \
     X(queue)                                                                                       \
+    X(bar)                                                                                         \
     X(worker)                                                                                      \
     X(work)
 

@@ -105,7 +105,9 @@ static void build_welcome_again(struct rv_buf *out)
     begin(out, 3, 3, 0);
     rv_buf_add(out, welcome.data + RV_FRAME_HEADER, welcome.len - RV_FRAME_HEADER);
     rv_msg_encode(out, &(struct rv_msg){.type = RV_MSG_reply,
-                                        .reply = {.call = 3, .result = rv_buf_slice(&result)}});
+                                        .reply = {.call = 3,
+                                                  .durable = RV_DURABLE_SYNC,
+                                                  .result = rv_buf_slice(&result)}});
     rv_buf_free(&welcome);
     rv_buf_free(&result);
     rv_buf_free(&list);
@@ -125,7 +127,9 @@ static void add_call(struct rv_buf *out, uint16_t op, uint64_t object, uint32_t 
 static void add_reply(struct rv_buf *out, uint64_t call, struct rv_buf *result)
 {
     rv_msg_encode(out, &(struct rv_msg){.type = RV_MSG_reply,
-                                        .reply = {.call = call, .result = rv_buf_slice(result)}});
+                                        .reply = {.call = call,
+                                                  .durable = RV_DURABLE_NONE,
+                                                  .result = rv_buf_slice(result)}});
     rv_buf_free(result);
 }
 
@@ -354,6 +358,7 @@ static void build_acquired(struct rv_buf *out)
     rv_msg_encode(out, &(struct rv_msg){.type = RV_MSG_reply,
                                         .reply = {.call = 12,
                                                   .error = REEVE_OWNER_DIED,
+                                                  .durable = RV_DURABLE_OS,
                                                   .text = TEXT("session 3 died holding it"),
                                                   .result = rv_buf_slice(&result)}});
     rv_buf_free(&result);
@@ -466,14 +471,14 @@ static const struct example examples[] = {
     {"M: reply: the queue is object 1",
      "Message 1 of the manager. The header acknowledges the client's message 1.", RV_OP_object_open,
      build_opened,
-     "52010000000000000000000100000000000000010000002620000000000000000100000000000000"
-     "00000000110000000000000001010100010000000001"},
+     "52010000000000000000000100000000000000010000002720000000000000000100000000010000"
+     "0000000000110000000000000001010100010000000001"},
     {"C: put one item, the MessagePack string \"hi\", and wait for room for ever", "", 0, build_put,
      "5201000000000000000000020000000000000001000000221000200000000000000001ffffffff00"
      "00000f000000010000000700000003a26869"},
     {"M: reply: one item accepted", "", RV_OP_queue_put, build_accepted,
-     "52010000000000000000000200000000000000020000001920000000000000000200000000000000"
-     "000000000400000001"},
+     "52010000000000000000000200000000000000020000001a20000000000000000200000000010000"
+     "00000000000400000001"},
     {"C: get one item, wait at most 1000 ms, nothing ahead", "", 0, build_get,
      "5201000000000000000000030000000000000002000000231000210000000000000001000003e800"
      "00001000000001000000000000000000000000"},
@@ -490,8 +495,8 @@ static const struct example examples[] = {
      RV_OP_queue_get, build_welcome_again,
      "5201000000000000000000030000000000000003000000400200010000570e000000000000000000"
      "0000000007000000000000000100000000000000030000138800000000000000010000000b726565"
-     "766520302e312e300000002c20000000000000000300000000000000000000001700000000000000"
-     "01000000010000000700000003a26869"},
+     "766520302e312e300000002d20000000000000000300000000030000000000000017000000000000"
+     "0001000000010000000700000003a26869"},
     {"C: take it, task_done, goodbye",
      "Three messages in one frame: 4, 5 and 6. None of them has a reply.", 0, build_bye,
      "52010000000000000000000400000000000000030000001f10002200000000000000010000000000"
@@ -540,8 +545,8 @@ static const struct example examples[] = {
      "000009000000000000000101"},
     {"M: reply: it is yours, but its last owner died",
      "The error OWNER_DIED has a result, as OK has.", RV_OP_lock_acquire, build_acquired,
-     "520100000000000000000006000000000000000c0000003720000000000000000c00000019000000"
-     "1973657373696f6e2033206469656420686f6c64696e6720697400000009690cd5a80000000701"},
+     "520100000000000000000006000000000000000c0000003820000000000000000c00000019020000"
+     "001973657373696f6e2033206469656420686f6c64696e6720697400000009690cd5a80000000701"},
     {"M: recall the lease", "Somebody else asks for the lock.", 0, build_lock_recall,
      "520100000000000000000007000000000000000c0000001821005800000000000000020000000969"
      "0cd5a80000000700"},
@@ -560,14 +565,14 @@ static const struct example examples[] = {
      "5201000000000000000000110000000000000007000000231000460000000000000003000003e800"
      "00001000000000000000010000000000000002"},
     {"M: reply: notified, and the lock is held again", "", RV_OP_condition_wait, build_awoken,
-     "52010000000000000000000800000000000000110000001e20000000000000001100000000000000"
-     "0000000009690cd5a80000000901"},
+     "52010000000000000000000800000000000000110000001f20000000000000001100000000010000"
+     "000000000009690cd5a80000000901"},
     {"C: wait at barrier 4, with an action", "", 0, build_barrier,
      "52010000000000000000001200000000000000080000001c10004b0000000000000004ffffffff00"
      "000009000000000000000101"},
     {"M: reply: you came last, run it", "", RV_OP_barrier_wait, build_last,
-     "52010000000000000000000900000000000000120000002220000000000000001200000000000000"
-     "000000000d00000002000000000000000501"},
+     "52010000000000000000000900000000000000120000002320000000000000001200000000010000"
+     "00000000000d00000002000000000000000501"},
     {"C: the action has run", "The others go on.", 0, build_released,
      "52010000000000000000001300000000000000090000001c10004c00000000000000040000138800"
      "000009000000000000000500"},
