@@ -17,6 +17,7 @@
     X(wire)                                                                                        \
     X(stream)                                                                                      \
     X(value)                                                                                       \
+    X(key)                                                                                         \
     X(keys)                                                                                        \
     X(conf)                                                                                        \
     X(net)                                                                                         \

@@ -1,0 +1,29 @@
+#ifndef RV_KEY_H
+#define RV_KEY_H
+
+/*
+ * key.h -- when two values are equal: the one spelling that equal values share.
+ *
+ * Numbers are equal when they are the same number: 1 and 1.0 are, -0.0 is 0, and 2^53 + 1 equals no
+ * float. A bool is no number, text no plain bytes. Arrays are equal item by item, maps when they
+ * have equal values behind equal keys, in any order. A NaN equals nothing, not itself either, and
+ * so does a map that has a key twice, and whatever has one of these in it: they have no spelling
+ * and cannot be keys.
+ */
+
+#include <msgpack/object.h>
+
+#include <reeve/error.h>
+
+#include "common/base/buf.h"
+
+/* Append that spelling, which is MessagePack: the shortest integer, also for a float that equals
+ * one, and maps in the order of their keys' bytes. Errors, with nothing appended: EINVAL (it has
+ * none), ENOMEM. */
+REEVE_NODISCARD reeve_err rv_value_key(struct rv_buf *out, const msgpack_object *o);
+
+/* Errors, with *equal false: ENOMEM. */
+REEVE_NODISCARD reeve_err rv_value_equal(const msgpack_object *a, const msgpack_object *b,
+                                         bool *equal);
+
+#endif
