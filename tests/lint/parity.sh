@@ -105,6 +105,13 @@ awk -v tags="$tags" '
         print "do not edit.\n"
         print "*done*: a test that passes holds it. *different*: not as in Python, on purpose, and here"
         print "is why. *open*: not there yet, or not yet tested.\n"
+        print "multiprocessing keeps nothing beyond the end of its manager. Here a manager with `--data` does: what"
+        print "a call has changed survives what its object or pool was opened for when the call returns: nothing"
+        print "(`none`), the end of the process (`os`) or the loss of power (`sync`, the default). Calls that make or"
+        print "remove objects always are `sync`. `task_done` without a fence, releases and"
+        print "puts to an unbounded queue return before that; the next call that is answered, or a flush, says that"
+        print "they are as safe. `reeve_reached()` tells the level of the last answer; for each operation it stands"
+        print "in the column *survives* of [PROTOCOL.md](PROTOCOL.md).\n"
         printf "| rows | done | different | open |\n| ---: | ---: | ---: | ---: |\n"
         printf "| %d | %d | %d | %d |\n", rows, count["done"], count["different"], count["open"]
         for (i = 1; i <= rows; i++) {
