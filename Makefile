@@ -4,6 +4,7 @@
 # make fuzz       every fuzzer for SECONDS=60 seconds (tests/fuzz/fuzz.mk)
 # make bench      speed, as ratios to limit programs measured in the same run (bench/bench.mk)
 # make manuals    manual pages and bash completion, into build/man and build/completion
+# make deb        Debian packages, into build-deb/deb
 # make install    into DESTDIR$(PREFIX)
 # make SAN=address | SAN=thread ...   the same with a sanitizer, in build-address/ ...
 CC     ?= cc
@@ -138,5 +139,5 @@ clean:
 
 .PHONY: all programs tests examples manuals check install clean
 -include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/conform/conform.mk
--include tests/shell/shell.mk tests/e2e/e2e.mk tests/coverage.mk bench/bench.mk
+-include tests/shell/shell.mk tests/e2e/e2e.mk tests/chaos/chaos.mk tests/coverage.mk bench/bench.mk packaging/deb/deb.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -161,7 +161,7 @@ TEST(references_nest)
     stage_end(&s);
 }
 
-/* row: R13 R05 */
+/* row: R13 R05 R06 */
 TEST(each_kind_of_object_can_be_referred_to)
 {
     struct stage s;
