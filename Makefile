@@ -74,7 +74,7 @@ $(BUILD)/$(SONAME): $(LIBRARY)
 $(BUILD)/libreeve.so: $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(PROC) $(WIRE) $(BASE)
+$(BUILD)/reeve-server: $(call objects,server/*.c) $(SERVER) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/reeve-worker: $(call objects,worker/*.c) $(AGENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE) $(BUILD)/libreeve.so
@@ -97,7 +97,7 @@ $(BUILD)/reeve.pc: Makefile
 $(BUILD)/run-unit: $(UNIT) $(CORES) $(NET) $(VALUE) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lmsgpackc $(LIBS)
 
-$(BUILD)/run-sim: $(SIM) $(CORES) $(WIRE) $(BASE)
+$(BUILD)/run-sim: $(SIM) $(CORES) $(VALUE) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lsodium
 
 $(BUILD)/%.o: %.c

@@ -46,6 +46,7 @@ static const struct {
     [REEVE_ENOAGENT] = {EXIT_AGAIN, "reeve status shows the agents; start one: reeve worker"},
     [REEVE_ENOTRUNNING] = {EXIT_CHANGE, NULL},
     [REEVE_EQUOTA] = {EXIT_AGAIN, "the quotas of a key stand in the manager's authorized.d/"},
+    [REEVE_ECHANGED] = {EXIT_AGAIN, NULL},
     [REEVE_EGONE] = {EXIT_NOTHING, "somebody removed it; try again to make it anew"},
 };
 

@@ -7,6 +7,7 @@
 #include <reeve/class.h>
 #include <reeve/condition.h>
 #include <reeve/context.h>
+#include <reeve/dict.h>
 #include <reeve/error.h>
 #include <reeve/event.h>
 #include <reeve/lock.h>

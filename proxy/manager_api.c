@@ -144,6 +144,7 @@ static const char *kind_of(uint8_t kind)
         [RV_KIND_CONDITION] = "Condition",
         [RV_KIND_EVENT] = "Event",
         [RV_KIND_BARRIER] = "Barrier",
+        [RV_KIND_DICT] = "dict",
     };
 
     return kind < rv_countof(kinds) && kinds[kind] != NULL ? kinds[kind] : "?";

@@ -42,6 +42,7 @@ const char *reeve_ref_type(reeve_ref ref)
         [RV_KIND_CONDITION] = "Condition",
         [RV_KIND_EVENT] = "Event",
         [RV_KIND_BARRIER] = "Barrier",
+        [RV_KIND_DICT] = "dict",
     };
 
     return ref.object != 0 && ref.kind < rv_countof(kinds) && kinds[ref.kind] != NULL

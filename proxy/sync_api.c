@@ -349,21 +349,31 @@ reeve_err rv_sync_call(const struct rv_sync *s, uint16_t op, struct rv_buf *args
     return rv_sync_wait(s, op, args, CALL_MS, false, verb, result);
 }
 
+reeve_err rv_sync_read(const struct rv_sync *s, uint16_t op, struct rv_buf *args, const char *verb,
+                       struct rv_buf *result)
+{
+    struct rv_request *call = NULL;
+    reeve_err err = rv_enter(s->ctx, verb, s->label);
+
+    if (err == REEVE_OK) {
+        if (!args->bad)
+            call = rv_link_read(&s->ctx->link, op, s->object, rv_buf_slice(args));
+        err = rv_finish(s->ctx, call, CALL_MS, verb, s->label, result);
+        rv_leave(s->ctx);
+    }
+    rv_buf_free(args);
+    return err;
+}
+
 reeve_err rv_sync_state(const struct rv_sync *s, const char *verb,
                         struct rv_sync_state_result *state)
 {
     struct rv_buf result = {0};
-    reeve_err err = rv_enter(s->ctx, verb, s->label);
+    reeve_err err = rv_sync_read(s, RV_OP_sync_state, &(struct rv_buf){0}, verb, &result);
 
     *state = (struct rv_sync_state_result){0};
-    if (err != REEVE_OK)
-        return err;
-    err = rv_finish(s->ctx,
-                    rv_link_read(&s->ctx->link, RV_OP_sync_state, s->object, rv_slice(NULL, 0)),
-                    CALL_MS, verb, s->label, &result);
     if (err == REEVE_OK && !rv_sync_state_result_decode(state, rv_buf_slice(&result)))
         err = rv_fail(REEVE_EPROTO, "cannot %s %s: malformed answer", verb, s->label);
-    rv_leave(s->ctx);
     rv_buf_free(&result);
     return err;
 }

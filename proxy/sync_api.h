@@ -2,7 +2,7 @@
 #define RV_SYNC_API_H
 
 /*
- * sync_api.h -- what the handles of locks, conditions, events and barriers have in common.
+ * sync_api.h -- what the handles of locks, conditions, events, barriers and dicts have in common.
  *
  * All handles of a lock in one context share what its threads hold. A thread that ends while it
  * holds something is noticed here, and told to the manager.
@@ -54,6 +54,10 @@ struct rv_claims *rv_sync_claims(const struct rv_sync *s);
 /* A numbered call with a reply, without waiting in the manager. result may be NULL; else the caller
  * frees it on REEVE_OK. Frees args. */
 reeve_err rv_sync_call(const struct rv_sync *s, uint16_t op, struct rv_buf *args, const char *verb,
+                       struct rv_buf *result);
+
+/* A question, which changes nothing; else the same. */
+reeve_err rv_sync_read(const struct rv_sync *s, uint16_t op, struct rv_buf *args, const char *verb,
                        struct rv_buf *result);
 
 /* One that waits in the manager for at most timeout_ms, and for its verdict. forever: whatever time

@@ -64,7 +64,9 @@
     X(REF_UNCOUNTED, "a reference in an item does not keep its object")                            \
     X(REF_LEAKED, "a reference counts when its item is gone")                                      \
     X(REF_NOT_GIVEN, "who takes an item does not hold what it refers to")                          \
-    X(REF_UNSAVED, "a snapshot forgets the references of items")
+    X(REF_UNSAVED, "a snapshot forgets the references of items")                                   \
+    X(DICT_KEEPS, "a pop leaves its key in the dict")                                              \
+    X(DICT_UNSAVED, "a snapshot forgets the pairs of a dict")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

@@ -27,6 +27,7 @@ enum rv_kind {
     RV_KIND_BARRIER = 8,
     RV_KIND_JOB = 9,
     RV_KIND_AGENT = 10,
+    RV_KIND_DICT = 11,
 };
 /* How a lock is acquired: with a lease if nobody waits; to fail when that closes a cycle; with a
  * release that may be late, if nobody waits. What of the first and the last was granted: */

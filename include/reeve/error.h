@@ -58,7 +58,8 @@ extern "C" {
     X(ENOTRUNNING, 37, "the pool is not running")                                                  \
     X(EQUOTA, 48, "a quota of the key was reached")                                                \
     X(ECALL, 56, "a method of an object failed")                                                   \
-    X(ECRASHED, 57, "the process of an object has ended")
+    X(ECRASHED, 57, "the process of an object has ended")                                          \
+    X(ECHANGED, 58, "changed size while it was being read")
 
 #define REEVE_ERROR_ENUM(name, number, text) REEVE_##name = number,
 typedef enum { REEVE_ERRORS(REEVE_ERROR_ENUM) } reeve_err;

@@ -18,6 +18,8 @@ typedef struct reeve_semaphore reeve_semaphore; /* semaphore.h */
 typedef struct reeve_condition reeve_condition; /* condition.h */
 typedef struct reeve_event reeve_event;         /* event.h */
 typedef struct reeve_barrier reeve_barrier;     /* barrier.h */
+typedef struct reeve_dict reeve_dict;           /* dict.h */
+typedef struct reeve_dict_iter reeve_dict_iter; /* pairs of a dict, one after the other */
 typedef struct reeve_value reeve_value;         /* a value that was received: value.h */
 typedef struct reeve_builder reeve_builder;     /* a value being made: value.h */
 typedef struct reeve_task reeve_task;           /* the run of a function on an item: task.h */

@@ -1,6 +1,7 @@
 #include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/dead.h"
+#include "server/core/dict.h"
 #include "server/core/queue.h"
 #include "server/core/quota.h"
 #include "server/core/session.h"
@@ -90,6 +91,8 @@ const struct object_ops *object_ops_of(uint8_t kind)
         return &event_ops;
     case RV_KIND_BARRIER:
         return &barrier_ops;
+    case RV_KIND_DICT:
+        return &dict_ops;
     case RV_KIND_JOB:
         return &job_ops;
     case RV_KIND_AGENT:

@@ -3,6 +3,7 @@
 #include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/dead.h"
+#include "server/core/dict.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
 #include "server/core/sync.h"
@@ -264,6 +265,12 @@ void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
         break;
     case RV_OP_object_debug:
         read_debug(mgr, s, msg);
+        break;
+    case RV_OP_dict_get:
+    case RV_OP_dict_contains:
+    case RV_OP_dict_len:
+    case RV_OP_dict_page:
+        dict_on_read(mgr, s, msg);
         break;
     case RV_OP_why:
         why_on_read(mgr, s, msg);

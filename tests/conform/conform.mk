@@ -7,7 +7,7 @@ conform_objects := $(call objects,$(filter-out %/sim_manager.c,$(wildcard tests/
 $(BUILD)/run-conform: $(conform_objects) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/conform-manager: $(call objects,tests/conform/sim_manager.c) $(SERVER) $(NET) $(PROC) $(WIRE) $(BASE)
+$(BUILD)/conform-manager: $(call objects,tests/conform/sim_manager.c) $(SERVER) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 conform: $(BUILD)/run-conform $(BUILD)/conform-manager $(BUILD)/reeve-server

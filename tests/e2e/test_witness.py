@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -384,6 +385,50 @@ def test_a_barrier_opens_and_breaks(world):
         assert a.state().broken
         b.call(witness.BARRIER_RESET)
         assert not a.state().broken
+
+
+def test_a_dict_keeps_its_pairs_in_order(world):
+    def pair(key, value):
+        return witness.blob(msgpack.packb(key)) + witness.blob(msgpack.packb(value))
+
+    def key(k):
+        return witness.blob(msgpack.packb(k))
+
+    def unpack(r):
+        return msgpack.unpackb(r.blob(), strict_map_key=False)
+
+    with world.session("alice") as alice, world.session("bob") as bob:
+        a, b = (s.open_sync(witness.DICT, "dict") for s in (alice, bob))
+
+        def call(d, op, args=b""):
+            result, _ = d.session.result(d.session.cast(op, d.obj, args, witness.FOREVER))
+            return witness.Reader(result)
+
+        def ask(d, op, args=b""):
+            return d.session.ask(op, d.obj, args)
+
+        call(a, witness.DICT_SET, pair(1.0, "one")).end()
+        call(b, witness.DICT_SET, pair("k", [2])).end()
+        call(b, witness.DICT_SET, pair(1, "uno")).end()
+        assert unpack(ask(a, witness.DICT_GET, key(1.0))) == "uno"
+        assert ask(a, witness.DICT_CONTAINS, key(True)).u8() == 0
+        assert ask(a, witness.DICT_LEN).u64() == 2
+        r = ask(b, witness.DICT_PAGE, struct.pack(">Q", 0) + witness.blob(b""))
+        changes, more, count, rows = r.u64(), r.u8(), r.u32(), witness.Reader(r.blob())
+        r.end()
+        assert (changes, more, count) == (2, 0, 2)
+        read = []
+        for _ in range(count):
+            row = witness.Reader(rows.blob())
+            read.append((unpack(row), unpack(row)))
+        assert read == [(1, "uno"), ("k", [2])]
+        r = call(a, witness.DICT_SETDEFAULT, pair("k", 0))
+        assert (r.u8(), unpack(r)) == (0, [2])
+        r = call(a, witness.DICT_POPITEM)
+        assert (unpack(r), unpack(r)) == ("k", [2])
+        assert unpack(call(b, witness.DICT_POP, key(1))) == "uno"
+        expect(witness.Failed, witness.ENOENT, lambda: call(a, witness.DICT_DEL, key(1)))
+        call(a, witness.DICT_CLEAR).end()
 
 
 def test_nothing_is_doubled_by_cut_connections(world):

@@ -283,6 +283,7 @@ struct sim_sync_op {
     uint64_t guard;   /* the fence that it shows; 0: none */
     int guard_handle; /* of this lock */
     uint32_t index;
+    uint8_t key, value; /* of a dict: integers below 128, which are their own spelling */
     bool notified, run, told_death;
 };
 

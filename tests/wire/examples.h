@@ -454,6 +454,27 @@ static void build_released(struct rv_buf *out)
     add_call(out, RV_OP_barrier_release, 4, 5000, &args);
 }
 
+static void build_dict(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 23, 10, 0);
+    rv_dict_setdefault_args_encode(&args, &(struct rv_dict_setdefault_args){.key = TEXT("\xa1"
+                                                                                        "a"),
+                                                                            .value = TEXT("\x07")});
+    add_call(out, RV_OP_dict_setdefault, 10, 5000, &args);
+}
+
+static void build_default(struct rv_buf *out)
+{
+    struct rv_buf result = {0};
+
+    begin(out, 10, 23, 0);
+    rv_dict_setdefault_result_encode(
+        &result, &(struct rv_dict_setdefault_result){.created = 0, .value = TEXT("\x05")});
+    add_reply(out, 23, &result);
+}
+
 static const struct example examples[] = {
     {"C: hello, the first message of a connection",
      "A new session: nothing is established, nothing was received.", 0, build_hello,
@@ -583,6 +604,12 @@ static const struct example examples[] = {
      "Two messages; the second has no reply. The handle keeps the object now.", 0, build_ref,
      "520100000000000000000015000000000000000a0000001b10000b00000000000000000000138800"
      "00000800000000000000090000001310000c00000000000000090000000000000000"},
+    {"C: what dict 10 has for the key \"a\", or 7 from now on", "", 0, build_dict,
+     "520100000000000000000017000000000000000a0000001e1000a1000000000000000a0000138800"
+     "00000b00000002a1610000000107"},
+    {"M: reply: it has 5", "", RV_OP_dict_setdefault, build_default,
+     "52010000000000000000000a00000000000000170000001c20000000000000001700000000010000"
+     "000000000006000000000105"},
 };
 
 #endif
