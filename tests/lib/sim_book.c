@@ -195,7 +195,8 @@ static void check_order(struct sim *s, uint32_t life, uint64_t id)
 /* Who takes an item can use what it refers to: whoever had that may have let it go long ago. */
 static void check_refs(struct sim *s, const struct sim_item *item, struct rv_slice refs)
 {
-    if (refs.len != item->refs_len * 8 || memcmp(refs.data, item->refs, refs.len) != 0)
+    if (refs.len != item->refs_len * 8 ||
+        (refs.len > 0 && memcmp(refs.data, item->refs, refs.len) != 0))
         sim_broken(s, "item %s came with other references than it was put with", item->label);
     for (size_t i = 0; i < item->refs_len && s->server.up; i++) {
         uint64_t id = rv_item_ref(refs, i);
