@@ -265,7 +265,10 @@ static bool look_at(const struct gate *g, struct contents *c, const struct rv_ms
             ask_durable(c, mgr_durable(g->mgr, msg->call.op, msg->call.object, msg->call.args));
         break;
     case RV_MSG_fragment:
-        c->bodies++; /* as durable as the call that uses it, and before it */
+        c->bodies++;
+        /* What is acknowledged is forgotten by its sender, and the call that says how durable it must
+         * be comes later. */
+        ask_durable(c, RV_DURABLE_SYNC);
         c->feeds = true;
         break;
     case RV_MSG_cancel:

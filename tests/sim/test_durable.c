@@ -41,6 +41,36 @@ TEST(os_queue_survives_the_end_of_the_process)
     sim_stop(&s);
 }
 
+/* A frame of fragments alone is acknowledged before the call that uses them has come: if it were not
+ * on the disk by then, the end of the manager in between would end the session. */
+TEST(fragments_ask_for_the_disk_before_their_call_does)
+{
+    struct sim s;
+    struct rv_buf frame = {0};
+    struct rv_msg fragment = {.type = RV_MSG_fragment};
+    struct rv_slice body = rv_slice_str("half of it");
+    uint8_t header[RV_FRAME_HEADER];
+    struct command cmd;
+
+    sim_start(&s, 1);
+    CHECK(sim_open(&s, 1, "jobs", NULL) == REEVE_OK);
+    sim_run(&s, 100);
+    fragment.fragment = (struct rv_fragment){.body = 9, .total = 20};
+    rv_frame_encode(header, &(struct rv_frame){.bodies = 1, .first = s.clients[1].link.out.next});
+    rv_buf_add(&frame, header, sizeof header);
+    rv_msg_encode(&frame, &fragment);
+    CHECK(gate_receive(s.server.gate, s.now,
+                       &(struct gate_message){.peer = s.clients[1].conn->peer,
+                                              .principal = 1,
+                                              .control = rv_buf_slice(&frame),
+                                              .bodies = &body,
+                                              .bodies_len = 1},
+                       &cmd));
+    CHECK(cmd.durable == RV_DURABLE_SYNC);
+    rv_buf_free(&frame);
+    sim_stop(&s);
+}
+
 /* What a disk loses is chance: does the manager know less than its client now? */
 static bool loses_power(struct sim *s, uint64_t seed)
 {
