@@ -38,7 +38,7 @@ $(BUILD)/bench/sim/%.o: tests/lib/%.c
 	$(CC) $(FLAGS) -D_POSIX_C_SOURCE=200809L -DRV_SIM_CLIENTS=1002 $(CFLAGS) -c -o $@ $<
 $(BUILD)/bench/bench_makespan.o: BENCH_FLAGS += -DRV_SIM_CLIENTS=1002
 $(BUILD)/bench/bench_makespan: $(BUILD)/bench/bench_makespan.o $(BUILD)/bench/measure.o $(BENCH_SIM) \
-    $(CORES) $(WIRE) $(BASE)
+    $(CORES) $(VALUE) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lsodium -lpthread
 
 $(BUILD)/bench/%.o: bench/%.c
