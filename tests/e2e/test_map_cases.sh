@@ -144,7 +144,9 @@ over
 did 'a task that takes its agent along' 1 '^items=100 failed=1 wrong=0$' \
     '^record index=13 status=2 .*message=its host was lost each time it ran: '
 printf '%-44s %s agents lost\n' 'a task that takes its agent along' "$deaths"
-check 'and no more agents than it has runs' test "$deaths" -ge 3 -a "$deaths" -le 8
+# Three while it is alone, three until it is suspected; before that it may be behind others in its part
+# of a chunk, which is dealt in eighths after each loss: 100, 13 and 2 items, each perhaps twice.
+check 'and no more agents than it takes to find it' test "$deaths" -ge 3 -a "$deaths" -le 12
 
 timed 'a task that hangs' "$job" hang 100 timeout=300
 did 'a task that hangs' 1 '^items=100 failed=1 wrong=0$' '^record index=13 status=4 .*runs=1 '
