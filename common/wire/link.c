@@ -310,17 +310,16 @@ void rv_link_ended(struct rv_link *link, rv_ns now, enum rv_link_end how)
 {
     if (link->state == RV_LINK_DEAD || link->state == RV_LINK_IDLE)
         return;
+    link->mismatches = how == RV_END_MISMATCH ? link->mismatches + 1 : 0;
     if (how == RV_END_REFUSED) {
         rv_link_die(link, now, REEVE_EAUTH, "the manager does not admit this key");
         return;
     }
     /* An established session has met the right key: whoever hangs up now is a bystander, such as a
      * proxy whose manager is being restarted. */
-    if (how == RV_END_MISMATCH && !link->established &&
-        ++link->mismatches >= 3 * link->conf.endpoints_len) {
+    if (!link->established && link->mismatches >= 3 * link->conf.endpoints_len) {
         rv_link_die(link, now, REEVE_EAUTH,
-                    "the handshake fails: the manager has another key than the one trusted here, "
-                    "or it is not a reeve manager");
+                    "the handshake fails: the manager has another key than the one trusted here");
         return;
     }
     again(link, now);
