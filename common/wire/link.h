@@ -240,6 +240,9 @@ void rv_link_goodbye(struct rv_link *link);
 /* End everything with this error. */
 void rv_link_die(struct rv_link *link, rv_ns now, reeve_err error, const char *why);
 
+/* The code that a peer said; EPROTO for one that is not in our list. */
+reeve_err rv_error_said(uint64_t number);
+
 /* Has everything that was said been received? */
 bool rv_link_flushed(const struct rv_link *link);
 
