@@ -235,7 +235,7 @@ static void fills_amid_a_put(bool full_first)
     sim_put_large_wait(&s, 1, "a", LARGE, 1000);
     sim_expect(&s, "[    2] put.ok client=1 item=a\n");
     sim_get(&s, 2, 1000);
-    sim_expect(&s, "[    4] get.ok client=2 item=a\n");
+    sim_expect(&s, "[    6] get.ok client=2 item=a\n");
     sim_stop(&s);
 }
 
