@@ -18,6 +18,7 @@
     X(stream)                                                                                      \
     X(value)                                                                                       \
     X(key)                                                                                         \
+    X(image)                                                                                       \
     X(keys)                                                                                        \
     X(conf)                                                                                        \
     X(net)                                                                                         \
