@@ -230,11 +230,15 @@ static bool take_in(reeve_context *ctx, const struct rv_waiter *self, rv_ns now)
                 trouble(ctx, "nobody answers there");
             rv_link_ended(&ctx->link, now, RV_END_LOST);
             break;
+        case RV_CONN_HUNG_UP:
+            trouble(ctx, "what listens there is no manager, for it hangs up in the handshake");
+            rv_link_ended(&ctx->link, now, RV_END_LOST);
+            break;
         case RV_CONN_REFUSED:
             rv_link_ended(&ctx->link, now, RV_END_REFUSED);
             break;
         case RV_CONN_MISMATCH:
-            trouble(ctx, "the handshake failed: another server key, or not a reeve manager");
+            trouble(ctx, "the manager there has another key than the one trusted here");
             rv_link_ended(&ctx->link, now, RV_END_MISMATCH);
             break;
         }

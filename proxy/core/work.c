@@ -811,8 +811,7 @@ static void on_push(struct rv_port *port, rv_ns now, const struct rv_push *push,
     } else if (push->op == RV_OP_job_total && rv_job_total_args_decode(&total, push->args)) {
         count(work, total.total);
     } else if (push->op == RV_OP_job_ended && rv_job_ended_args_decode(&ended, push->args)) {
-        end_with(work, ended.error < 64 && ended.error != 0 ? (reeve_err)ended.error : REEVE_EPROTO,
-                 ended.text);
+        end_with(work, ended.error != 0 ? rv_error_said(ended.error) : REEVE_EPROTO, ended.text);
     }
     if (!ok) {
         rv_link_die(work->link, now, REEVE_ENOMEM, "no memory for results that came");

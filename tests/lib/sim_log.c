@@ -10,6 +10,8 @@
 
 enum {
     SEGMENT = 32768,       /* small, so that a history has many */
+    FLOOR = 1 << 20,       /* free space below which the disk is full */
+    FULL_MS = 500,         /* a full disk is tried again so often */
     SNAPSHOT_GROUPS = 400, /* one in so many is followed by a snapshot, in histories */
 };
 
@@ -67,28 +69,32 @@ static void group_free(struct sim_group *g)
 
 /* ---- the journal ---- */
 
-/* Write what of the group changes something. 0, or -errno when the process died in it. */
+/* Write what of the group changes something; -ENOSPC: again, when there may be room. Another -errno
+ * when the process died in it. */
 static int write_group(struct sim_server *sv, const struct sim_group *g)
 {
     const struct sim_command *c = NULL;
-    struct rv_buf records = {0};
-    size_t done = 0;
+    bool again = sv->records.len > 0;
     bool sync = false;
     int err = 0;
 
     for (c = g->head; c != NULL; c = c->next)
         if (c->cmd.logged) {
-            record_add(&records, ++sv->index, sv->term, &c->cmd);
+            if (!again)
+                record_add(&sv->records, ++sv->index, sv->term, &c->cmd);
             sync =
                 sync || c->cmd.durable == RV_DURABLE_DEFAULT || c->cmd.durable == RV_DURABLE_SYNC;
         }
-    if (records.len > 0)
-        err = journal_append(sv->journal, &records, &done, sync);
+    if (sv->records.len > 0)
+        err = journal_append(sv->journal, &sv->records, &sv->written, sync);
+    if (err == -ENOSPC)
+        return err;
     if (err == 0 && sync) {
         sv->flushed = sv->index;
         sv->flushes++;
     }
-    rv_buf_free(&records);
+    rv_buf_free(&sv->records);
+    sv->written = 0;
     return err;
 }
 
@@ -116,11 +122,26 @@ static void snapshot(struct sim_server *sv)
     rv_assert(journal_snapshotted(sv->journal, &s, stat.bytes) == 0);
 }
 
+/* What the writer of a real one does between two groups. */
+static void look(struct sim_server *sv, bool no_room)
+{
+    struct journal_stat stat;
+    bool full = false;
+
+    while (journal_prepare(sv->journal))
+        ;
+    journal_stat(sv->journal, &stat);
+    full = stat.full || no_room;
+    if (full != sv->full)
+        sv->callbacks.space(sv->callbacks.arg, full);
+    sv->full = full;
+}
+
 static void after_group(struct sim_server *sv)
 {
     struct sim *s = sv->sim;
 
-    (void)journal_prepare(sv->journal);
+    look(sv, false);
     if (s->random && sim_below(s, SNAPSHOT_GROUPS) == 0 && mgr_can_save(sv->mgr))
         snapshot(sv);
 }
@@ -158,7 +179,11 @@ static void log_process(struct rv_log *log)
     while (sv->committing.head != NULL && sv->commit_at <= sv->sim->now) {
         const struct sim_command *c = NULL;
 
-        rv_assert(write_group(sv, &sv->committing) == 0);
+        if (write_group(sv, &sv->committing) != 0) {
+            look(sv, true);
+            sv->commit_at = sv->sim->now + FULL_MS * RV_MS;
+            return;
+        }
         for (c = sv->committing.head; c != NULL; c = c->next)
             if (!RV_MUTANT(EARLY_REPLY))
                 sv->callbacks.committed(sv->callbacks.arg, &c->cmd);
@@ -181,6 +206,8 @@ static void log_close(struct rv_log **log)
 
     group_free(&sv->open);
     group_free(&sv->committing);
+    rv_buf_free(&sv->records);
+    sv->written = 0;
     journal_close(&sv->journal);
 }
 
@@ -315,8 +342,10 @@ static void open_journal(struct sim *s)
 
     sv->index = 0;
     if (!journal_open(&sv->journal,
-                      &(struct journal_conf){
-                          .disk = &sv->disk.disk, .segment_bytes = SEGMENT, .new_store = sv->store},
+                      &(struct journal_conf){.disk = &sv->disk.disk,
+                                             .segment_bytes = SEGMENT,
+                                             .floor_bytes = FLOOR,
+                                             .new_store = sv->store},
                       why) ||
         !journal_replay(sv->journal,
                         &(struct journal_replay){.arg = s, .load = on_load, .command = on_command},
@@ -364,6 +393,20 @@ void sim_log_replay(struct sim *s)
         reached(s);
     sv->replaying = false;
     begin_life(s, COMMAND_RESTART);
+}
+
+void sim_log_look(struct sim *s)
+{
+    s->server.full = false;
+    if (s->server.disk.room != UINT64_MAX)
+        look(&s->server, false);
+}
+
+void sim_server_room(struct sim *s, uint64_t bytes)
+{
+    s->server.disk.room = bytes;
+    look(&s->server, false);
+    sim_server_wake(s);
 }
 
 void sim_log_free(struct sim *s)

@@ -46,6 +46,16 @@ static void on_commit(void *arg, const struct command *cmd)
     sim_server_step(arg, cmd);
 }
 
+static void on_space(void *arg, bool full)
+{
+    struct sim_server *sv = arg;
+    const struct sim *s = sv->sim;
+
+    gate_set_full(sv->gate, full);
+    rv_log_add(&sv->log, &(struct command){
+                             .type = COMMAND_SPACE, .logged = true, .at = s->now, .first = full});
+}
+
 static void hear(struct sim *s, struct sim_frame *frame)
 {
     struct sim_server *sv = &s->server;
@@ -200,7 +210,7 @@ void sim_server_start(struct sim *s)
 
     sv->sim = s;
     sv->log.ops = &sim_log_ops;
-    sv->callbacks = (struct rv_log_callbacks){.committed = on_commit, .arg = sv};
+    sv->callbacks = (struct rv_log_callbacks){.committed = on_commit, .arg = sv, .space = on_space};
     sv->wake = (struct sim_event){.fire = round_of};
     new_store(s);
     sv->mgr = sim_server_mgr(s);
@@ -267,6 +277,8 @@ void sim_server_restart(struct sim *s)
     sim_say(s, "server.start term=%llu", (unsigned long long)sv->term);
     sv->gate = gate_new(sv->mgr, &sink);
     sv->up = true;
+    if (!sv->memory)
+        sim_log_look(s);
     sim_principal(s, "admin", "");
 }
 
@@ -279,9 +291,7 @@ void sim_server_power(struct sim *s)
 
 void sim_server_space(struct sim *s, bool full)
 {
-    rv_log_add(
-        &s->server.log,
-        &(struct command){.type = COMMAND_SPACE, .logged = true, .at = s->now, .first = full});
+    on_space(&s->server, full);
     sim_server_wake(s);
 }
 

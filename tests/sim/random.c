@@ -61,7 +61,7 @@ struct history {
     char names[QUEUES + 1][32];
     int generation;
     uint64_t outstanding[QUEUES]; /* put and not yet had, roughly */
-    struct sim_event fault, brief, server;
+    struct sim_event fault, brief, server, room;
     bool memory;
     bool sync; /* with locks and their kin */
     bool leaving;
@@ -497,6 +497,13 @@ static void resume_server(struct sim *s, void *arg)
     sim_server_restart(s);
 }
 
+static void make_room(struct sim *s, void *arg)
+{
+    (void)arg;
+    if (s->server.up)
+        sim_server_space(s, false);
+}
+
 static void one_fault(struct sim *s, struct history *h, enum sim_fault fault, int client)
 {
     struct sim_client *c = &s->clients[client];
@@ -546,6 +553,13 @@ static void one_fault(struct sim *s, struct history *h, enum sim_fault fault, in
             break;
         sim_server_crash(s, one_in(s, 3));
         sim_at(s, &h->server, s->now + (rv_ns)(span / 4) * RV_MS);
+        break;
+    case SIM_FULL:
+        if (h->memory || !s->server.up || h->room.timer.pos != 0)
+            break;
+        s->counts[SIM_FULL]++;
+        sim_server_space(s, true);
+        sim_at(s, &h->room, s->now + (rv_ns)(span / 8) * RV_MS);
         break;
     case SIM_RUNNER:
         client = h->clients_len + 1 + (int)sim_below(s, (uint64_t)h->agents_len);
@@ -710,6 +724,7 @@ static void begin_history(struct sim *s, struct history *h, uint64_t seed)
     h->fault = (struct sim_event){.fire = fault, .arg = h};
     h->brief = (struct sim_event){.fire = brief, .arg = h};
     h->server = (struct sim_event){.fire = resume_server};
+    h->room = (struct sim_event){.fire = make_room};
     sim_at(s, &h->fault, AT(1));
     sim_at(s, &h->brief, AT(3));
 }
