@@ -96,10 +96,9 @@ static reeve_err add(reeve_batch *b, const struct rv_sync *s, uint16_t op, struc
     size_t start = b->calls.len;
 
     rv_write_number(&b->calls, 0, 4);
-    rv_batch_call_encode(&b->calls, &(struct rv_batch_call){.op = op,
-                                                            .object = s->object,
-                                                            .values = len,
-                                                            .args = rv_buf_slice(args)});
+    rv_batch_call_encode(
+        &b->calls, &(struct rv_batch_call){
+                       .op = op, .object = s->object, .values = len, .args = rv_buf_slice(args)});
     for (uint32_t i = 0; i < len; i++)
         add_load(b, &loads[i]);
     if (args->bad || b->calls.bad || b->bytes.bad) {
@@ -430,8 +429,8 @@ reeve_err reeve_batch_run(reeve_batch *batch, size_t *failed)
     place_loads(batch);
     rv_batch_args_encode(&args, &(struct rv_batch_args){.count = batch->count,
                                                         .calls = rv_buf_slice(&batch->calls)});
-    err = rv_box_call(&batch->sync, RV_OP_batch, &args, batch->loads, batch->loads_len, "run",
-                      &got);
+    err =
+        rv_box_call(&batch->sync, RV_OP_batch, &args, batch->loads, batch->loads_len, "run", &got);
     if (err == REEVE_OK)
         err = take_results(batch, &got);
     else if (failed != NULL)
@@ -442,7 +441,6 @@ reeve_err reeve_batch_run(reeve_batch *batch, size_t *failed)
 
 const reeve_value *reeve_batch_result(const reeve_batch *batch, size_t index)
 {
-    return batch == NULL || batch->results == NULL || index >= batch->count
-               ? NULL
-               : batch->results[index];
+    return batch == NULL || batch->results == NULL || index >= batch->count ? NULL
+                                                                            : batch->results[index];
 }

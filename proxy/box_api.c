@@ -110,13 +110,11 @@ reeve_err rv_box_load(const struct rv_sync *s, const char *verb, const char *wha
         return rv_fail(err, "cannot %s %s: the %s is not one whole value (%s)", verb, s->label,
                        what, reeve_strerror(err));
     if (out->refs.len > 0 && store != rv_ref(s->ctx, 0, 0).store)
-        return rv_fail(REEVE_EINVAL,
-                       "cannot %s %s: the %s refers to an object of another manager", verb,
-                       s->label, what);
+        return rv_fail(REEVE_EINVAL, "cannot %s %s: the %s refers to an object of another manager",
+                       verb, s->label, what);
     if (out->bytes.len > RV_LIMIT_ITEM_BYTES || out->refs.len > RV_LIMIT_ITEM_REFS * 8)
-        return rv_fail(REEVE_ETOOBIG,
-                       "cannot %s %s: a %s has at most %d bytes, and %d references", verb,
-                       s->label, what, RV_LIMIT_ITEM_BYTES, RV_LIMIT_ITEM_REFS);
+        return rv_fail(REEVE_ETOOBIG, "cannot %s %s: a %s has at most %d bytes, and %d references",
+                       verb, s->label, what, RV_LIMIT_ITEM_BYTES, RV_LIMIT_ITEM_REFS);
     return REEVE_OK;
 }
 
@@ -381,8 +379,8 @@ static reeve_err write_values(const struct rv_sync *s, struct rv_buf *args,
     for (size_t i = 0; err == REEVE_OK && i < len; i++) {
         struct rv_parcel p;
 
-        err = rv_parcel_make(&p, &s->ctx->link, rv_slice(NULL, 0), loads[i].bytes, loads[i].refs,
-                             0);
+        err =
+            rv_parcel_make(&p, &s->ctx->link, rv_slice(NULL, 0), loads[i].bytes, loads[i].refs, 0);
         if (err != REEVE_OK)
             break;
         rv_parcel_write(args, &p);
@@ -419,8 +417,7 @@ reeve_err rv_box_call_some(const struct rv_sync *s, uint16_t op, struct rv_buf *
         err = REEVE_ENOMEM;
     *used = fit(loads, len, step);
     if (err == REEVE_OK && len > 0)
-        err = *used == 0 ? REEVE_ETOOBIG
-                         : write_values(s, args, loads, *used, bodies, &bodies_len);
+        err = *used == 0 ? REEVE_ETOOBIG : write_values(s, args, loads, *used, bodies, &bodies_len);
     if (err == REEVE_OK)
         call = rv_link_call(&s->ctx->link, op, s->object, CALL_MS, rv_buf_slice(args), bodies,
                             bodies_len);
@@ -451,8 +448,7 @@ reeve_err rv_box_call_some(const struct rv_sync *s, uint16_t op, struct rv_buf *
 }
 
 reeve_err rv_box_call(const struct rv_sync *s, uint16_t op, struct rv_buf *args,
-                      const struct rv_load *loads, size_t len, const char *verb,
-                      struct rv_got *got)
+                      const struct rv_load *loads, size_t len, const char *verb, struct rv_got *got)
 {
     size_t used = 0;
 

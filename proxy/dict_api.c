@@ -239,9 +239,8 @@ reeve_err reeve_dict_get_version(reeve_dict *dict, const reeve_builder *key, ree
     reeve_err err = key_of(&dict->sync, "get a key of", key, &bytes);
 
     *out = NULL;
-    return err != REEVE_OK
-               ? err
-               : rv_pairs_get(&dict->sync, bytes, rv_slice(NULL, 0), out, version);
+    return err != REEVE_OK ? err
+                           : rv_pairs_get(&dict->sync, bytes, rv_slice(NULL, 0), out, version);
 }
 
 reeve_err reeve_dict_get(reeve_dict *dict, const reeve_builder *key, reeve_value **out)
@@ -381,8 +380,8 @@ reeve_err reeve_dict_cas(reeve_dict *dict, const reeve_builder *key, const reeve
         err = rv_box_load(s, verb, "value", value, &loads[len++]);
     if (err != REEVE_OK)
         return err;
-    args.flags = (uint8_t)((expected == NULL ? RV_CAS_ABSENT : 0) |
-                           (value == NULL ? RV_CAS_DELETE : 0));
+    args.flags =
+        (uint8_t)((expected == NULL ? RV_CAS_ABSENT : 0) | (value == NULL ? RV_CAS_DELETE : 0));
     rv_dict_cas_args_encode(&buf, &args);
     err = rv_box_call(s, RV_OP_dict_cas, &buf, loads, len, verb, &got);
     if (err != REEVE_OK)
@@ -400,8 +399,8 @@ reeve_err reeve_dict_wait(reeve_dict *dict, const reeve_builder *key, uint64_t *
                           uint32_t timeout_ms)
 {
     struct rv_slice bytes;
-    reeve_err err = rv_box_bytes(&dict->sync, "wait for a change of", "key", key,
-                                 RV_LIMIT_KEY_BYTES, &bytes);
+    reeve_err err =
+        rv_box_bytes(&dict->sync, "wait for a change of", "key", key, RV_LIMIT_KEY_BYTES, &bytes);
 
     return err != REEVE_OK ? err
                            : rv_box_wait(&dict->sync, RV_OP_dict_wait, bytes, version, timeout_ms);
@@ -503,8 +502,7 @@ static reeve_err fetch_value(reeve_dict_iter *it)
     struct rv_buf args = {0};
     reeve_err err = REEVE_OK;
 
-    rv_dict_get_args_encode(&args,
-                            &(struct rv_dict_get_args){.key = rv_value_bytes(it->key)});
+    rv_dict_get_args_encode(&args, &(struct rv_dict_get_args){.key = rv_value_bytes(it->key)});
     err = rv_box_get(it->sync, RV_OP_dict_get, RV_OP_dict_fetch, &args, "read", &it->value, NULL);
     if (err == REEVE_EKEY || err == REEVE_EATTR)
         err = rv_fail(REEVE_ECHANGED, "cannot read %s: it changed", it->sync->label);
@@ -643,7 +641,9 @@ reeve_err rv_pairs_copy(const struct rv_sync *s, reeve_value **out)
         if (err == REEVE_OK)
             err = as_map(s, len, out, &again);
     }
-    return err == REEVE_OK && again ? rv_fail(REEVE_ECHANGED, "cannot copy %s: keys came and went", s->label) : err;
+    return err == REEVE_OK && again
+               ? rv_fail(REEVE_ECHANGED, "cannot copy %s: keys came and went", s->label)
+               : err;
 }
 
 reeve_err reeve_dict_copy(reeve_dict *dict, reeve_value **out)
@@ -714,8 +714,7 @@ reeve_err reeve_namespace_get(reeve_namespace *ns, const char *name, reeve_value
     reeve_err err = name_of(ns, name, &n);
 
     *out = NULL;
-    return err != REEVE_OK ? err
-                           : rv_pairs_get(&ns->sync, n.key, rv_slice(NULL, 0), out, NULL);
+    return err != REEVE_OK ? err : rv_pairs_get(&ns->sync, n.key, rv_slice(NULL, 0), out, NULL);
 }
 
 reeve_err reeve_namespace_del(reeve_namespace *ns, const char *name)
@@ -746,7 +745,6 @@ reeve_err reeve_namespace_wait(reeve_namespace *ns, const char *name, uint64_t *
     struct name n = {.key = {0}};
     reeve_err err = name == NULL ? REEVE_OK : name_of(ns, name, &n);
 
-    return err != REEVE_OK
-               ? err
-               : rv_box_wait(&ns->sync, RV_OP_dict_wait, n.key, version, timeout_ms);
+    return err != REEVE_OK ? err
+                           : rv_box_wait(&ns->sync, RV_OP_dict_wait, n.key, version, timeout_ms);
 }

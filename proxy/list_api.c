@@ -88,10 +88,8 @@ const char *reeve_shared_name(const reeve_shared *shared)
 
 static struct rv_box_conf array_conf(char typecode, uint32_t length)
 {
-    return (struct rv_box_conf){.kind = RV_KIND_ARRAY,
-                                .word = "array",
-                                .typecode = (uint8_t)typecode,
-                                .number = length};
+    return (struct rv_box_conf){
+        .kind = RV_KIND_ARRAY, .word = "array", .typecode = (uint8_t)typecode, .number = length};
 }
 
 reeve_err reeve_array_open(reeve_array **out, reeve_context *ctx, const char *name, char typecode,
@@ -173,8 +171,8 @@ static reeve_err edit_load(const struct rv_sync *s, uint8_t edit_verb, int64_t a
 
     if (sum != NULL)
         *sum = NULL;
-    rv_list_edit_args_encode(&buf,
-                             &(struct rv_list_edit_args){.verb = edit_verb, .at = at, .path = path});
+    rv_list_edit_args_encode(
+        &buf, &(struct rv_list_edit_args){.verb = edit_verb, .at = at, .path = path});
     err = rv_box_call(s, RV_OP_list_edit, &buf, operand, operand != NULL, verb, &got);
     if (err != REEVE_OK)
         return err;
@@ -255,11 +253,10 @@ static reeve_err read_page(const struct rv_sync *s, const struct bounds *b, uint
     struct rv_buf buf = {0};
     reeve_err err = REEVE_OK;
 
-    rv_list_page_args_encode(&buf, &(struct rv_list_page_args){.bounds = b->given,
-                                                               .start = b->start,
-                                                               .stop = b->stop,
-                                                               .step = b->step,
-                                                               .skip = skip});
+    rv_list_page_args_encode(
+        &buf,
+        &(struct rv_list_page_args){
+            .bounds = b->given, .start = b->start, .stop = b->stop, .step = b->step, .skip = skip});
     err = rv_box_read(s, RV_OP_list_page, &buf, "read", got);
     if (err == REEVE_OK && (!rv_list_page_result_decode(page, rv_buf_slice(&got->result)) ||
                             (page->left > 0 && page->values.count == 0))) {
@@ -743,8 +740,7 @@ reeve_err reeve_shared_add_int(reeve_shared *shared, int64_t amount, int64_t *su
     struct rv_load load = rv_box_int(amount, room);
     reeve_value *v = NULL;
     int64_t ignored = 0;
-    reeve_err err =
-        edit_load(&shared->sync, RV_EDIT_ADD, 0, rv_slice(NULL, 0), &load, &v);
+    reeve_err err = edit_load(&shared->sync, RV_EDIT_ADD, 0, rv_slice(NULL, 0), &load, &v);
 
     return err != REEVE_OK
                ? err

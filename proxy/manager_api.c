@@ -298,7 +298,8 @@ static reeve_err list(reeve_value **out, reeve_context *ctx, bool objects, const
     return err;
 }
 
-reeve_err reeve_objects(reeve_value **out, reeve_context *ctx, const char *prefix, uint32_t timeout_ms)
+reeve_err reeve_objects(reeve_value **out, reeve_context *ctx, const char *prefix,
+                        uint32_t timeout_ms)
 {
     return list(out, ctx, true, prefix, timeout_ms);
 }

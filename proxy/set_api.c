@@ -122,8 +122,7 @@ reeve_err reeve_set_pop(reeve_set *set, reeve_value **out)
     static const char verb[] = "pop from";
     struct rv_set_pop_result result = {0};
     struct rv_buf answer = {0};
-    reeve_err err =
-        rv_sync_call(&set->sync, RV_OP_set_pop, &(struct rv_buf){0}, verb, &answer);
+    reeve_err err = rv_sync_call(&set->sync, RV_OP_set_pop, &(struct rv_buf){0}, verb, &answer);
 
     *out = NULL;
     if (err == REEVE_OK && !rv_set_pop_result_decode(&result, rv_buf_slice(&answer)))
@@ -194,8 +193,8 @@ static reeve_err update(reeve_set *set, reeve_combine how, uint64_t other,
 {
     struct rv_buf buf = {0};
 
-    rv_set_update_args_encode(
-        &buf, &(struct rv_set_update_args){.how = (uint8_t)how, .other = other});
+    rv_set_update_args_encode(&buf,
+                              &(struct rv_set_update_args){.how = (uint8_t)how, .other = other});
     return rv_box_call_some(&set->sync, RV_OP_set_update, &buf, loads, len, used,
                             how == REEVE_UNION || len == 0 ? 1 : len, "update", NULL);
 }
@@ -214,8 +213,7 @@ reeve_err reeve_set_update_values(reeve_set *set, reeve_combine how, const reeve
     struct rv_load *loads = NULL;
     size_t len = 0;
     size_t done = 0;
-    reeve_err err =
-        rv_box_parts(&set->sync, "update", values, REEVE_ARRAY, &loads, &len, &room);
+    reeve_err err = rv_box_parts(&set->sync, "update", values, REEVE_ARRAY, &loads, &len, &room);
 
     do {
         size_t used = 0;
@@ -238,17 +236,16 @@ static reeve_err combine(reeve_set **out, reeve_set *set, reeve_combine how, uin
     struct rv_got got;
     reeve_err err = REEVE_OK;
 
-    rv_set_combine_args_encode(
-        &buf, &(struct rv_set_combine_args){.how = (uint8_t)how, .other = other});
+    rv_set_combine_args_encode(&buf,
+                               &(struct rv_set_combine_args){.how = (uint8_t)how, .other = other});
     err = rv_box_call(&set->sync, RV_OP_set_combine, &buf, loads, len, verb, &got);
     if (err != REEVE_OK)
         return err;
     if (!rv_set_combine_result_decode(&made, rv_buf_slice(&got.result)) || made.object == 0)
         err = rv_box_malformed(&set->sync, verb);
     rv_got_free(&got);
-    return err != REEVE_OK
-               ? err
-               : rv_box_adopt(out, sizeof **out, set->sync.ctx, made.object, &conf);
+    return err != REEVE_OK ? err
+                           : rv_box_adopt(out, sizeof **out, set->sync.ctx, made.object, &conf);
 }
 
 reeve_err reeve_set_combine(reeve_set **out, reeve_set *set, reeve_combine how, reeve_set *other)
@@ -265,8 +262,7 @@ reeve_err reeve_set_combine_values(reeve_set **out, reeve_set *set, reeve_combin
     struct rv_buf room = {0};
     struct rv_load *loads = NULL;
     size_t len = 0;
-    reeve_err err =
-        rv_box_parts(&set->sync, "combine", values, REEVE_ARRAY, &loads, &len, &room);
+    reeve_err err = rv_box_parts(&set->sync, "combine", values, REEVE_ARRAY, &loads, &len, &room);
 
     *out = NULL;
     if (err == REEVE_OK)

@@ -15,7 +15,7 @@
  *
  * Errors, each with a constant sentence in *text, which is NULL after success and after ENOMEM:
  * EINVAL (value, path or operand is malformed, a path that is no array, a step that can be no key,
- * deleting the whole value, a sum that is no integer of 64 bits), ETYPE (a step into what is neither an array nor a map, or
+ * deleting the whole value), EVALUE (a sum that is no integer of 64 bits), ETYPE (a step into what is neither an array nor a map, or
  * into an array by something else than an integer; the value there is not of the verb's type), ENOENT (no such key or
  * index), ETOOBIG (nested deeper than RV_VALUE_DEPTH_MAX, above 4 GiB), ENOMEM.
  */

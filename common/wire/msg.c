@@ -287,11 +287,11 @@ bool rv_op_result_items(uint16_t op, struct rv_slice result, struct rv_items *ou
     switch ((enum rv_op)op) {
 #define OP_CASE(name, number, flags, right, ARGS, RESULT)                                          \
     case RV_OP_##name: {                                                                           \
-        struct rv_##name##_result args_;                                                             \
+        struct rv_##name##_result args_;                                                           \
                                                                                                    \
-        if (!rv_##name##_result_decode(&args_, result))                                                \
+        if (!rv_##name##_result_decode(&args_, result))                                            \
             return false;                                                                          \
-        RESULT(ITEMS_FIELD)                                                                          \
+        RESULT(ITEMS_FIELD)                                                                        \
         break;                                                                                     \
     }
         RV_OPS(OP_CASE)

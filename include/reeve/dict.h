@@ -129,8 +129,7 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_dict_wait(reeve_dict *dict, const reev
  * end; everything before must be there. Errors: EKEY (no such key, or place), ETYPE (what is there is no map or
  * array, or no number). */
 REEVE_API REEVE_NODISCARD reeve_err reeve_dict_get_at(reeve_dict *dict, const reeve_builder *key,
-                                                      const reeve_builder *path,
-                                                      reeve_value **out);
+                                                      const reeve_builder *path, reeve_value **out);
 REEVE_API REEVE_NODISCARD reeve_err reeve_dict_set_at(reeve_dict *dict, const reeve_builder *key,
                                                       const reeve_builder *path,
                                                       const reeve_builder *value);

@@ -121,8 +121,7 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_list_wait(reeve_list *list, uint64_t *
 /* ---- places inside a value: paths and errors as in dict.h, and EINDEX ---- */
 
 REEVE_API REEVE_NODISCARD reeve_err reeve_list_get_at(reeve_list *list, int64_t at,
-                                                      const reeve_builder *path,
-                                                      reeve_value **out);
+                                                      const reeve_builder *path, reeve_value **out);
 REEVE_API REEVE_NODISCARD reeve_err reeve_list_set_at(reeve_list *list, int64_t at,
                                                       const reeve_builder *path,
                                                       const reeve_builder *value);

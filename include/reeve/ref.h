@@ -82,17 +82,17 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_barrier_from(reeve_barrier **out, reev
                                                        reeve_ref ref);
 
 REEVE_API REEVE_NODISCARD reeve_err reeve_dict_from(reeve_dict **out, reeve_context *ctx,
-                                                  reeve_ref ref);
+                                                    reeve_ref ref);
 REEVE_API REEVE_NODISCARD reeve_err reeve_list_from(reeve_list **out, reeve_context *ctx,
-                                                  reeve_ref ref);
+                                                    reeve_ref ref);
 REEVE_API REEVE_NODISCARD reeve_err reeve_set_from(reeve_set **out, reeve_context *ctx,
-                                                reeve_ref ref);
+                                                   reeve_ref ref);
 REEVE_API REEVE_NODISCARD reeve_err reeve_shared_from(reeve_shared **out, reeve_context *ctx,
                                                       reeve_ref ref);
 REEVE_API REEVE_NODISCARD reeve_err reeve_array_from(reeve_array **out, reeve_context *ctx,
-                                                    reeve_ref ref);
+                                                     reeve_ref ref);
 REEVE_API REEVE_NODISCARD reeve_err reeve_namespace_from(reeve_namespace **out, reeve_context *ctx,
-                                                            reeve_ref ref);
+                                                         reeve_ref ref);
 
 #ifdef __cplusplus
 }

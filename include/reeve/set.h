@@ -93,8 +93,7 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_set_compare(reeve_set *set, reeve_comp
                                                       reeve_set *other, bool *so);
 /* The same with the values of an array. Errors: ETOOBIG (more than one message holds). */
 REEVE_API REEVE_NODISCARD reeve_err reeve_set_compare_values(reeve_set *set, reeve_compare what,
-                                                             const reeve_builder *values,
-                                                             bool *so);
+                                                             const reeve_builder *values, bool *so);
 
 /* Wait until it has another version than *version, as reeve_list_wait. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_set_wait(reeve_set *set, uint64_t *version,

@@ -88,8 +88,7 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_array_set_slice(reeve_array *array, re
 
 /* a[at] += amount. sum may be NULL. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_array_add(reeve_array *array, int64_t at,
-                                                    const reeve_builder *amount,
-                                                    reeve_value **sum);
+                                                    const reeve_builder *amount, reeve_value **sum);
 
 /* As reeve_list_cas and reeve_list_wait. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_array_cas(reeve_array *array, int64_t at,

@@ -282,8 +282,7 @@ struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_sl
         struct rv_parcel p;
 
         ok = rv_parcel_make(&p, ch->link, rv_slice(NULL, 0), items[*used],
-                            refs == NULL ? rv_slice(NULL, 0) : refs[*used],
-                            priority) == REEVE_OK;
+                            refs == NULL ? rv_slice(NULL, 0) : refs[*used], priority) == REEVE_OK;
         if (!ok)
             break;
         rv_parcel_write(&list, &p);

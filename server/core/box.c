@@ -466,8 +466,7 @@ static void add_result(struct rv_buf *results, struct rv_slice result, uint32_t 
     size_t start = results->len;
 
     rv_write_number(results, 0, 4);
-    rv_batch_answer_encode(results,
-                           &(struct rv_batch_answer){.values = values, .result = result});
+    rv_batch_answer_encode(results, &(struct rv_batch_answer){.values = values, .result = result});
     rv_set_number(results->data + start, results->len - start - 4, 4);
 }
 
@@ -608,7 +607,8 @@ static void on_wait(struct mgr *mgr, struct box *box, const struct incoming *in)
 
     rv_assert(rv_dict_wait_args_decode(&args, in->msg->args));
     if (args.key.len > 0) {
-        err = box->object.ops->box->version == NULL ? REEVE_EINVAL : box_spell(mgr, args.key, &text);
+        err =
+            box->object.ops->box->version == NULL ? REEVE_EINVAL : box_spell(mgr, args.key, &text);
         if (err == REEVE_OK)
             key = rv_buf_slice(&mgr->key);
     }
@@ -737,8 +737,7 @@ static void carry_over(struct mgr *mgr, struct box_call *c, const struct cell *o
     reeve_value *v = NULL;
     const struct carried *from[] = {old == NULL ? NULL : old->refs, came};
 
-    if ((from[0] == NULL && from[1] == NULL) ||
-        rv_value_parse(&v, cell_bytes(out)) != REEVE_OK)
+    if ((from[0] == NULL && from[1] == NULL) || rv_value_parse(&v, cell_bytes(out)) != REEVE_OK)
         return;
     for (size_t k = 0; k < 2; k++)
         for (uint32_t i = 0; from[k] != NULL && i < from[k]->len; i++)

@@ -32,8 +32,8 @@ struct box {
 
 /* A value on its way out. */
 struct box_value {
-    struct rv_slice bytes;      /* borrowed from what it is in */
-    struct rv_body *body;       /* the same bytes, borrowed; NULL: they are in no body of their own */
+    struct rv_slice bytes; /* borrowed from what it is in */
+    struct rv_body *body;  /* the same bytes, borrowed; NULL: they are in no body of their own */
     const struct carried *refs; /* of what it is in, borrowed; NULL: none */
 };
 
@@ -68,7 +68,7 @@ struct box_ops {
 struct undo {
     struct undo *next; /* made before */
     struct box *box;
-    uint64_t version;                                /* before */
+    uint64_t version;                              /* before */
     void (*back)(struct mgr *mgr, struct undo *u); /* it did not happen */
     void (*done)(struct mgr *mgr, struct undo *u); /* it stays; or NULL: there is nothing to free */
 };

@@ -21,9 +21,8 @@ static reeve_err no_key(struct box_call *c)
 /* MessagePack text begins so: fixstr, str 8, str 16, str 32. */
 static bool is_text(struct rv_slice value)
 {
-    return value.len > 0 &&
-           ((value.data[0] >= 0xa0 && value.data[0] <= 0xbf) ||
-            (value.data[0] >= 0xd9 && value.data[0] <= 0xdb));
+    return value.len > 0 && ((value.data[0] >= 0xa0 && value.data[0] <= 0xbf) ||
+                             (value.data[0] >= 0xd9 && value.data[0] <= 0xdb));
 }
 
 /* The pair of a key, which is in mgr->key then; *p is NULL when there is none. */
@@ -273,8 +272,7 @@ static reeve_err read_contains(struct mgr *mgr, struct box_call *c)
 
     rv_assert(rv_dict_contains_args_decode(&args, c->args));
     err = look(mgr, c, args.key, &p);
-    rv_dict_contains_result_encode(&mgr->scratch,
-                                   &(struct rv_dict_contains_result){p != NULL, 0});
+    rv_dict_contains_result_encode(&mgr->scratch, &(struct rv_dict_contains_result){p != NULL, 0});
     return err;
 }
 

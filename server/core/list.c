@@ -262,9 +262,7 @@ static reeve_err find_span(struct box_call *c, uint8_t bounds, int64_t start, in
     start = bounds & RV_BOUND_START ? clamp(start, len, lowest, highest)
             : step < 0              ? highest
                                     : lowest;
-    stop = bounds & RV_BOUND_STOP ? clamp(stop, len, lowest, highest)
-           : step < 0             ? lowest
-                                  : highest;
+    stop = bounds & RV_BOUND_STOP ? clamp(stop, len, lowest, highest) : step < 0 ? lowest : highest;
     *out = (struct span){.start = start, .step = step};
     if (step > 0 && start < stop)
         out->count = (size_t)((stop - start - 1) / step + 1);
@@ -702,9 +700,8 @@ static reeve_err read_page(struct mgr *mgr, struct box_call *c)
     for (i = args.skip < s.count ? (size_t)args.skip : s.count; i < s.count && !box_page_full(c);
          i++)
         rv_assert(box_answer(mgr, c, cell_at(l, span_at(&s, i))));
-    rv_list_page_result_encode(
-        &mgr->scratch,
-        &(struct rv_list_page_result){.version = l->box.version, .left = s.count - i});
+    rv_list_page_result_encode(&mgr->scratch, &(struct rv_list_page_result){
+                                                  .version = l->box.version, .left = s.count - i});
     return REEVE_OK;
 }
 
@@ -748,8 +745,7 @@ static reeve_err read(struct mgr *mgr, struct box_call *c)
         return read_find(mgr, c);
     case RV_OP_list_len:
         rv_list_len_result_encode(
-            &mgr->scratch,
-            &(struct rv_list_len_result){l->len, l->box.bytes, l->box.version, 0});
+            &mgr->scratch, &(struct rv_list_len_result){l->len, l->box.bytes, l->box.version, 0});
         return REEVE_OK;
     default:
         return REEVE_ETYPE;
@@ -763,7 +759,7 @@ static const struct box_ops box_ops = {.apply = apply, .read = read, .wait = RV_
 static const char *refuse(const struct rv_object_open_args *args)
 {
     if (args->kind == RV_KIND_LIST)
-        return args->maxsize != 0   ? "a list has no length to begin with"
+        return args->maxsize != 0    ? "a list has no length to begin with"
                : args->typecode != 0 ? "only arrays and values have a typecode"
                                      : NULL;
     if (args->typecode != 0 && !typecode_known(args->typecode))

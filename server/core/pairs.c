@@ -232,7 +232,7 @@ reeve_err pairs_begin(const struct pairs *d, struct rv_slice after, uint64_t cha
 
 const char *pairs_refuse(const struct rv_object_open_args *args)
 {
-    return args->maxsize != 0   ? "it has no number"
+    return args->maxsize != 0    ? "it has no number"
            : args->typecode != 0 ? "only arrays and values have a typecode"
                                  : NULL;
 }

@@ -261,10 +261,10 @@ static reeve_err on_combine(struct mgr *mgr, struct box_call *c)
     if (err == REEVE_OK)
         err = no_references(c);
     if (err == REEVE_OK)
-        err = object_make(mgr, c->session,
-                          &(struct rv_object_open_args){.kind = RV_KIND_SET,
-                                                        .durable = d->box.object.durable},
-                          &made, &c->text);
+        err = object_make(
+            mgr, c->session,
+            &(struct rv_object_open_args){.kind = RV_KIND_SET, .durable = d->box.object.durable},
+            &made, &c->text);
     if (err == REEVE_OK)
         err = add_all(mgr, c, (struct pairs *)made, d);
     if (err == REEVE_OK)
@@ -272,10 +272,11 @@ static reeve_err on_combine(struct mgr *mgr, struct box_call *c)
     other_free(&other);
     if (err == REEVE_OK)
         rv_set_combine_result_encode(
-            &mgr->scratch, &(struct rv_set_combine_result){.object = made->id,
-                                                           .created = 1,
-                                                           .kind = RV_KIND_SET,
-                                                           .durable = mgr_reaches(mgr, made->durable)});
+            &mgr->scratch,
+            &(struct rv_set_combine_result){.object = made->id,
+                                            .created = 1,
+                                            .kind = RV_KIND_SET,
+                                            .durable = mgr_reaches(mgr, made->durable)});
     else if (made != NULL)
         box_forget(mgr, c->session, made);
     return err;
@@ -422,9 +423,8 @@ static reeve_err read(struct mgr *mgr, struct box_call *c)
     case RV_OP_set_compare:
         return read_compare(mgr, c);
     case RV_OP_set_len:
-        rv_set_len_result_encode(
-            &mgr->scratch,
-            &(struct rv_set_len_result){pairs_len(d), d->box.bytes, d->box.version, 0});
+        rv_set_len_result_encode(&mgr->scratch, &(struct rv_set_len_result){
+                                                    pairs_len(d), d->box.bytes, d->box.version, 0});
         return REEVE_OK;
     default:
         return REEVE_ETYPE;

@@ -47,7 +47,7 @@ struct incoming {
 
 /* What a type of object does. The tables stand at the ends of the files of the types. */
 struct object_ops {
-    uint16_t family; /* of its operations, rv_op_family() */
+    uint16_t family;           /* of its operations, rv_op_family() */
     const struct box_ops *box; /* of a container, box.h; else NULL */
 
     /* The options of an open fit this object / are possible at all, else a sentence. */
@@ -215,14 +215,14 @@ struct mgr {
     struct rv_heap heap;
     struct lock *guard; /* of the call that is being applied; NULL: none */
     uint64_t guard_fence;
-    struct rv_buf scratch; /* arguments and results on their way out */
-    struct rv_buf items;   /* a list of items on its way out */
-    struct rv_buf key;     /* as it is spelt */
-    struct undo *undos;    /* changes of containers by the call that is being applied */
+    struct rv_buf scratch;    /* arguments and results on their way out */
+    struct rv_buf items;      /* a list of items on its way out */
+    struct rv_buf key;        /* as it is spelt */
+    struct undo *undos;       /* changes of containers by the call that is being applied */
     struct box_value *answer; /* values on their way out */
     size_t answer_cap;
-    struct item *spare;    /* item nodes for reuse */
-    uint64_t *loose;       /* objects that lost a reference in this step, to be looked at */
+    struct item *spare; /* item nodes for reuse */
+    uint64_t *loose;    /* objects that lost a reference in this step, to be looked at */
     size_t loose_len, loose_cap;
     struct blob *blobs; /* by digest */
     uint64_t blobs_bytes;

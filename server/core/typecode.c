@@ -11,9 +11,9 @@ struct range {
 };
 
 static const struct range ranges[] = {
-    {'b', INT8_MIN, INT8_MAX},   {'B', 0, UINT8_MAX},  {'h', INT16_MIN, INT16_MAX},
+    {'b', INT8_MIN, INT8_MAX},   {'B', 0, UINT8_MAX},         {'h', INT16_MIN, INT16_MAX},
     {'H', 0, UINT16_MAX},        {'i', INT32_MIN, INT32_MAX}, {'I', 0, UINT32_MAX},
-    {'l', INT64_MIN, INT64_MAX}, {'L', 0, UINT64_MAX}, {'q', INT64_MIN, INT64_MAX},
+    {'l', INT64_MIN, INT64_MAX}, {'L', 0, UINT64_MAX},        {'q', INT64_MIN, INT64_MAX},
     {'Q', 0, UINT64_MAX},
 };
 
@@ -125,8 +125,7 @@ reeve_err typecode_fit(uint8_t code, struct rv_slice value, struct rv_buf *out, 
     if (code == '?'   ? o.type != MSGPACK_OBJECT_BOOLEAN
         : code == 'c' ? o.type != MSGPACK_OBJECT_BIN || o.via.bin.size != 1
                       : o.type != MSGPACK_OBJECT_STR || o.via.str.size == 0 ||
-                            rv_utf8_len(rv_slice(o.via.str.ptr, o.via.str.size)) !=
-                                o.via.str.size)
+                            rv_utf8_len(rv_slice(o.via.str.ptr, o.via.str.size)) != o.via.str.size)
         return wrong_type(text);
     rv_buf_add(out, value.data, value.len);
     return REEVE_OK;
