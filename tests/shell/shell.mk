@@ -47,6 +47,7 @@ check-shell: $(shell_tests) $(BUILD)/reeve-server $(BUILD)/reeve-worker
 	wait $$slow || ok=1; cat $(BUILD)/run-slow.out; \
 	wait $$gone || ok=1; cat $(BUILD)/run-gone.out; exit $$ok
 check: check-shell
+check-programs: $(shell_tests)
 
 # A million objects made and let go, a hundred thousand put into items and taken out.
 torture-refs: $(BUILD)/run-api $(BUILD)/reeve-server
