@@ -19,6 +19,7 @@
     X(value)                                                                                       \
     X(key)                                                                                         \
     X(image)                                                                                       \
+    X(path)                                                                                        \
     X(keys)                                                                                        \
     X(conf)                                                                                        \
     X(net)                                                                                         \
