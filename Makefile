@@ -39,6 +39,7 @@ CLIENT  := $(call objects,proxy/core/*.c)
 AGENT   := $(call objects,worker/core/*.c)
 LIBRARY := $(call objects,proxy/*.c) $(CLIENT) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE)
 CORES   := $(SERVER) $(AGENT) $(CLIENT)
+PURE_OBJECTS := $(CORES) $(VALUE) $(WIRE) $(BASE)
 UNIT    := $(filter-out $(BUILD)/tests/lib/sim%,$(call objects,tests/lib/*.c)) \
     $(call objects,tests/unit/*.c tests/wire/*.c proxy/value_*.c) \
     $(call objects,$(addprefix worker/,cache.c capacity.c elf_check.c) $(addprefix cli/,bar.c units.c))
@@ -116,12 +117,16 @@ check: all manuals
 	$(BUILD)/run-unit
 	$(BUILD)/run-sim
 	sh tests/lint/layers.sh
-	sh tests/lint/pure.sh $(CORES) $(VALUE) $(WIRE) $(BASE)
+	sh tests/lint/pure.sh $(PURE_OBJECTS)
 	sh tests/lint/exports.sh $(BUILD)
 	sh tests/lint/headers.sh
 	sh tests/lint/parity.sh
 	sh tests/lint/words.sh
 	sh tests/lint/man.sh $(BUILD)
+
+# For the lint, when it is called by hand.
+pure-objects: $(PURE_OBJECTS)
+	@echo $^
 
 install: programs manuals
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/reeve
@@ -140,7 +145,7 @@ install: programs manuals
 clean:
 	rm -rf build build-*
 
-.PHONY: all programs tests examples manuals check-programs check install clean
+.PHONY: pure-objects all programs tests examples manuals check-programs check install clean
 -include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/conform/conform.mk
 -include tests/shell/shell.mk tests/e2e/e2e.mk tests/chaos/chaos.mk tests/coverage.mk bench/bench.mk packaging/deb/deb.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -410,7 +410,7 @@ static reeve_err await(reeve_value **out, reeve_instance *o, uint64_t number, rv
         if (code == REEVE_OK)
             return REEVE_OK;
         (void)reeve_get_str(reeve_value_at(*out, 2), &text, &len);
-        err = rv_fail((reeve_err)code, "cannot call %s: %.*s", o->label, (int)len, text);
+        err = rv_fail(rv_error_said(code), "cannot call %s: %.*s", o->label, (int)len, text);
         reeve_value_free(out);
         return err;
     }

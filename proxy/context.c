@@ -230,11 +230,15 @@ static bool take_in(reeve_context *ctx, const struct rv_waiter *self, rv_ns now)
                 trouble(ctx, "nobody answers there");
             rv_link_ended(&ctx->link, now, RV_END_LOST);
             break;
+        case RV_CONN_HUNG_UP:
+            trouble(ctx, "what listens there is no manager, for it hangs up in the handshake");
+            rv_link_ended(&ctx->link, now, RV_END_LOST);
+            break;
         case RV_CONN_REFUSED:
             rv_link_ended(&ctx->link, now, RV_END_REFUSED);
             break;
         case RV_CONN_MISMATCH:
-            trouble(ctx, "the handshake failed: another server key, or not a reeve manager");
+            trouble(ctx, "the manager there has another key than the one trusted here");
             rv_link_ended(&ctx->link, now, RV_END_MISMATCH);
             break;
         }
@@ -935,7 +939,8 @@ reeve_err rv_late_failure(reeve_context *ctx)
         err = rv_channel_failure(ch, why, sizeof why);
     if (err == REEVE_OK)
         return err;
-    return rv_fail(err, "cannot flush: an earlier put was refused: %s",
+    return rv_fail(err, "cannot flush: %s: %s",
+                   err == REEVE_ENOMEM ? "not all was said" : "an earlier put was refused",
                    why[0] != '\0' ? why : reeve_strerror(err));
 }
 
@@ -977,8 +982,12 @@ reeve_err reeve_close(reeve_context **context)
         err = rv_late_failure(ctx);
         /* All is flushed: who does not hear the goodbye soon will miss us by itself. */
         rv_link_goodbye(&ctx->link);
-        (void)rv_wait(ctx, has_left, ctx,
-                      sooner(deadline, rv_after_ms(rv_clock_now(), GOODBYE_MS)));
+        if (ctx->link.leaving || ctx->link.state == RV_LINK_DEAD)
+            (void)rv_wait(ctx, has_left, ctx,
+                          sooner(deadline, rv_after_ms(rv_clock_now(), GOODBYE_MS)));
+        else
+            err =
+                rv_fail(REEVE_ENOMEM, "cannot say goodbye to %s: out of memory", rv_endpoint(ctx));
     }
     pthread_mutex_unlock(&ctx->mutex);
     end_context(ctx);

@@ -19,6 +19,7 @@ enum {
     SNAPSHOT_BYTES = 64 << 20, /* log behind a snapshot before the next one, at least */
     VERIFY_BYTES = 256 << 20,  /* a larger state is verified now and then only */
     VERIFY_EVERY = 8,
+    FULL_PART = 4,  /* of the bytes of log before a snapshot, on a full disk */
     SPACE_MS = 500, /* a full disk is looked at so often */
 };
 
@@ -257,13 +258,26 @@ static void file_add(struct rv_log *log, const struct command *cmd)
         lf->callbacks.committed(lf->callbacks.arg, cmd);
 }
 
+/* So many bytes of log are worth a snapshot. On a full disk, what it lets go of is needed soon. */
+static uint64_t worth_snapshot(const struct log_file *lf)
+{
+    uint64_t last = lf->seen.snapshot_bytes;
+    uint64_t least = lf->conf.snapshot_bytes;
+
+    if (lf->seen.full)
+        return least / FULL_PART;
+    return last > least ? last : least;
+}
+
+/* This one failed. */
+static uint64_t retry_snapshot(const struct log_file *lf)
+{
+    return lf->seen.bytes + lf->conf.snapshot_bytes / (lf->seen.full ? FULL_PART : 1);
+}
+
 static bool snapshot_due(const struct log_file *lf)
 {
-    uint64_t least = lf->seen.snapshot_bytes;
-
-    if (least < lf->conf.snapshot_bytes)
-        least = lf->conf.snapshot_bytes;
-    return lf->image == 0 && !lf->image_settling && lf->seen.bytes > least &&
+    return lf->image == 0 && !lf->image_settling && lf->seen.bytes > worth_snapshot(lf) &&
            lf->seen.bytes > lf->image_retry;
 }
 
@@ -404,7 +418,7 @@ static void start_picture(struct log_file *lf)
     lf->images++;
     if (lf->image < 0) {
         lf->image = 0;
-        lf->image_retry = lf->seen.bytes + lf->conf.snapshot_bytes;
+        lf->image_retry = retry_snapshot(lf);
         return;
     }
     epoll_ctl(lf->epoll, EPOLL_CTL_ADD, lf->image_fd, &(struct epoll_event){.events = EPOLLIN});
@@ -426,7 +440,7 @@ static void end_picture(struct log_file *lf)
     epoll_ctl(lf->epoll, EPOLL_CTL_DEL, lf->image_fd, NULL);
     close(lf->image_fd);
     lf->image = 0;
-    lf->image_retry = lf->seen.bytes + lf->conf.snapshot_bytes;
+    lf->image_retry = retry_snapshot(lf);
     if (code != IMAGE_OK || got != (ssize_t)sizeof s) {
         snprintf(line, sizeof line, "snapshot.fail why=\"%s\"",
                  code == IMAGE_DISK    ? "the disk refused"

@@ -56,7 +56,8 @@ static void dump(const struct record *rec, const struct command *cmd)
     if (cmd->session != 0)
         printf("  session %llu", (unsigned long long)cmd->session);
     if (cmd->type == COMMAND_MESSAGES)
-        printf("  from message %llu  bodies %zu", (unsigned long long)cmd->first, cmd->bodies_len);
+        printf("  from message %llu  bodies %zu%s", (unsigned long long)cmd->first, cmd->bodies_len,
+               cmd->stripped ? "  refused: no room" : "");
     printf("\n");
 }
 

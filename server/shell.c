@@ -105,6 +105,7 @@ static void on_space(void *arg, bool full)
     shell_line(NULL, full ? RV_WARN : RV_INFO,
                full ? "log.full why=\"the disk has too little room: what needs more is refused\""
                     : "log.room");
+    gate_set_full(sh->gate, full);
     rv_log_add(sh->log, &(struct command){
                             .type = COMMAND_SPACE, .logged = true, .at = sh->now, .first = full});
 }

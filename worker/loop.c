@@ -70,7 +70,8 @@ struct loop {
     bool told_ready; /* once */
     bool draining, leave, stop;
     int exit_code;
-    char trouble[300]; /* why the last attempt to connect failed */
+    char trouble[300];          /* why the last attempt to connect failed */
+    char told[RV_TARGETS][300]; /* ... and what of that was logged, by endpoint */
 };
 
 /* ---- words ---- */
@@ -251,9 +252,23 @@ static void close_conn(struct loop *l)
     rv_link_closed(&l->link);
 }
 
+static const char *endpoint(const struct loop *l)
+{
+    return l->link.conf.endpoints[l->link.endpoint];
+}
+
+/* An attempt has failed. It is logged when it fails otherwise than the one before. */
 static void trouble(struct loop *l, const char *why)
 {
+    char *told = l->told[l->link.endpoint];
+    char text[600];
+
     snprintf(l->trouble, sizeof l->trouble, "%.290s", why);
+    if (strcmp(told, l->trouble) == 0)
+        return;
+    strcpy(told, l->trouble);
+    snprintf(text, sizeof text, "manager %.250s: %s", endpoint(l), l->trouble);
+    line(RV_WARN, "manager.away", text);
 }
 
 static void connect_now(struct loop *l)
@@ -291,11 +306,15 @@ static void take_in(struct loop *l)
                 trouble(l, "nobody answers there");
             rv_link_ended(&l->link, l->now, RV_END_LOST);
             break;
+        case RV_CONN_HUNG_UP:
+            trouble(l, "what listens there is no manager, for it hangs up in the handshake");
+            rv_link_ended(&l->link, l->now, RV_END_LOST);
+            break;
         case RV_CONN_REFUSED:
             rv_link_ended(&l->link, l->now, RV_END_REFUSED);
             break;
         case RV_CONN_MISMATCH:
-            trouble(l, "the handshake failed: another server key, or not a reeve manager");
+            trouble(l, "the manager there has another key than the one trusted here");
             rv_link_ended(&l->link, l->now, RV_END_MISMATCH);
             break;
         }
@@ -408,11 +427,6 @@ static void end_session(struct loop *l)
     rv_link_fini(&l->link);
 }
 
-static const char *endpoint(const struct loop *l)
-{
-    return l->link.conf.endpoints[l->link.endpoint];
-}
-
 /* The session has ended for good. Some ends would only come again. */
 static void session_over(struct loop *l)
 {
@@ -487,6 +501,7 @@ static void judge(struct loop *l)
     if (l->link.state == RV_LINK_READY && l->link.ports != NULL) {
         l->lost_at = l->now;
         l->opened = true;
+        memset(l->told, 0, sizeof l->told);
         tell_ready(l);
     }
     if (agent_busy(l->agent) > 0 || l->loads != NULL || runners_at_work(l->runners))

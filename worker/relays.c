@@ -279,6 +279,7 @@ static void pass_down(struct relay *x, bool *any)
             tell(x, RV_RELAY_REFUSED);
             break;
         case RV_CONN_LOST:
+        case RV_CONN_HUNG_UP:
         case RV_CONN_MISMATCH:
             tell(x, RV_RELAY_LOST);
             break;

@@ -13,6 +13,7 @@
     X(NO_DEDUPE, "a repeated call is applied again")                                               \
     X(EARLY_REPLY, "a reply leaves before its command is committed")                               \
     X(LEVEL_TOO_HIGH, "a reply says that it survives more than it does")                           \
+    X(FULL_LOGGED, "what a full disk refuses is written to it first")                              \
     X(OLD_ATTEMPT, "an older connection may take a session back")                                  \
     X(LOST_NOTIFY, "a put does not wake who waits in get")                                         \
     X(RECALL_IGNORED, "the client keeps what was recalled")                                        \

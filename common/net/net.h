@@ -149,9 +149,10 @@ enum rv_conn_event {
     RV_CONN_NONE,
     RV_CONN_READY, /* handshake done: the manager is alive and has our key admitted */
     RV_CONN_MESSAGE,
-    RV_CONN_LOST,     /* ended; close it. Also: nobody listens, handshake timed out or failed */
+    RV_CONN_LOST,     /* ended; close it. Also: nobody listens, the handshake timed out */
+    RV_CONN_HUNG_UP,  /* somebody listens there who is not a manager, or is not one yet */
     RV_CONN_REFUSED,  /* the manager does not admit our key; trying again does not help */
-    RV_CONN_MISMATCH, /* the handshake failed without a reason: wrong server key, or not reeve */
+    RV_CONN_MISMATCH, /* a CURVE server hung up in the handshake: it has another key */
 };
 
 /* Say that the second descriptor was readable. Once READY, only then is anything but messages

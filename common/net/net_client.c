@@ -1,6 +1,7 @@
 #include "common/net/net_util.h"
 
 #include "common/net/keys.h"
+#include "common/net/knock.h"
 #include "common/net/relay.h"
 
 #include <errno.h>
@@ -24,9 +25,10 @@ enum { SPARE_MS = 1000 };
 
 /*
  *   CONNECTING --- handshake succeeded ---> READY --- disconnected ---> ENDED
- *       '------ refused, failed, nobody there, too late ------------------^
+ *       |------ refused, nobody there, too late --------------------------^
+ *       '------ failed ---> KNOCKING --- who is it? ----------------------'
  */
-enum state { CONNECTING, READY, ENDED };
+enum state { CONNECTING, KNOCKING, READY, ENDED };
 
 struct rv_conn {
     struct rv_relay *relay; /* NULL, or what stands for all that follows */
@@ -37,8 +39,10 @@ struct rv_conn {
     void *dealer;
     void *monitor;
     int dealer_fd;
-    int timer_fd;  /* fires at the deadline, so that a sleeper wakes up; -1 once READY */
-    int events_fd; /* an epoll of the monitor and the timer */
+    int timer_fd;           /* fires at the deadline, so that a sleeper wakes up; -1 once READY */
+    int events_fd;          /* an epoll of the monitor, the timer and the knock */
+    struct rv_knock *knock; /* KNOCKING */
+    char *endpoint;         /* where */
     struct rv_frames frames;
 };
 
@@ -154,6 +158,9 @@ static reeve_err open_zmq(struct rv_conn **out, const struct rv_conn_conf *conf,
         !watch(conn, conn->timer_fd) || !watch(conn, rv_zmq_fd(conn->monitor)) ||
         zmq_connect(conn->dealer, conf->endpoint) != 0)
         goto fail_zmq;
+    conn->endpoint = strdup(conf->endpoint);
+    if (conn->endpoint == NULL)
+        goto fail_zmq;
     *out = conn;
     return REEVE_OK;
 
@@ -192,11 +199,13 @@ void rv_conn_close(struct rv_conn **conn)
         return;
     }
     rv_frames_free(&c->frames);
+    rv_knock_close(&c->knock);
     rv_monitor_close(&c->monitor, c->dealer);
     if (c->state == READY)
         rv_zmq_set(c->dealer, ZMQ_LINGER, LINGER_MS);
     rv_zmq_close(&c->dealer);
     close_fds(c);
+    free(c->endpoint);
     free(c);
     *conn = NULL;
 }
@@ -211,6 +220,8 @@ void rv_conn_abandon(struct rv_conn **conn)
         rv_relay_close(&(*conn)->relay); /* our copies of the descriptors; the parent has its own */
     else
         close_fds(*conn);
+    rv_knock_abandon(&(*conn)->knock);
+    free((*conn)->endpoint);
     free(*conn);
     *conn = NULL;
 }
@@ -241,11 +252,38 @@ static void end(struct rv_conn *conn, enum rv_conn_event event)
     conn->end = event;
 }
 
-/* A manager that can't read our first box, because the key we have for it is wrong, just hangs
- * up. So does one that is being stopped: only several in a row mean something. */
-static enum rv_conn_event failed_handshake(const struct rv_conn *conn)
+/* A manager that can't read our first box, because the key we have for it is wrong, just hangs up,
+ * and so does whatever else listens there: ask who it is. */
+static void failed_handshake(struct rv_conn *conn)
 {
-    return rv_clock_now() < conn->deadline ? RV_CONN_MISMATCH : RV_CONN_LOST;
+    int fds[2];
+
+    if (rv_clock_now() >= conn->deadline) {
+        end(conn, RV_CONN_LOST);
+        return;
+    }
+    conn->knock = rv_knock_open(conn->endpoint);
+    if (conn->knock == NULL) {
+        end(conn, RV_CONN_HUNG_UP);
+        return;
+    }
+    rv_knock_fds(conn->knock, fds);
+    if (watch(conn, fds[0]) && watch(conn, fds[1]))
+        conn->state = KNOCKING;
+    else
+        end(conn, RV_CONN_HUNG_UP);
+}
+
+/* One that has the greeting of a manager and hangs up later may be one that is being stopped: only
+ * several in a row mean something. */
+static void hear_knock(struct rv_conn *conn)
+{
+    enum rv_knock_answer answer = rv_knock_answer(conn->knock);
+
+    if (answer == RV_KNOCK_CURVE)
+        end(conn, RV_CONN_MISMATCH);
+    else if (answer == RV_KNOCK_OTHER || rv_clock_now() >= conn->deadline)
+        end(conn, RV_CONN_HUNG_UP);
 }
 
 static void get_ready(struct rv_conn *conn)
@@ -270,14 +308,16 @@ static void on_event(struct rv_conn *conn, unsigned event)
         end(conn, RV_CONN_REFUSED);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-        end(conn, failed_handshake(conn));
-        break;
     case ZMQ_EVENT_DISCONNECTED:
-        end(conn, conn->state == CONNECTING ? failed_handshake(conn) : RV_CONN_LOST);
+        if (conn->state == CONNECTING)
+            failed_handshake(conn);
+        else if (conn->state == READY)
+            end(conn, RV_CONN_LOST);
         break;
     case ZMQ_EVENT_CLOSED:
         /* Nobody listens. */
-        end(conn, RV_CONN_LOST);
+        if (conn->state != KNOCKING)
+            end(conn, RV_CONN_LOST);
         break;
     default:
         break;
@@ -295,11 +335,11 @@ static bool step(struct rv_conn *conn)
         return true;
     }
     /* Also for what has no event at all, such as a name that can't be resolved. */
-    if (conn->state == CONNECTING && rv_clock_now() >= conn->deadline) {
+    if (conn->state == CONNECTING && rv_clock_now() >= conn->deadline)
         end(conn, RV_CONN_LOST);
-        return true;
-    }
-    return false;
+    else if (conn->state == KNOCKING)
+        hear_knock(conn);
+    return conn->state == ENDED;
 }
 
 static bool receive(struct rv_conn *conn, struct rv_net_message *out)
@@ -332,7 +372,7 @@ enum rv_conn_event rv_conn_receive(struct rv_conn *conn, struct rv_net_message *
         enum state before = conn->state;
 
         /* Also while connecting: the descriptor stays readable until libzmq was asked. */
-        if (before == CONNECTING)
+        if (before == CONNECTING || before == KNOCKING)
             (void)rv_zmq_readable(conn->dealer);
         else if (receive(conn, out))
             return RV_CONN_MESSAGE;
@@ -354,7 +394,7 @@ enum rv_net_result rv_conn_send(struct rv_conn *conn, struct rv_slice control,
 {
     if (conn->relay != NULL)
         return rv_relay_send(conn->relay, control, bodies, bodies_len);
-    if (conn->state == CONNECTING)
+    if (conn->state == CONNECTING || conn->state == KNOCKING)
         return RV_NET_BUSY;
     if (conn->state == ENDED)
         return RV_NET_GONE;

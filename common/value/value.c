@@ -71,14 +71,6 @@ static bool nest_complete(const struct nest *n)
     return n->depth == 0 && n->left[0] == 0;
 }
 
-/* How many values follow the head o. */
-static uint64_t kids_of(const msgpack_object *o)
-{
-    if (o->type == MSGPACK_OBJECT_ARRAY)
-        return o->via.array.size;
-    return o->type == MSGPACK_OBJECT_MAP ? UINT64_C(2) * o->via.map.size : 0;
-}
-
 /* Count o in; false when no value is due here, or it would be too deep. */
 static bool nest_enter(struct nest *n, const msgpack_object *o)
 {
@@ -86,7 +78,7 @@ static bool nest_enter(struct nest *n, const msgpack_object *o)
         return false;
     n->left[n->depth]--;
     if (rv_object_nests(o))
-        n->left[++n->depth] = kids_of(o);
+        n->left[++n->depth] = rv_object_kids(o);
     while (n->depth > 0 && n->left[n->depth] == 0)
         n->depth--;
     return true;
@@ -197,8 +189,7 @@ static bool take_ref(struct rv_slice *rest, msgpack_object *o, uint64_t len)
     return rv_value_ref_read(&ref, o) && ref.object != 0;
 }
 
-/* Take one value off rest; of a container only the head. */
-static bool take(struct rv_slice *rest, msgpack_object *o)
+bool rv_value_take(struct rv_slice *rest, msgpack_object *o)
 {
     const uint8_t *p = drop(rest, 1);
     uint8_t kind = MSGPACK_OBJECT_POSITIVE_INTEGER;
@@ -288,10 +279,10 @@ static bool walk(struct rv_slice rest, size_t *kids_len, msgpack_object *root, m
         uint64_t o_kids = 0;
         msgpack_object o;
 
-        if (!take(&rest, &o))
+        if (!rv_value_take(&rest, &o))
             return false;
         /* A value has at least one byte, so a count above the bytes left is a lie. */
-        o_kids = kids_of(&o);
+        o_kids = rv_object_kids(&o);
         if (o_kids > rest.len || *kids_len + o_kids > total || !nest_enter(&nest, &o))
             return false;
         if (root != NULL) {
@@ -319,7 +310,7 @@ bool rv_value_valid(struct rv_slice bytes)
 
 bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes)
 {
-    return take(&bytes, out) && bytes.len == 0 && !rv_object_nests(out);
+    return rv_value_take(&bytes, out) && bytes.len == 0 && !rv_object_nests(out);
 }
 
 /* Point a text, or a reference, in the bytes at from into those at to. */
@@ -533,7 +524,7 @@ static void write_object(void *to, msgpack_packer_write add, const msgpack_objec
         msgpack_pack_ext_with_body(&pk, o->via.ext.ptr, o->via.ext.size, o->via.ext.type);
         break;
     default:
-        rv_assert(false); /* take() makes no other, and the proxy neither */
+        rv_assert(false); /* rv_value_take() makes no other, and the proxy neither */
     }
 }
 
@@ -582,7 +573,7 @@ reeve_err rv_builder_copy(reeve_builder *b, const msgpack_object *o)
                                  : o->type == MSGPACK_OBJECT_MAP ? (msgpack_object *)o->via.map.ptr
                                                                  : NULL;
 
-    for (uint64_t i = 0; err == REEVE_OK && i < kids_of(o); i++)
+    for (uint64_t i = 0; err == REEVE_OK && i < rv_object_kids(o); i++)
         err = rv_builder_copy(b, &kids[i]);
     return err;
 }

@@ -36,6 +36,10 @@ bool rv_value_valid(struct rv_slice bytes);
  * in it is borrowed from bytes. */
 bool rv_value_scalar(msgpack_object *out, struct rv_slice bytes);
 
+/* Take one value off *rest; of an array or a map only the head, and rv_object_kids() values follow.
+ * Text in it is borrowed from the bytes. False when there is no value. */
+bool rv_value_take(struct rv_slice *rest, msgpack_object *out);
+
 /* A copy of bytes as a value, in one allocation of at most 25 times their size and 100 bytes. The
  * caller owns *out, and frees it with rv_value_free. Errors, with *out NULL: EPROTO (not valid),
  * ENOMEM. */
@@ -86,6 +90,14 @@ static inline bool rv_object_nests(const msgpack_object *o)
     return o->type == MSGPACK_OBJECT_ARRAY || o->type == MSGPACK_OBJECT_MAP;
 }
 
+/* How many values follow the head o. */
+static inline uint64_t rv_object_kids(const msgpack_object *o)
+{
+    if (o->type == MSGPACK_OBJECT_ARRAY)
+        return o->via.array.size;
+    return o->type == MSGPACK_OBJECT_MAP ? UINT64_C(2) * o->via.map.size : 0;
+}
+
 /* ---- values to bytes ---- */
 
 /* NULL without memory. */
@@ -112,7 +124,8 @@ reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o);
 enum { RV_VALUE_HEAD_MAX = 5 };
 size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t len);
 
-/* The bytes of a nil, bool or number: at most RV_VALUE_NUMBER_MAX. Returns how many. */
+/* The bytes of a nil, bool or number, or the head of an array or a map: at most
+ * RV_VALUE_NUMBER_MAX. Returns how many. */
 enum { RV_VALUE_NUMBER_MAX = 9 };
 size_t rv_value_number(uint8_t out[static RV_VALUE_NUMBER_MAX], const msgpack_object *o);
 

@@ -310,23 +310,34 @@ void rv_link_ended(struct rv_link *link, rv_ns now, enum rv_link_end how)
 {
     if (link->state == RV_LINK_DEAD || link->state == RV_LINK_IDLE)
         return;
+    link->mismatches = how == RV_END_MISMATCH ? link->mismatches + 1 : 0;
     if (how == RV_END_REFUSED) {
         rv_link_die(link, now, REEVE_EAUTH, "the manager does not admit this key");
         return;
     }
     /* An established session has met the right key: whoever hangs up now is a bystander, such as a
      * proxy whose manager is being restarted. */
-    if (how == RV_END_MISMATCH && !link->established &&
-        ++link->mismatches >= 3 * link->conf.endpoints_len) {
+    if (!link->established && link->mismatches >= 3 * link->conf.endpoints_len) {
         rv_link_die(link, now, REEVE_EAUTH,
-                    "the handshake fails: the manager has another key than the one trusted here, "
-                    "or it is not a reeve manager");
+                    "the handshake fails: the manager has another key than the one trusted here");
         return;
     }
     again(link, now);
 }
 
 /* ---- frames from the manager ---- */
+
+reeve_err rv_error_said(uint64_t number)
+{
+    switch (number) {
+#define ERROR_CASE(name, code, text) case code:
+        REEVE_ERRORS(ERROR_CASE)
+#undef ERROR_CASE
+        return (reeve_err)number;
+    default:
+        return REEVE_EPROTO;
+    }
+}
 
 static void on_welcome(struct rv_link *link, rv_ns now, const struct rv_welcome *w)
 {
@@ -374,7 +385,7 @@ static void on_refuse(struct rv_link *link, rv_ns now, const struct rv_refuse *r
         return;
     }
     snprintf(why, sizeof why, "%.*s", (int)r->text.len, (const char *)r->text.data);
-    rv_link_die(link, now, r->error < 64 ? (reeve_err)r->error : REEVE_EPROTO, why);
+    rv_link_die(link, now, rv_error_said(r->error), why);
 }
 
 /* A level of a later version survives at least what the highest of this one does. */
@@ -386,7 +397,7 @@ static uint8_t reached(uint8_t durable)
 static void on_outcome(struct rv_link *link, struct rv_request *call, rv_ns now,
                        struct rv_outcome *outcome, uint32_t error)
 {
-    outcome->error = error < 64 ? (reeve_err)error : REEVE_EPROTO;
+    outcome->error = rv_error_said(error);
     if (call != NULL)
         finish(link, call, now, outcome);
 }

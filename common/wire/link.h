@@ -92,6 +92,8 @@ enum rv_link_state {
 
 enum rv_link_want { RV_WANT_NOTHING, RV_WANT_CONNECT, RV_WANT_CLOSE };
 
+/* REFUSED: a manager does not admit our key. MISMATCH: a manager has another key than the one that
+ * is trusted. Both are what a CURVE server did; whatever else may have happened is LOST. */
 enum rv_link_end { RV_END_LOST, RV_END_REFUSED, RV_END_MISMATCH };
 
 struct rv_link_conf {
@@ -128,7 +130,7 @@ struct rv_link {
     rv_ns sent_at;
     rv_ns ack_at; /* when an acknowledgement leaves alone; RV_NEVER: none is owed */
     uint32_t backoff_ms;
-    unsigned mismatches; /* handshakes in a row that failed without a reason */
+    unsigned mismatches; /* attempts in a row that ended so; 0 when a refusal was the end */
     unsigned refusals;   /* of our messages, without progress between them */
     bool hello_due;
     bool beat_due;
@@ -151,7 +153,7 @@ struct rv_link {
     struct rv_port *ports; /* by object: proxies that get pushes */
     uint64_t puts_in_flight;
     size_t asked_back; /* so many proxies may be asked for what they keep */
-    reeve_err failed;  /* a put of a closed handle was refused */
+    reeve_err failed;  /* a put of a closed handle was refused, or its close was not said: ENOMEM */
     char failed_why[160];
 
     reeve_err error; /* DEAD: why */
@@ -237,6 +239,9 @@ void rv_link_goodbye(struct rv_link *link);
 
 /* End everything with this error. */
 void rv_link_die(struct rv_link *link, rv_ns now, reeve_err error, const char *why);
+
+/* The code that a peer said; EPROTO for one that is not in our list. */
+reeve_err rv_error_said(uint64_t number);
 
 /* Has everything that was said been received? */
 bool rv_link_flushed(const struct rv_link *link);

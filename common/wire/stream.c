@@ -343,13 +343,40 @@ bool rv_assembly_add(struct rv_assembly *a, const struct rv_fragment *fragment,
     return true;
 }
 
+static bool is_whole(const struct rv_assembly_part *part, size_t len)
+{
+    return part != NULL && part->got == part->body->len && part->body->len == len;
+}
+
+bool rv_assembly_has(const struct rv_assembly *a, uint64_t body, size_t len)
+{
+    const struct rv_assembly_part *part = a->parts;
+
+    while (part != NULL && part->number != body)
+        part = part->next;
+    return is_whole(part, len);
+}
+
+void rv_assembly_drop(struct rv_assembly *a, uint64_t body)
+{
+    struct rv_assembly_part **at = find_part(a, body);
+    struct rv_assembly_part *part = *at;
+
+    if (part == NULL)
+        return;
+    *at = part->next;
+    a->bytes -= part->body->len;
+    rv_body_drop(part->body);
+    free(part);
+}
+
 struct rv_body *rv_assembly_take(struct rv_assembly *a, uint64_t body, size_t len)
 {
     struct rv_assembly_part **at = find_part(a, body);
     struct rv_assembly_part *part = *at;
     struct rv_body *whole = NULL;
 
-    if (part == NULL || part->got != part->body->len || part->body->len != len)
+    if (!is_whole(part, len))
         return NULL;
     whole = part->body;
     *at = part->next;

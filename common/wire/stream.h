@@ -104,8 +104,12 @@ void rv_assembly_fini(struct rv_assembly *a);
 bool rv_assembly_add(struct rv_assembly *a, const struct rv_fragment *fragment,
                      struct rv_slice bytes);
 
+/* What is there of a body, whole or not, goes. There may be none. */
+void rv_assembly_drop(struct rv_assembly *a, uint64_t body);
+
 /* Take a complete body of that length out; NULL when there is none. The caller owns it. */
 struct rv_body *rv_assembly_take(struct rv_assembly *a, uint64_t body, size_t len);
+bool rv_assembly_has(const struct rv_assembly *a, uint64_t body, size_t len);
 
 /* ---- both ends of an item ---- */
 

@@ -53,8 +53,8 @@ typedef struct reeve_options {
  * where it was installed or from PATH, and listens on a socket in a folder of its own. It ends
  * with reeve_close(), and with this process and those that it forked, however they end.
  * Errors: EINVAL (url, options), ESYS (key file; reeve-server is not there, or does not start),
- * ETIME (nobody answers), EAUTH (our key is
- * not admitted, or the server's is not the one we trust), EVERSION, ELIMIT, ENOMEM.
+ * ETIME (nobody answers, or whoever does is no manager), EAUTH (a manager does not admit our key,
+ * or has another one than we trust), EVERSION, ELIMIT, ENOMEM.
  * Answers row M04, and M08 by its url.
  */
 REEVE_API REEVE_NODISCARD reeve_err reeve_open(reeve_context **out, const reeve_options *options);
@@ -62,7 +62,7 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_open(reeve_context **out, const reeve_
 /*
  * Flush for at most linger_ms, say goodbye, free *ctx and set it to NULL. Queues opened with it
  * must be closed before. What could not be flushed is told by reeve_errmsg() and the result
- * (ELOST, ETIME). NULL and *ctx == NULL are fine.
+ * (ELOST, ETIME, ENOMEM). NULL and *ctx == NULL are fine.
  */
 REEVE_API reeve_err reeve_close(reeve_context **ctx);
 

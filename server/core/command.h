@@ -36,6 +36,9 @@ struct command {
     uint32_t attempt;   /* DETACH: of this connection; END: the same, or 0 for all */
     reeve_err reason;   /* END */
     bool local;         /* OPEN: a process of this host */
+    bool stripped;      /* MESSAGES: what makes the manager hold more is refused, and its bytes are
+                           not here. A call that grows has, instead of its arguments, the numbers
+                           of the bodies that it used, u64 each; a fragment has no body frame */
     uint64_t first;     /* MESSAGES: the frame's header */
     uint64_t ack;
     struct rv_slice bytes; /* OPEN: the hello message; MESSAGES: the messages; PRINCIPAL: a row */

@@ -65,6 +65,10 @@ struct gate {
     rv_ns orphaned_at;
     rv_ns pause; /* forgiven, and not yet told to the mgr */
     uint64_t refused;
+    bool full;              /* the log's disk */
+    struct rv_buf stripped; /* messages of a frame, without what a full disk refuses */
+    struct rv_buf numbers;  /* of the bodies of a call in it */
+    struct rv_slice kept[RV_LIMIT_BODIES];
 };
 
 static void say(const struct gate *g, const char *event, uint64_t peer, const char *why)
@@ -352,6 +356,58 @@ static void answer_beat(struct gate *g, struct peer *p, struct session *s)
     enqueue(g, p);
 }
 
+/* What the manager needs of a call to refuse it: who it is, and which bodies it would have used. */
+static void strip_call(struct gate *g, const struct rv_call *call)
+{
+    struct rv_msg msg = {.type = RV_MSG_call, .call = {.op = call->op, .object = call->object}};
+    struct rv_items items;
+    struct rv_reader r;
+
+    rv_buf_clear(&g->numbers);
+    if (rv_op_items(call->op, call->args, &items)) {
+        r = rv_reader(items.bytes);
+        for (uint32_t i = 0; i < items.count; i++) {
+            struct rv_item item;
+
+            rv_item_read(&r, &item);
+            if (item.place == RV_FRAGMENTS)
+                rv_write_number(&g->numbers, item.body, 8);
+        }
+    }
+    msg.call.args = rv_buf_slice(&g->numbers);
+    rv_msg_encode(&g->stripped, &msg);
+}
+
+/* Take out of the frame in cmd what a full disk has no room for. */
+static void strip(struct gate *g, struct command *cmd)
+{
+    struct rv_reader r = rv_reader(cmd->bytes);
+    struct rv_msg msg;
+    const uint8_t *start = r.data;
+    size_t frames = 0;
+    size_t kept = 0;
+
+    rv_buf_clear(&g->stripped);
+    for (; rv_frame_next(&r, &msg); start = r.data) {
+        bool grows = mgr_grows(&msg);
+        size_t bodies = msg.type == RV_MSG_fragment;
+
+        if (msg.type == RV_MSG_call)
+            rv_assert(rv_op_args_check(msg.call.op, msg.call.args, &bodies));
+        if (grows && msg.type == RV_MSG_call)
+            strip_call(g, &msg.call);
+        else
+            rv_buf_add(&g->stripped, start, (size_t)(r.data - start));
+        for (size_t i = 0; i < bodies && !grows; i++)
+            g->kept[kept++] = cmd->bodies[frames + i];
+        frames += bodies;
+    }
+    cmd->stripped = true;
+    cmd->bytes = rv_buf_slice(&g->stripped);
+    cmd->bodies = g->kept;
+    cmd->bodies_len = kept;
+}
+
 static bool on_messages(struct gate *g, rv_ns now, struct peer *p, const struct gate_message *in,
                         const struct rv_frame *frame, const struct contents *c, struct command *cmd)
 {
@@ -383,6 +439,9 @@ static bool on_messages(struct gate *g, rv_ns now, struct peer *p, const struct 
         .bodies = in->bodies,
         .bodies_len = in->bodies_len,
     };
+    /* What comes in pieces from an agent are results, and these are wanted. */
+    if (g->full && c->feeds && !session_is_agent(s) && !RV_MUTANT(FULL_LOGGED))
+        strip(g, cmd);
     return true;
 }
 
@@ -705,6 +764,11 @@ void gate_close(struct gate *g, rv_ns now, reeve_err error, const char *text)
             send_away(g, now, p, error, rv_slice_str(text));
 }
 
+void gate_set_full(struct gate *g, bool full)
+{
+    g->full = full;
+}
+
 uint64_t gate_session(const struct gate *g, uint64_t peer)
 {
     const struct peer *p = find_peer(g, peer);
@@ -739,6 +803,8 @@ void gate_free(struct gate **gate)
         forget(g, g->peers);
     rv_heap_free(&g->heap);
     rv_buf_free(&g->frame);
+    rv_buf_free(&g->stripped);
+    rv_buf_free(&g->numbers);
     free(g->cuts);
     free(g->orphans);
     free(g);

@@ -47,6 +47,11 @@ bool gate_receive(struct gate *g, rv_ns now, const struct gate_message *in, stru
 /* A connection ended. gone: the process behind it does not exist any more. */
 bool gate_lost(struct gate *g, rv_ns now, uint64_t peer, bool gone, struct command *cmd);
 
+/* The log's disk is full, or has room again. While it is full, what would make the manager hold more
+ * is stripped of its bytes before it gets to the log, where it only stands to be refused: those who
+ * try for ever shall not use up what is left for those who take out. */
+void gate_set_full(struct gate *g, bool full);
+
 /* A committed command was stepped on, with these effects. */
 void gate_stepped(struct gate *g, rv_ns now, const struct command *cmd, const struct outbox *out);
 

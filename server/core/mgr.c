@@ -368,11 +368,12 @@ static reeve_err may(const struct ref *ref, const struct rv_op_info *op)
 }
 
 /* The body frames of a refused call are skipped, so that those behind it find theirs. */
-static size_t bodies_of(const struct rv_call *msg)
+static size_t bodies_of(const struct rv_msg *msg)
 {
-    size_t bodies = 0;
+    size_t bodies = msg->type == RV_MSG_fragment;
 
-    rv_assert(rv_op_args_check(msg->op, msg->args, &bodies));
+    if (msg->type == RV_MSG_call)
+        rv_assert(rv_op_args_check(msg->call.op, msg->call.args, &bodies));
     return bodies;
 }
 
@@ -381,18 +382,83 @@ void mgr_skip_items(struct session *s, const struct incoming *in)
     struct rv_items items;
     struct rv_reader r;
 
+    if (in->stripped) {
+        for (size_t i = 0; i < in->msg->args.len / 8; i++)
+            rv_assembly_drop(&s->assembly, rv_get_number(in->msg->args.data + i * 8, 8));
+        return;
+    }
     if (!rv_op_items(in->msg->op, in->msg->args, &items))
         return;
     r = rv_reader(items.bytes);
     for (uint32_t i = 0; i < items.count; i++) {
         struct rv_item item;
-        struct rv_body *body = NULL;
 
         rv_item_read(&r, &item);
-        if (!rv_item_receive(&item, &s->assembly, in->bodies, in->bodies_len, in->frames, &body))
-            *in->frames += item.place == RV_BODY;
-        rv_body_drop(body);
+        *in->frames += item.place == RV_BODY;
+        if (item.place == RV_FRAGMENTS)
+            rv_assembly_drop(&s->assembly, item.body);
     }
+}
+
+/* Who comes for the results of a job takes out. */
+static bool only_attaches(const struct rv_call *msg)
+{
+    struct rv_job_open_args args;
+
+    return msg->op == RV_OP_job_open && rv_job_open_args_decode(&args, msg->args) &&
+           args.create == 0;
+}
+
+static bool call_grows(const struct rv_call *msg)
+{
+    return (rv_op_info(msg->op)->flags & RV_OP_GROWS) != 0 && !only_attaches(msg);
+}
+
+bool mgr_grows(const struct rv_msg *msg)
+{
+    return msg->type == RV_MSG_fragment || (msg->type == RV_MSG_call && call_grows(&msg->call));
+}
+
+/* Did some of its bytes come while the disk was full? Whoever sends them again may be luckier. */
+static bool bytes_were_dropped(const struct session *s, const struct incoming *in)
+{
+    struct rv_items items;
+    struct rv_reader r;
+
+    if (!rv_op_items(in->msg->op, in->msg->args, &items))
+        return false;
+    r = rv_reader(items.bytes);
+    for (uint32_t i = 0; i < items.count; i++) {
+        struct rv_item item;
+
+        rv_item_read(&r, &item);
+        if (item.place == RV_FRAGMENTS && !rv_assembly_has(&s->assembly, item.body, item.len))
+            return true;
+    }
+    return false;
+}
+
+/* There is no room, or there was none, for what a call brings. */
+static bool lacks_room(const struct mgr *mgr, const struct incoming *in)
+{
+    if (!in->stripped && !mgr->full && !in->session->stripped) /* the common case */
+        return false;
+    return call_grows(in->msg) &&
+           (in->stripped || mgr->full || bytes_were_dropped(in->session, in));
+}
+
+/* Without looking at its object. */
+static void refuse_call(struct mgr *mgr, const struct incoming *in, reeve_err error,
+                        const char *text)
+{
+    struct session *s = in->session;
+    uint8_t flags = rv_op_info(in->msg->op)->flags;
+
+    mgr_skip_items(s, in);
+    if (flags & RV_OP_FENCE)
+        s->guard_lock = 0; /* it was for this call */
+    if (!(flags & RV_OP_ONEWAY))
+        mgr_reply_text(mgr, s, in->number, error, text);
 }
 
 /* Programs run on the workers: who may send one may run it. */
@@ -421,16 +487,13 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
 
     s->calls_total++;
     if (!quota_call(mgr, s->principal) && !(op->flags & RV_OP_ONEWAY)) {
-        mgr_skip_items(s, in);
         mgr_refused(mgr, s, in->msg, REEVE_EQUOTA);
-        mgr_reply_text(mgr, s, in->number, REEVE_EQUOTA,
-                       quota_text(mgr, s->principal, RV_QUOTA_CALLS));
+        refuse_call(mgr, in, REEVE_EQUOTA, quota_text(mgr, s->principal, RV_QUOTA_CALLS));
         return;
     }
-    if (mgr->full && (op->flags & RV_OP_GROWS)) {
-        mgr_skip_items(s, in);
-        mgr_reply_text(mgr, s, in->number, REEVE_ENOSPC,
-                       "the manager's disk is full: what needs more room is refused");
+    if (lacks_room(mgr, in)) {
+        refuse_call(mgr, in, REEVE_ENOSPC,
+                    "the manager's disk is full: what needs more room is refused");
         return;
     }
     switch ((enum rv_op)in->msg->op) {
@@ -504,6 +567,17 @@ static void on_cancel(struct mgr *mgr, struct session *s, const struct rv_cancel
         ref->object->ops->cancel(mgr, ref->object, ref, msg->call);
 }
 
+/* Of a body of which a part was dropped, nothing is kept. */
+static void on_stripped_fragment(struct mgr *mgr, struct session *s,
+                                 const struct rv_fragment *fragment)
+{
+    size_t before = s->assembly.bytes;
+
+    s->stripped = true;
+    rv_assembly_drop(&s->assembly, fragment->body);
+    quota_drop(mgr, s->principal, RV_QUOTA_FLIGHT, before - s->assembly.bytes);
+}
+
 /* Bytes that wait for their call count as in flight. */
 static void on_fragment(struct mgr *mgr, struct session *s, const struct rv_fragment *fragment,
                         struct rv_slice bytes)
@@ -517,7 +591,7 @@ static void on_fragment(struct mgr *mgr, struct session *s, const struct rv_frag
         return;
     }
     if (!rv_assembly_add(&s->assembly, fragment, bytes))
-        mgr->refused++;
+        mgr->refused += !s->stripped; /* it may be the rest of what was dropped */
     quota_add(mgr, s->principal, RV_QUOTA_FLIGHT, s->assembly.bytes - before);
 }
 
@@ -535,6 +609,7 @@ static void on_messages(struct mgr *mgr, const struct command *cmd)
         mgr->refused++;
     while (rv_frame_next(&r, &msg)) {
         bool again = false;
+        bool stripped = cmd->stripped && mgr_grows(&msg);
 
         if (msg.type == RV_MSG_read) {
             if (mgr->out->bytes.len > RV_LIMIT_ANSWERS_BYTES)
@@ -549,8 +624,7 @@ static void on_messages(struct mgr *mgr, const struct command *cmd)
         again = number <= s->applied;
         if (again && !RV_MUTANT(NO_DEDUPE)) {
             /* Applied before: its reply is kept, or was acknowledged. */
-            frames += msg.type == RV_MSG_fragment ? 1 : 0;
-            frames += msg.type == RV_MSG_call ? bodies_of(&msg.call) : 0;
+            frames += stripped ? 0 : bodies_of(&msg);
             number++;
             continue;
         }
@@ -562,7 +636,7 @@ static void on_messages(struct mgr *mgr, const struct command *cmd)
             size_t assembled = s->assembly.bytes;
 
             on_call(mgr, &(struct incoming){s, number, &msg.call, cmd->bodies, cmd->bodies_len,
-                                            &frames});
+                                            &frames, stripped});
             quota_drop(mgr, s->principal, RV_QUOTA_FLIGHT, assembled - s->assembly.bytes);
             break;
         }
@@ -570,8 +644,10 @@ static void on_messages(struct mgr *mgr, const struct command *cmd)
             on_cancel(mgr, s, &msg.cancel);
             break;
         case RV_MSG_fragment:
-            on_fragment(mgr, s, &msg.fragment, cmd->bodies[frames]);
-            frames++;
+            if (stripped)
+                on_stripped_fragment(mgr, s, &msg.fragment);
+            else
+                on_fragment(mgr, s, &msg.fragment, cmd->bodies[frames++]);
             break;
         case RV_MSG_goodbye:
             session_end(mgr, s, REEVE_OK);

@@ -57,6 +57,9 @@ uint32_t mgr_principals_end(const struct mgr *mgr);
 /* What a call survives when it is answered: enum rv_durable. op 0: the end of one on the object. */
 uint8_t mgr_durable(const struct mgr *mgr, uint16_t op, uint64_t object, struct rv_slice args);
 
+/* Does it make the manager hold more, or is it a piece of a call that does? */
+bool mgr_grows(const struct rv_msg *msg);
+
 /* How the log does, for those who ask. */
 void mgr_set_log(struct mgr *mgr, const struct rv_log_stat *log);
 
@@ -68,6 +71,7 @@ struct session *mgr_session(const struct mgr *mgr, uint64_t serial);
 uint64_t session_applied(const struct session *s);
 uint32_t session_attempt(const struct session *s);
 struct rv_stream *session_out(struct session *s);
+bool session_is_agent(const struct session *s);
 
 /* ---- for tests ---- */
 size_t mgr_objects(const struct mgr *mgr);

@@ -3,6 +3,8 @@
 #include "common/base/mutant.h"
 #include "server/core/save.h"
 
+enum { STRIPPED = 0x80 }; /* beside the level of a frame of messages */
+
 static const char segment_magic[8] = {'R', 'E', 'E', 'V', 'E', 'L', 'O', 'G'};
 static const char store_magic[8] = {'R', 'E', 'E', 'V', 'E', 'S', 'T', 'O'};
 
@@ -40,7 +42,8 @@ static void write_command(struct rv_buf *b, const struct command *cmd)
         rv_write_number(b, cmd->reason, 4);
         break;
     case COMMAND_MESSAGES:
-        rv_write_number(b, cmd->durable, 1); /* its replies say it, also after a replay */
+        /* Its replies say the level, also after a replay. */
+        rv_write_number(b, cmd->durable | (cmd->stripped ? STRIPPED : 0), 1);
         rv_write_number(b, cmd->session, 8);
         rv_write_number(b, cmd->first, 8);
         rv_write_number(b, cmd->ack, 8);
@@ -79,6 +82,8 @@ static bool read_command(struct command *out, struct rv_slice *bodies, struct rv
         break;
     case COMMAND_MESSAGES:
         out->durable = (uint8_t)rv_read_number(r, 1);
+        out->stripped = (out->durable & STRIPPED) != 0;
+        out->durable &= (uint8_t)~STRIPPED;
         out->session = rv_read_number(r, 8);
         out->first = rv_read_number(r, 8);
         out->ack = rv_read_number(r, 8);

@@ -186,6 +186,9 @@ static void load_assembly(struct rv_reader *r, struct rv_assembly *a)
 
 /* ---- sessions ---- */
 
+/* Why bytes of items were dropped. */
+enum { OVERDRAWN = 1, STRIPPED = 2 };
+
 static void save_refs(struct saver *out, const struct session *s)
 {
     const struct ref *ref = NULL;
@@ -270,7 +273,7 @@ static void save_session(struct saver *out, const struct session *s)
     save_number(out, s->bodies, 8);
     save_number(out, s->parked_bytes, 8);
     save_number(out, s->ahead, 4);
-    save_number(out, s->overdrawn, 1);
+    save_number(out, (s->overdrawn ? OVERDRAWN : 0) | (s->stripped ? STRIPPED : 0), 1);
     save_timer(out, &s->timer);
     save_stream(out, &s->out);
     save_assembly(out, &s->assembly);
@@ -282,6 +285,7 @@ static void load_one_session(struct mgr *mgr, struct rv_reader *r)
 {
     struct session *s = rv_alloc(sizeof *s);
     struct rv_slice id;
+    uint64_t dropped = 0;
 
     s->serial = rv_read_number(r, 8);
     id = load_bytes(r);
@@ -306,7 +310,9 @@ static void load_one_session(struct mgr *mgr, struct rv_reader *r)
     s->bodies = rv_read_number(r, 8);
     s->parked_bytes = (size_t)rv_read_number(r, 8);
     s->ahead = (uint32_t)rv_read_number(r, 4);
-    s->overdrawn = rv_read_number(r, 1) != 0;
+    dropped = rv_read_number(r, 1);
+    s->overdrawn = (dropped & OVERDRAWN) != 0;
+    s->stripped = (dropped & STRIPPED) != 0;
     s->timer.kind = TIMER_SESSION;
     load_timer(mgr, r, &s->timer);
     load_stream(r, &s->out);

@@ -35,6 +35,11 @@ struct rv_stream *session_out(struct session *s)
     return &s->out;
 }
 
+bool session_is_agent(const struct session *s)
+{
+    return s->member != NULL;
+}
+
 /* What the session had goes to the others: its waits end, what it held goes back in order. */
 void session_end(struct mgr *mgr, struct session *s, reeve_err reason)
 {

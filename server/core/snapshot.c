@@ -73,6 +73,8 @@ int snapshot_write(struct disk *d, const char *name, const struct mgr *mgr, stru
     if (w.error == 0)
         w.error = d->sync(d, w.file);
     d->close(d, w.file);
+    if (w.error != 0)
+        (void)d->unlink(d, name); /* half of one is of no use, and takes room */
     return w.error;
 }
 

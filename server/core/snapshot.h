@@ -28,7 +28,8 @@ struct snapshot {
 
 enum { SNAPSHOT_NAME = 32 };
 
-/* Write the state of mgr to a file of that name, and sync it. Fills in len and hash. */
+/* Write the state of mgr to a file of that name, and sync it. Fills in len and hash. No file is left
+ * when it cannot be written. */
 int snapshot_write(struct disk *d, const char *name, const struct mgr *mgr, struct snapshot *s);
 
 /* Read a file; state is the caller's. NULL, or why not, as the end of a sentence. */

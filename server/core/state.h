@@ -35,10 +35,11 @@ struct hold;
 struct incoming {
     struct session *session;
     uint64_t number;
-    const struct rv_call *msg; /* its arguments are well-formed */
+    const struct rv_call *msg; /* its arguments are well-formed, unless it is stripped */
     const struct rv_slice *bodies;
     size_t bodies_len;
     size_t *frames; /* body frames used so far: whoever takes items counts them */
+    bool stripped;  /* it grows, and stands here only to be refused: see struct command */
 };
 
 /* What a type of object does. The tables stand at the ends of the files of the types. */
@@ -174,6 +175,7 @@ struct session {
     struct rv_stream out;
     struct rv_assembly assembly;
     bool overdrawn;      /* bytes of an item were dropped, because its principal has a quota */
+    bool stripped;       /* bytes of items were dropped, because the log's disk was full */
     uint64_t guard_lock; /* its next fenced call counts only while this has that fence; 0: none */
     uint64_t guard_fence;
     struct ref *refs;

@@ -66,7 +66,8 @@ while [ $n -lt 20 ]; do
     n=$((n + 1))
 done
 reeve put other x
-"$BUILD/reeve" map -k -j 1 -- sh -c "until [ -e '$tmp/go' ]; do sleep 0.1; done; echo {}" ::: a b c \
+"$BUILD/reeve" map -k -j 1 -- \
+    sh -c "until [ -e '$tmp/go' ]; do sleep 0.1; done; cat '$tmp/pad'; echo {}" ::: a b c \
     >"$tmp/mapped" 2>"$tmp/map.err" &
 map=$!
 running="$running $map"
@@ -83,14 +84,42 @@ run reeve map -- echo ::: d
 check 'a map is refused by name' grep -q "manager's disk is full" "$tmp/err"
 equal 'trying again may help' "$code" 111
 
+# ---- who tries for ever does not fill the rest of it ----
+
+head -c 16777000 /dev/zero | tr '\0' y >"$tmp/large"
+log_bytes() { reeve metrics | sed -n 's/^reeve_log_bytes //p'; }
+before=$(log_bytes)
+# Their bytes are several times what is left of the segment and the spare one.
+hammer() {
+    for _ in 1 2 3 4 5 6 7 8; do
+        reeve put kept <"$tmp/large" 2>"$tmp/refusal.$1"
+        cat "$tmp/refusal.$1" >>"$tmp/refusals"
+        item never | reeve put kept 2>/dev/null
+    done
+}
+hammers=
+for i in 1 2 3; do
+    hammer $i &
+    hammers="$hammers $!"
+done
+running="$running $hammers"
+equal 'items are taken meanwhile' "$(reeve get -n 5 kept | names | tr '\n' ' ')" \
+    "$(seq 0 4 | sed 's/^/item /' | tr '\n' ' ')"
+for pid in $hammers; do wait "$pid"; done
+equal 'each large put is refused' "$(grep -c "manager's disk is full" "$tmp/refusals")" 24
+grown=$(($(log_bytes) - before))
+check 'the log has not grown by what was refused' [ $grown -lt 2000000 ]
+echo "    500 MB refused, $grown bytes of log"
+
 # ---- what needs no room goes on ----
 
-equal 'items are taken' "$(reeve get -n 10 kept | names | tr '\n' ' ')" "$(seq 0 9 | sed 's/^/item /' | tr '\n' ' ')"
+equal 'items are taken' "$(reeve get -n 5 kept | names | tr '\n' ' ')" "$(seq 5 9 | sed 's/^/item /' | tr '\n' ' ')"
 check 'objects are removed' reeve rm other
 touch "$tmp/go"
 wait "$map"
 equal 'the map ends well' $? 0
-equal 'with all its results' "$(tr '\n' ' ' <"$tmp/mapped")" 'a b c '
+equal 'with all its results' "$(tr -d x <"$tmp/mapped" | tr '\n' ' ')" 'a b c '
+equal 'and all their bytes' "$(wc -c <"$tmp/mapped")" 1500006
 equal 'one at a time under a lock' "$(reeve lock nightly -- echo held)" held
 
 # ---- killed in that state ----

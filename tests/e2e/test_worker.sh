@@ -81,4 +81,41 @@ exec 7>&-
 wait "$fourth"
 equal 'it ends with its lifeline' "$?" 0
 
+# ---- another program has the manager's port while that is away ----
+
+stop "$manager"
+port=${REEVE_URL##*:}
+for kind in hangs-up garbage http; do
+    err=$tmp/bystander.err background /usr/bin/python3 -c 'import socket, sys
+says = {"hangs-up": b"", "garbage": b"\x17\x42" * 200, "http": b"HTTP/1.1 400 Bad Request\r\n\r\n"}
+s = socket.create_server(("127.0.0.1", int(sys.argv[2])))
+while True:
+    c = s.accept()[0]
+    c.sendall(says[sys.argv[1]])
+    c.close()
+    print("met", flush=True)' "$kind" "$port"
+    bystander=$started
+    rm -f "$tmp/put.code" "$tmp/patient.err"
+    err=$tmp/patient.err background "$worker" --key "$tmp/keys/hand.key" --slots 1
+    patient=$started
+    wait_until grep -qs 'manager.away.*:'"$port"': what listens there is no manager' "$tmp/patient.err"
+    equal "$kind: the worker says who is there" "$?" 0
+    run reeve --key "$tmp/keys/alice.key" --timeout 0.3 status
+    says "$kind: a client says so, too" 111 ":$port: what listens there is no manager, .* within 300 ms"
+    { reeve --key "$tmp/keys/alice.key" put waited one 2>"$tmp/put.err"; echo $? >"$tmp/put.code"; } &
+    client=$!
+    running="$running $client"
+    stop "$bystander"
+    "$BUILD/reeve-server" --bind "$REEVE_URL" --keys "$tmp/manager" 2>"$tmp/manager.log" &
+    manager=$!
+    running="$running $manager"
+    wait "$client"
+    equal "$kind: a client finds the true one" "$(cat "$tmp/put.code"; cat "$tmp/put.err")" 0
+    wait_until grep -q agent.ready "$tmp/patient.err"
+    equal "$kind: and so does the worker" "$?" 0
+    stop "$patient"
+    equal "$kind: which ends as told" "$code" 0
+    stop "$manager"
+done
+
 finish

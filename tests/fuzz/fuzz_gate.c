@@ -57,6 +57,7 @@ struct world {
     struct gate *gate;
     struct rv_log *log;
     bool late;    /* commands are committed when the script says so */
+    bool full;    /* the log's disk */
     bool thieves; /* clients may say hello with the session of another */
     struct pending *first, **last;
     struct client clients[CLIENTS];
@@ -867,6 +868,8 @@ static void play(struct world *w)
     default:
         if (c->peer != 0 && byte >= 128)
             send_many(w, c);
+        else if (byte >= 64)
+            gate_set_full(w->gate, w->full = !w->full);
         else
             gate_forgive(w->gate, 1);
     }

@@ -500,7 +500,7 @@ static void land_write(struct disk_mem_file *f, const struct disk_mem_write *w, 
 
 static void lose_some(struct disk_mem_file *f, struct rv_rng *rng)
 {
-    enum luck luck = (enum luck)rv_rng_below(rng, LUCKS);
+    enum luck luck = rng == NULL ? NOTHING : (enum luck)rv_rng_below(rng, LUCKS);
     size_t upto = luck == BEGINNING ? (size_t)rv_rng_below(rng, f->writes_len + 1) : f->writes_len;
 
     if (f->writes_len == 0)
@@ -520,7 +520,7 @@ static void lose_some(struct disk_mem_file *f, struct rv_rng *rng)
 
 void disk_mem_power(struct disk_mem *d, struct rv_rng *rng)
 {
-    size_t upto = (size_t)rv_rng_below(rng, d->changes_len + 1);
+    size_t upto = rng == NULL ? 0 : (size_t)rv_rng_below(rng, d->changes_len + 1);
 
     for (size_t i = 0; i < upto; i++)
         apply_change(&d->safe_names, &d->changes[i]);

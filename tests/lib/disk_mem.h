@@ -78,7 +78,7 @@ void disk_mem_init(struct disk_mem *d);
 void disk_mem_free(struct disk_mem *d);
 /* A copy with everything but faults and the hook. */
 void disk_mem_copy(struct disk_mem *to, const struct disk_mem *from);
-/* Power is lost now. All files are closed. */
+/* Power is lost now. All files are closed. rng NULL: of what was not synced, nothing is found. */
 void disk_mem_power(struct disk_mem *d, struct rv_rng *rng);
 /* The process ended, the system did not: all files are closed, no fault is left. */
 void disk_mem_reopen(struct disk_mem *d);

@@ -289,6 +289,12 @@ void sim_put_large(struct sim *s, int client, const char *label, size_t len)
     put(s, client, label, len, 0, false, UINT32_MAX);
 }
 
+void sim_put_large_wait(struct sim *s, int client, const char *label, size_t len,
+                        uint32_t timeout_ms)
+{
+    put(s, client, label, len, 0, true, timeout_ms);
+}
+
 void sim_put_priority(struct sim *s, int client, const char *label, int64_t priority)
 {
     put(s, client, label, 16, priority, false, UINT32_MAX);

@@ -79,6 +79,7 @@ void sim_never(struct sim *s, struct sim_event *e);
     X(CLIENT_STOP, "clients stopped")                                                              \
     X(SERVER_STOP, "servers stopped")                                                              \
     X(SERVER_CRASH, "servers crashed")                                                             \
+    X(FULL, "disks full")                                                                          \
     X(SLOW, "clients slow to read")                                                                \
     X(RUNNER, "runners killed")                                                                    \
     X(BUSY, "frames that a full connection refused")
@@ -186,10 +187,14 @@ struct sim_server {
     bool expiring; /* an EXPIRE is on its way through the log */
     struct disk_mem disk;
     struct journal *journal;
-    uint64_t index;   /* of the record that was added last */
-    uint64_t stepped; /* and of the one that was stepped on last */
-    uint64_t flushed; /* and of the last that was flushed */
-    uint64_t flushes; /* groups that were */
+    uint64_t index;        /* of the record that was added last */
+    uint64_t stepped;      /* and of the one that was stepped on last */
+    uint64_t flushed;      /* and of the last that was flushed */
+    uint64_t flushes;      /* groups that were */
+    uint64_t promised;     /* record that a crash must leave */
+    bool full;             /* as the shell was told */
+    struct rv_buf records; /* of the group that is being written, */
+    size_t written;        /* as far as there was room */
     struct sim_frames inbox, ends;
     struct sim_event wake;
     bool power; /* fails with the next crash; in a history always */
@@ -204,6 +209,10 @@ extern const struct rv_log_ops sim_log_ops;
 void sim_log_make(struct sim *s);
 void sim_log_crash(struct sim *s);  /* before the manager is freed */
 void sim_log_replay(struct sim *s); /* into a new one */
+/* A reply leaves as message `number` of a session, and says what it survives: whatever that names may
+ * happen at once. */
+void sim_log_promise(struct sim *s, uint64_t serial, uint64_t number, uint8_t durable);
+void sim_log_look(struct sim *s); /* how much room there is, at a start */
 void sim_log_free(struct sim *s);
 
 /* A new manager as the server makes it; what happens when a command was committed. */
@@ -221,6 +230,8 @@ void sim_server_power(struct sim *s);
 void sim_server_restart(struct sim *s);
 /* The log's disk is full, or has room again. */
 void sim_server_space(struct sim *s, bool full);
+/* It has room for so many bytes from now on: below 1 MiB it is full. */
+void sim_server_room(struct sim *s, uint64_t bytes);
 void sim_server_stop(struct sim *s);
 void sim_server_continue(struct sim *s);
 /* Change, add or (no role) remove principal 1. */
@@ -529,6 +540,7 @@ struct sim {
     struct rv_buf story;
     size_t heard; /* how much of the story was expected already */
     bool random;  /* keep only the end of the story */
+    bool mild;    /* crashes of the server end its process, and power stays */
     bool quiet;   /* do not tell it when a promise is broken */
     uint64_t counts[SIM_FAULTS_LEN];
     uint64_t frames;
@@ -536,6 +548,8 @@ struct sim {
     struct sim_play play;
     bool unchecked;                 /* no check after each step: it looks at all there is */
     uint64_t snapshots;             /* that were loaded */
+    uint64_t promises;              /* of replies that were put to the test */
+    rv_ns promise_at;               /* the next that is */
     uint64_t maps, mapped, crashes; /* done, items of them, runs that ended their runner */
     uint64_t removed;               /* of maps, those whose job was removed then */
 };
@@ -586,6 +600,8 @@ void sim_put_wait(struct sim *s, int client, const char *label, uint32_t timeout
 void sim_put_many(struct sim *s, int client, const char *labels, uint32_t timeout_ms);
 void sim_put_priority(struct sim *s, int client, const char *label, int64_t priority);
 void sim_put_large(struct sim *s, int client, const char *label, size_t len);
+void sim_put_large_wait(struct sim *s, int client, const char *label, size_t len,
+                        uint32_t timeout_ms);
 /* On one handle an item that refers to the object of another. */
 void sim_put_ref(struct sim *s, int client, int queue, const char *label, int refers_to);
 struct sim_op *sim_get(struct sim *s, int client, uint32_t timeout_ms);

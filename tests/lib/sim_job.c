@@ -144,6 +144,10 @@ static void put_done(struct rv_link *link, struct rv_request *call, rv_ns now,
     (void)link;
     (void)now;
     job->puts--;
+    if (outcome->error == REEVE_ENOSPC && !job->ended) {
+        job->ended = true;
+        job->error = outcome->error;
+    }
     if (outcome->error != REEVE_OK && !job->ended && outcome->error != REEVE_ECANCELED &&
         outcome->error != REEVE_ENOAGENT && job->client->link.state != RV_LINK_DEAD)
         sim_broken(job->client->sim, "client %d: a put of items was refused: %s",

@@ -10,6 +10,8 @@
 
 enum {
     SEGMENT = 32768,       /* small, so that a history has many */
+    FLOOR = 1 << 20,       /* free space below which the disk is full */
+    FULL_MS = 500,         /* a full disk is tried again so often */
     SNAPSHOT_GROUPS = 400, /* one in so many is followed by a snapshot, in histories */
 };
 
@@ -67,28 +69,32 @@ static void group_free(struct sim_group *g)
 
 /* ---- the journal ---- */
 
-/* Write what of the group changes something. 0, or -errno when the process died in it. */
+/* Write what of the group changes something; -ENOSPC: again, when there may be room. Another -errno
+ * when the process died in it. */
 static int write_group(struct sim_server *sv, const struct sim_group *g)
 {
     const struct sim_command *c = NULL;
-    struct rv_buf records = {0};
-    size_t done = 0;
+    bool again = sv->records.len > 0;
     bool sync = false;
     int err = 0;
 
     for (c = g->head; c != NULL; c = c->next)
         if (c->cmd.logged) {
-            record_add(&records, ++sv->index, sv->term, &c->cmd);
+            if (!again)
+                record_add(&sv->records, ++sv->index, sv->term, &c->cmd);
             sync =
                 sync || c->cmd.durable == RV_DURABLE_DEFAULT || c->cmd.durable == RV_DURABLE_SYNC;
         }
-    if (records.len > 0)
-        err = journal_append(sv->journal, &records, &done, sync);
+    if (sv->records.len > 0)
+        err = journal_append(sv->journal, &sv->records, &sv->written, sync);
+    if (err == -ENOSPC)
+        return err;
     if (err == 0 && sync) {
         sv->flushed = sv->index;
         sv->flushes++;
     }
-    rv_buf_free(&records);
+    rv_buf_free(&sv->records);
+    sv->written = 0;
     return err;
 }
 
@@ -116,11 +122,26 @@ static void snapshot(struct sim_server *sv)
     rv_assert(journal_snapshotted(sv->journal, &s, stat.bytes) == 0);
 }
 
+/* What the writer of a real one does between two groups. */
+static void look(struct sim_server *sv, bool no_room)
+{
+    struct journal_stat stat;
+    bool full = false;
+
+    while (journal_prepare(sv->journal))
+        ;
+    journal_stat(sv->journal, &stat);
+    full = stat.full || no_room;
+    if (full != sv->full)
+        sv->callbacks.space(sv->callbacks.arg, full);
+    sv->full = full;
+}
+
 static void after_group(struct sim_server *sv)
 {
     struct sim *s = sv->sim;
 
-    (void)journal_prepare(sv->journal);
+    look(sv, false);
     if (s->random && sim_below(s, SNAPSHOT_GROUPS) == 0 && mgr_can_save(sv->mgr))
         snapshot(sv);
 }
@@ -158,7 +179,11 @@ static void log_process(struct rv_log *log)
     while (sv->committing.head != NULL && sv->commit_at <= sv->sim->now) {
         const struct sim_command *c = NULL;
 
-        rv_assert(write_group(sv, &sv->committing) == 0);
+        if (write_group(sv, &sv->committing) != 0) {
+            look(sv, true);
+            sv->commit_at = sv->sim->now + FULL_MS * RV_MS;
+            return;
+        }
         for (c = sv->committing.head; c != NULL; c = c->next)
             if (!RV_MUTANT(EARLY_REPLY))
                 sv->callbacks.committed(sv->callbacks.arg, &c->cmd);
@@ -181,6 +206,8 @@ static void log_close(struct rv_log **log)
 
     group_free(&sv->open);
     group_free(&sv->committing);
+    rv_buf_free(&sv->records);
+    sv->written = 0;
     journal_close(&sv->journal);
 }
 
@@ -211,11 +238,13 @@ static void state_of(const struct mgr *mgr, struct rv_buf *out)
 void sim_log_crash(struct sim *s)
 {
     struct sim_server *sv = &s->server;
+    bool power = sv->power || (s->random && !s->mild);
 
     free(sv->portrait);
     sv->portrait = sim_portrait(sv->mgr);
     state_of(sv->mgr, &sv->state);
-    if (!s->random && !sv->power) {
+    sv->promised = power ? sv->flushed : sv->stepped;
+    if (!s->random && !power) {
         disk_mem_reopen(&sv->disk);
         return;
     }
@@ -225,7 +254,10 @@ void sim_log_crash(struct sim *s)
         sv->disk.kill = (enum disk_mem_kill)sim_below(s, 3);
         (void)write_group(sv, &sv->committing);
     }
-    disk_mem_power(&sv->disk, &s->rng);
+    if (power)
+        disk_mem_power(&sv->disk, &s->rng);
+    else
+        disk_mem_reopen(&sv->disk);
 }
 
 /* A replay gives the state that was before the crash. */
@@ -315,8 +347,10 @@ static void open_journal(struct sim *s)
 
     sv->index = 0;
     if (!journal_open(&sv->journal,
-                      &(struct journal_conf){
-                          .disk = &sv->disk.disk, .segment_bytes = SEGMENT, .new_store = sv->store},
+                      &(struct journal_conf){.disk = &sv->disk.disk,
+                                             .segment_bytes = SEGMENT,
+                                             .floor_bytes = FLOOR,
+                                             .new_store = sv->store},
                       why) ||
         !journal_replay(sv->journal,
                         &(struct journal_replay){.arg = s, .load = on_load, .command = on_command},
@@ -357,13 +391,83 @@ void sim_log_replay(struct sim *s)
 
     sv->replaying = true;
     open_journal(s);
-    if (sv->replaying && sv->index < sv->flushed && !RV_MUTANT(EARLY_REPLY))
+    if (sv->replaying && sv->index < sv->promised && !RV_MUTANT(EARLY_REPLY))
         sim_broken(s, "the log ends with record %llu, and %llu was acknowledged",
-                   (unsigned long long)sv->index, (unsigned long long)sv->flushed);
+                   (unsigned long long)sv->index, (unsigned long long)sv->promised);
     if (sv->replaying && sv->index == sv->stepped)
         reached(s);
     sv->replaying = false;
     begin_life(s, COMMAND_RESTART);
+}
+
+/* ---- what is said of it ---- */
+
+static bool copy_load(void *arg, const struct snapshot *snap, struct rv_slice state)
+{
+    (void)snap;
+    return mgr_load(arg, state);
+}
+
+static bool copy_command(void *arg, const struct record *rec, const struct command *cmd)
+{
+    struct outbox out = {0};
+
+    (void)rec;
+    mgr_step(arg, cmd, &out);
+    outbox_free(&out);
+    return true;
+}
+
+/* The manager that a start would find after such an end right now; NULL when none. */
+static struct mgr *manager_after(struct sim *s, bool power)
+{
+    struct disk_mem disk;
+    struct mgr *mgr = sim_server_mgr(s);
+    char why[JOURNAL_WHY];
+
+    disk_mem_copy(&disk, &s->server.disk);
+    if (power)
+        disk_mem_power(&disk, NULL);
+    s->server.replaying = true;
+    if (!journal_reread(
+            &(struct journal_conf){.disk = &disk.disk}, 0,
+            &(struct journal_replay){.arg = mgr, .load = copy_load, .command = copy_command}, why))
+        sim_broken(s, "the log could not be read now: %s", why);
+    s->server.replaying = false;
+    disk_mem_free(&disk);
+    return mgr;
+}
+
+void sim_log_promise(struct sim *s, uint64_t serial, uint64_t number, uint8_t durable)
+{
+    bool power = durable == RV_DURABLE_SYNC;
+    struct mgr *mgr = NULL;
+    struct session *session = NULL;
+
+    if (s->server.memory || durable == RV_DURABLE_NONE)
+        return;
+    s->promises++;
+    mgr = manager_after(s, power);
+    session = mgr_session(mgr, serial);
+    if (session == NULL || session_out(session)->next <= number)
+        sim_broken(s, "message %llu of session %llu says that it survives %s, and it does not",
+                   (unsigned long long)number, (unsigned long long)serial,
+                   power ? "the loss of power" : "the end of the process");
+    mgr_free(&mgr);
+}
+
+void sim_log_look(struct sim *s)
+{
+    s->server.full = false;
+    if (s->server.disk.room != UINT64_MAX)
+        look(&s->server, false);
+}
+
+void sim_server_room(struct sim *s, uint64_t bytes)
+{
+    s->server.disk.room = bytes;
+    look(&s->server, false);
+    sim_server_wake(s);
 }
 
 void sim_log_free(struct sim *s)

@@ -1,9 +1,9 @@
 #!/bin/sh
 # What is installed can be used: a program is compiled and linked against it, shared and static.
 #
-#     sh tests/lint/install.sh SCRATCH       a folder, made and filled by this
+#     sh tests/lint/install.sh [SCRATCH]     a folder, made and filled by this
 
-dest=${1:?usage: install.sh SCRATCH}
+dest=${1:-build/check/dest}
 mkdir -p "$dest" || exit 1
 dest=$(cd "$dest" && pwd)
 rm -rf "${dest:?}"/*

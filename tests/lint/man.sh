@@ -1,12 +1,13 @@
 #!/bin/sh
 # The manual pages say all that --help and the headers say, are clean, and bash completes by them.
 #
-#     sh tests/lint/man.sh BUILD       after `make manuals`
+#     sh tests/lint/man.sh [BUILD]
 LC_ALL=C
 export LC_ALL
 build=${1:-build}
 man=$build/man
 bad=0
+make -s BUILD="$build" manuals || exit 1
 complain() {
     echo "man.sh: $*"
     bad=1

@@ -511,6 +511,8 @@ static enum rv_conn_event handshake(const struct fake *f, const struct rv_conn_c
         return RV_CONN_REFUSED;
     case FAKE_STRANGER:
         return RV_CONN_MISMATCH;
+    case FAKE_BYSTANDER:
+        return RV_CONN_HUNG_UP;
     }
     if (strcmp(conf->server_key, f->public_key) != 0)
         return RV_CONN_MISMATCH;

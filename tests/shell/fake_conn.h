@@ -17,10 +17,11 @@ struct fake;
 /* What meets a client that connects, or talks. */
 enum fake_mood {
     FAKE_SERVES,
-    FAKE_ABSENT,   /* nobody listens there */
-    FAKE_DEAF,     /* accepts and reads nothing, like a stopped process; serves on later */
-    FAKE_REFUSES,  /* does not admit the key */
-    FAKE_STRANGER, /* hangs up in the handshake */
+    FAKE_ABSENT,    /* nobody listens there */
+    FAKE_DEAF,      /* accepts and reads nothing, like a stopped process; serves on later */
+    FAKE_REFUSES,   /* does not admit the key */
+    FAKE_STRANGER,  /* has another key */
+    FAKE_BYSTANDER, /* hangs up, and is no manager */
 };
 
 /* A manager at an endpoint, with that public key, that admits that client. */

@@ -359,6 +359,69 @@ TEST(open_says_why_it_could_not)
     scene_end(&s);
 }
 
+static void *give_way(void *arg)
+{
+    struct fake *f = arg;
+    unsigned before = fake_opened(f);
+
+    EVENTUALLY(5000, fake_opened(f) >= before + 5);
+    fake_mood(f, FAKE_SERVES);
+    return NULL;
+}
+
+/* Something else has the port while the manager is away, for longer than three tries. */
+TEST(a_bystander_at_the_port_is_waited_out)
+{
+    struct scene s;
+    reeve_context *ctx = NULL;
+    reeve_options o = {.url = SCENE_URL, .connect_timeout_ms = 700};
+    pthread_t thread = 0;
+    unsigned before = 0;
+    int64_t at = 0;
+
+    scene_begin(&s);
+    o.key = s.lab.key_path;
+    fake_mood(s.fake, FAKE_BYSTANDER);
+    before = fake_opened(s.fake);
+    at = lab_ms();
+    FAILS(REEVE_ETIME, reeve_open(&ctx, &o));
+    SAYS("cannot open a session with " SCENE_URL ": what listens there is no manager");
+    SAYS("within 700 ms");
+    check_took(at, 700, 700);
+    CHECK(fake_opened(s.fake) > before + 3);
+
+    o.connect_timeout_ms = 0;
+    thread = lab_thread(give_way, s.fake);
+    OK(reeve_open(&ctx, &o));
+    lab_join(thread);
+    OK(reeve_ping(ctx, 1000));
+    OK(reeve_close(&ctx));
+    scene_end(&s);
+}
+
+/* A manager with another key beside one that is away: that one may be the right one. */
+TEST(another_key_counts_only_when_all_have_it)
+{
+    struct scene s;
+    struct fake *second = NULL;
+    reeve_context *ctx = NULL;
+    reeve_options o = {.url = SCENE_URL ",tcp://fake-2:7300", .connect_timeout_ms = 1500};
+
+    scene_begin(&s);
+    second = fake_start("tcp://fake-2:7300", s.lab.manager.public_key, s.lab.client.public_key);
+    o.key = s.lab.key_path;
+    fake_mood(s.fake, FAKE_ABSENT);
+    fake_mood(second, FAKE_STRANGER);
+    FAILS(REEVE_ETIME, reeve_open(&ctx, &o));
+    CHECK(fake_opened(second) >= 3);
+    fake_mood(s.fake, FAKE_STRANGER);
+    o.connect_timeout_ms = 0;
+    FAILS(REEVE_EAUTH, reeve_open(&ctx, &o));
+    SAYS("another key");
+    fake_stop(&second);
+    scene_end(&s);
+}
+
 /* ---- more endpoints ---- */
 
 /* The second of two that serves is found; whoever asks for the endpoint meanwhile gets one. */

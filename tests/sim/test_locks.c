@@ -520,6 +520,28 @@ TEST(call_with_the_fence_of_a_lost_lock_is_refused)
     sim_stop(&s);
 }
 
+TEST(call_that_is_refused_for_another_reason_uses_up_its_guard)
+{
+    struct sim s;
+
+    start_guarded(&s);
+    sim_acquire(&s, 1, 1, "a", UINT32_MAX);
+    sim_run(&s, 10);
+    sim_server_space(&s, true);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_guard(&s, 1, "a", 1);
+    sim_put_wait(&s, 1, "x", 100);
+    sim_expect(&s, "[    2] put.fail client=1 item=x error=ENOSPC\n");
+    sim_server_space(&s, false);
+    sim_release(&s, 1, 1, "a");
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_put_wait(&s, 1, "y", 100);
+    sim_expect(&s, "[    2] put.ok client=1 item=y\n");
+    sim_stop(&s);
+}
+
 /* The holder gave its number to somebody who works for it. */
 TEST(fence_counts_for_whoever_shows_it)
 {

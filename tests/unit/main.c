@@ -18,6 +18,8 @@
     X(stream)                                                                                      \
     X(value)                                                                                       \
     X(key)                                                                                         \
+    X(image)                                                                                       \
+    X(path)                                                                                        \
     X(keys)                                                                                        \
     X(conf)                                                                                        \
     X(net)                                                                                         \

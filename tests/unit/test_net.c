@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -412,6 +413,93 @@ static void a_wrong_server_key_is_a_mismatch(void **state)
     conn = dial(rv_net_endpoint(net, 0), &client, client.public_key, 0);
     assert_int_equal(next_event(conn), RV_CONN_MISMATCH);
     rv_conn_close(&conn);
+}
+
+static void a_wrong_server_key_is_a_mismatch_over_ipc(void **state)
+{
+    struct rv_conn *conn = dial(endpoint, &client, client.public_key, 0);
+
+    (void)state;
+    assert_int_equal(next_event(conn), RV_CONN_MISMATCH);
+    assert_int_equal(next_event(conn), RV_CONN_MISMATCH);
+    assert_int_equal(rv_conn_send(conn, text("hello"), NULL, 0), RV_NET_GONE);
+    rv_conn_close(&conn);
+}
+
+/* Somebody who listens where a manager might. */
+struct bystander {
+    const char *says;
+    size_t len;
+    size_t hears; /* bytes, before it hangs up */
+    int fd;
+    char to[64];
+    pthread_t thread;
+};
+
+static void *stand_by(void *arg)
+{
+    const struct bystander *b = arg;
+    int fd = -1;
+
+    while ((fd = accept(b->fd, NULL, NULL)) >= 0) {
+        size_t heard = 0;
+        uint8_t bytes[256];
+        ssize_t got = send(fd, b->says, b->len, MSG_NOSIGNAL);
+
+        while (got >= 0 && heard < b->hears && (got = recv(fd, bytes, sizeof bytes, 0)) > 0)
+            heard += (size_t)got;
+        close(fd);
+    }
+    return NULL;
+}
+
+static enum rv_conn_event meets(struct bystander *b)
+{
+    struct rv_conn *conn = NULL;
+    enum rv_conn_event event = RV_CONN_NONE;
+
+    b->fd = reserve_port(b->to, 8);
+    assert_int_equal(pthread_create(&b->thread, NULL, stand_by, b), 0);
+    conn = dial(b->to, &client, manager.public_key, 0);
+    event = next_event(conn);
+    assert_int_equal(next_event(conn), event);
+    assert_int_equal(rv_conn_send(conn, text("hello"), NULL, 0), RV_NET_GONE);
+    rv_conn_close(&conn);
+    shutdown(b->fd, SHUT_RDWR);
+    assert_int_equal(pthread_join(b->thread, NULL), 0);
+    close(b->fd);
+    return event;
+}
+
+/* Where there is no manager, there is none that could refuse us. */
+static void a_bystander_is_no_mismatch(void **state)
+{
+    static const char http[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 11\r\n\r\nBad Request";
+    static const char null[64] = "\xff\0\0\0\0\0\0\0\0\x7f\3\1NULL";
+    static const char garbage[300] = "\x17\x42 no greeting of anybody";
+    struct bystander all[] = {
+        {.hears = 0}, /* at once */
+        {.hears = 1},
+        {http, sizeof http - 1, 0, -1, "", 0},
+        {http, sizeof http - 1, 64, -1, "", 0},
+        {null, sizeof null, 64, -1, "", 0},
+        {garbage, sizeof garbage, 64, -1, "", 0},
+        {"\xff", 1, 1, -1, "", 0}, /* half of a greeting */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < rv_countof(all); i++)
+        assert_int_equal(meets(&all[i]), RV_CONN_HUNG_UP);
+}
+
+/* As a manager whose key is not the one that we trust, but it need not be one. */
+static void whoever_greets_with_curve_and_hangs_up_is_a_mismatch(void **state)
+{
+    static const char curve[64] = "\xff\0\0\0\0\0\0\0\1\x7f\3\1CURVE";
+    struct bystander b = {curve, sizeof curve, 64, -1, "", 0};
+
+    (void)state;
+    assert_int_equal(meets(&b), RV_CONN_MISMATCH);
 }
 
 static void nobody_listening_is_a_loss(void **state)
@@ -855,6 +943,9 @@ int test_net(void)
         OVER_TCP(a_key_that_is_no_longer_admitted_is_cut_and_refused),
         OVER_TCP(a_key_lost_before_the_first_word_is_not_heard),
         OVER_TCP(a_wrong_server_key_is_a_mismatch),
+        OVER_IPC(a_wrong_server_key_is_a_mismatch_over_ipc),
+        ALONE(a_bystander_is_no_mismatch),
+        ALONE(whoever_greets_with_curve_and_hangs_up_is_a_mismatch),
         ALONE(nobody_listening_is_a_loss),
         ALONE(a_silent_manager_is_lost_in_time),
         ALONE(nonsense_is_refused_with_a_reason),

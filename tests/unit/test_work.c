@@ -878,6 +878,80 @@ static void too_large_an_item_is_refused(void **state)
     rv_packs_free(&a);
 }
 
+/* ---- what went wrong, in the manager's code ---- */
+
+enum { BEYOND = 100 }; /* so many numbers after the last code of the list */
+
+static uint32_t last_code(void)
+{
+    static const uint32_t codes[] = {
+#define CODE(name, number, text) number,
+        REEVE_ERRORS(CODE)
+#undef CODE
+    };
+    uint32_t last = 0;
+
+    for (size_t i = 0; i < rv_countof(codes); i++)
+        last = codes[i] > last ? codes[i] : last;
+    return last;
+}
+
+/* Its code, or what stands for one that we do not know. */
+static reeve_err heard_as(uint32_t number)
+{
+#define SAME(name, code, text)                                                                     \
+    if (number == code)                                                                            \
+        return REEVE_##name;
+    REEVE_ERRORS(SAME)
+#undef SAME
+    return REEVE_EPROTO;
+}
+
+static void answered(struct stage *s, uint32_t number)
+{
+    struct rv_request *call =
+        rv_link_call(&s->link, RV_OP_queue_join, JOB, 0, rv_slice(NULL, 0), NULL, 0);
+    struct rv_request *read = rv_link_read(&s->link, RV_OP_queue_size, JOB, rv_slice(NULL, 0));
+
+    listen_to(s);
+    say(s, &(struct rv_msg){.type = RV_MSG_reply, .reply = {.call = call->number, .error = number}},
+        NULL, 0);
+    say(s, &(struct rv_msg){.type = RV_MSG_answer, .answer = {.id = read->number, .error = number}},
+        NULL, 0);
+    assert_true(call->done && read->done);
+    assert_int_equal(call->error, heard_as(number));
+    assert_int_equal(read->error, heard_as(number));
+    rv_request_free(&s->link, call);
+    rv_request_free(&s->link, read);
+}
+
+static void every_error_arrives_as_it_was_said(void **state)
+{
+    (void)state;
+    assert_int_equal(heard_as(last_code()), last_code());
+    for (uint32_t number = 1; number <= last_code() + BEYOND; number++) {
+        struct stage s;
+        struct rv_errand *e = NULL;
+
+        stage_begin(&s);
+        answered(&s, number);
+        e = map(&s, "", 1);
+        ended(&s, (reeve_err)number, "so it is");
+        assert_int_equal(e->error, heard_as(number));
+        rv_errand_leave(e);
+        if (number != REEVE_ELOST && heard_as(number) != REEVE_EPROTO) { /* those are tried again */
+            say(&s,
+                &(struct rv_msg){.type = RV_MSG_refuse,
+                                 .refuse = {.error = number, .text = rv_slice_str("so it is")}},
+                NULL, 0);
+            assert_int_equal(s.link.state, RV_LINK_DEAD);
+            assert_int_equal(s.link.error, heard_as(number));
+            assert_string_equal(s.link.why, "so it is");
+        }
+        stage_end(&s);
+    }
+}
+
 int test_work(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -906,6 +980,7 @@ int test_work(void)
         cmocka_unit_test(end_of_the_job_ends_who_watches),
         cmocka_unit_test(a_list_that_was_given_away_can_grow),
         cmocka_unit_test(too_large_an_item_is_refused),
+        cmocka_unit_test(every_error_arrives_as_it_was_said),
     };
 
     return cmocka_run_group_tests_name("work", tests, NULL, NULL);
