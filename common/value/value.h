@@ -129,7 +129,8 @@ reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o);
 enum { RV_VALUE_HEAD_MAX = 5 };
 size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t len);
 
-/* The bytes of a nil, bool or number, or the head of an array or a map: at most RV_VALUE_NUMBER_MAX. Returns how many. */
+/* The bytes of a nil, bool or number, or the head of an array or a map: at most
+ * RV_VALUE_NUMBER_MAX. Returns how many. */
 enum { RV_VALUE_NUMBER_MAX = 9 };
 size_t rv_value_number(uint8_t out[static RV_VALUE_NUMBER_MAX], const msgpack_object *o);
 

@@ -62,7 +62,7 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_open(reeve_context **out, const reeve_
 /*
  * Flush for at most linger_ms, say goodbye, free *ctx and set it to NULL. Queues opened with it
  * must be closed before. What could not be flushed is told by reeve_errmsg() and the result
- * (ELOST, ETIME). NULL and *ctx == NULL are fine.
+ * (ELOST, ETIME, ENOMEM). NULL and *ctx == NULL are fine.
  */
 REEVE_API reeve_err reeve_close(reeve_context **ctx);
 

@@ -57,12 +57,16 @@ static void note_failure(struct rv_link *link, reeve_err error, const char *text
              len == 0 ? "" : text);
 }
 
+/* The manager holds on to it until the session ends, and what was taken last may come again. */
+#define LOST_WORDS "out of memory when a queue was closed"
+
 static void tell(struct rv_channel *ch, uint32_t credit);
 
 void rv_channel_fini(struct rv_channel *ch)
 {
     struct rv_request *call = NULL;
     struct rv_request *next = NULL;
+    bool said = false;
 
     if (ch->link == NULL)
         return;
@@ -74,7 +78,9 @@ void rv_channel_fini(struct rv_channel *ch)
     note_failure(ch->link, ch->failed, ch->failed_why, strlen(ch->failed_why));
     if (ch->taken > ch->told)
         tell(ch, 0);
-    (void)rv_link_say(ch->link, RV_OP_object_close, ch->port.object, rv_slice(NULL, 0));
+    said = rv_link_say(ch->link, RV_OP_object_close, ch->port.object, rv_slice(NULL, 0));
+    if (ch->link->state != RV_LINK_DEAD && (!said || ch->taken > ch->told))
+        note_failure(ch->link, REEVE_ENOMEM, LOST_WORDS, sizeof LOST_WORDS - 1);
     rv_link_drop_port(ch->link, &ch->port);
     drop_batches(ch);
     ch->link = NULL;

@@ -245,36 +245,25 @@ bool carry_bind(struct mgr *mgr)
 
 /* ---- what must be true ---- */
 
-static uint64_t count(const struct mgr *mgr, uint64_t id)
-{
-    const struct object *holder = NULL;
-    const struct carried *c = NULL;
-    uint64_t n = 0;
-
-    for (holder = mgr->objects; holder != NULL; holder = holder->by_id.next) {
-        DL_FOREACH (holder->carries, c) {
-            for (uint32_t i = 0; i < c->len; i++)
-                n += c->to[i] == id;
-        }
-    }
-    return n;
-}
-
 void carry_check(const struct mgr *mgr)
 {
-    const struct object *o = NULL;
+    struct object *o = NULL;
     const struct carried *c = NULL;
-    bool any = false;
 
     rv_assert(mgr->loose_len == 0);
+    for (o = mgr->objects; o != NULL; o = o->by_id.next)
+        o->counted = 0;
     for (o = mgr->objects; o != NULL; o = o->by_id.next) {
-        any = any || o->carries != NULL || o->nested > 0;
         DL_FOREACH (o->carries, c) {
             rv_assert(c->holder == o && c->len > 0);
-            for (uint32_t i = 0; i < c->len; i++)
-                rv_assert(object_of(mgr, c->to[i]) != NULL); /* a referenced object lives */
+            for (uint32_t i = 0; i < c->len; i++) {
+                struct object *to = object_of(mgr, c->to[i]);
+
+                rv_assert(to != NULL); /* a referenced object lives */
+                to->counted++;
+            }
         }
     }
-    for (o = mgr->objects; o != NULL && any; o = o->by_id.next)
-        rv_assert(o->nested == count(mgr, o->id));
+    for (o = mgr->objects; o != NULL; o = o->by_id.next)
+        rv_assert(o->nested == o->counted);
 }

@@ -96,6 +96,7 @@ struct object {
     char *name;              /* NULL: anonymous, lives by its references */
     uint32_t refs;           /* rows of sessions that hold it */
     uint64_t nested;         /* references to it in what objects hold */
+    uint64_t counted;        /* the same, counted anew by carry_check() */
     struct carried *carries; /* references in what it holds itself */
     uint32_t ttl_ms; /* named: how long it outlives its last reference; UINT32_MAX for ever */
     struct rv_timer timer;

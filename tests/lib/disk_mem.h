@@ -24,11 +24,14 @@ struct disk_mem_write {
     uint8_t *data;
 };
 
-struct disk_mem_file {
+struct disk_mem_bytes {
     uint8_t *data;
-    size_t len;
-    uint8_t *safe; /* what is there for certain */
-    size_t safe_len;
+    size_t len, cap;
+};
+
+struct disk_mem_file {
+    struct disk_mem_bytes now;     /* what is read */
+    struct disk_mem_bytes safe;    /* what is there for certain */
     struct disk_mem_write *writes; /* since the last sync */
     size_t writes_len, writes_cap;
     int opened;
@@ -75,7 +78,7 @@ void disk_mem_init(struct disk_mem *d);
 void disk_mem_free(struct disk_mem *d);
 /* A copy with everything but faults and the hook. */
 void disk_mem_copy(struct disk_mem *to, const struct disk_mem *from);
-/* Power is lost now. All files are closed. */
+/* Power is lost now. All files are closed. rng NULL: of what was not synced, nothing is found. */
 void disk_mem_power(struct disk_mem *d, struct rv_rng *rng);
 /* The process ended, the system did not: all files are closed, no fault is left. */
 void disk_mem_reopen(struct disk_mem *d);

@@ -191,6 +191,7 @@ struct sim_server {
     uint64_t stepped;      /* and of the one that was stepped on last */
     uint64_t flushed;      /* and of the last that was flushed */
     uint64_t flushes;      /* groups that were */
+    uint64_t promised;     /* record that a crash must leave */
     bool full;             /* as the shell was told */
     struct rv_buf records; /* of the group that is being written, */
     size_t written;        /* as far as there was room */
@@ -208,7 +209,10 @@ extern const struct rv_log_ops sim_log_ops;
 void sim_log_make(struct sim *s);
 void sim_log_crash(struct sim *s);  /* before the manager is freed */
 void sim_log_replay(struct sim *s); /* into a new one */
-void sim_log_look(struct sim *s);   /* how much room there is, at a start */
+/* A reply leaves as message `number` of a session, and says what it survives: whatever that names may
+ * happen at once. */
+void sim_log_promise(struct sim *s, uint64_t serial, uint64_t number, uint8_t durable);
+void sim_log_look(struct sim *s); /* how much room there is, at a start */
 void sim_log_free(struct sim *s);
 
 /* A new manager as the server makes it; what happens when a command was committed. */
@@ -536,6 +540,7 @@ struct sim {
     struct rv_buf story;
     size_t heard; /* how much of the story was expected already */
     bool random;  /* keep only the end of the story */
+    bool mild;    /* crashes of the server end its process, and power stays */
     bool quiet;   /* do not tell it when a promise is broken */
     uint64_t counts[SIM_FAULTS_LEN];
     uint64_t frames;
@@ -543,6 +548,8 @@ struct sim {
     struct sim_play play;
     bool unchecked;                 /* no check after each step: it looks at all there is */
     uint64_t snapshots;             /* that were loaded */
+    uint64_t promises;              /* of replies that were put to the test */
+    rv_ns promise_at;               /* the next that is */
     uint64_t maps, mapped, crashes; /* done, items of them, runs that ended their runner */
     uint64_t removed;               /* of maps, those whose job was removed then */
 };

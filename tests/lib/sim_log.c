@@ -238,11 +238,13 @@ static void state_of(const struct mgr *mgr, struct rv_buf *out)
 void sim_log_crash(struct sim *s)
 {
     struct sim_server *sv = &s->server;
+    bool power = sv->power || (s->random && !s->mild);
 
     free(sv->portrait);
     sv->portrait = sim_portrait(sv->mgr);
     state_of(sv->mgr, &sv->state);
-    if (!s->random && !sv->power) {
+    sv->promised = power ? sv->flushed : sv->stepped;
+    if (!s->random && !power) {
         disk_mem_reopen(&sv->disk);
         return;
     }
@@ -252,7 +254,10 @@ void sim_log_crash(struct sim *s)
         sv->disk.kill = (enum disk_mem_kill)sim_below(s, 3);
         (void)write_group(sv, &sv->committing);
     }
-    disk_mem_power(&sv->disk, &s->rng);
+    if (power)
+        disk_mem_power(&sv->disk, &s->rng);
+    else
+        disk_mem_reopen(&sv->disk);
 }
 
 /* A replay gives the state that was before the crash. */
@@ -386,13 +391,69 @@ void sim_log_replay(struct sim *s)
 
     sv->replaying = true;
     open_journal(s);
-    if (sv->replaying && sv->index < sv->flushed && !RV_MUTANT(EARLY_REPLY))
+    if (sv->replaying && sv->index < sv->promised && !RV_MUTANT(EARLY_REPLY))
         sim_broken(s, "the log ends with record %llu, and %llu was acknowledged",
-                   (unsigned long long)sv->index, (unsigned long long)sv->flushed);
+                   (unsigned long long)sv->index, (unsigned long long)sv->promised);
     if (sv->replaying && sv->index == sv->stepped)
         reached(s);
     sv->replaying = false;
     begin_life(s, COMMAND_RESTART);
+}
+
+/* ---- what is said of it ---- */
+
+static bool copy_load(void *arg, const struct snapshot *snap, struct rv_slice state)
+{
+    (void)snap;
+    return mgr_load(arg, state);
+}
+
+static bool copy_command(void *arg, const struct record *rec, const struct command *cmd)
+{
+    struct outbox out = {0};
+
+    (void)rec;
+    mgr_step(arg, cmd, &out);
+    outbox_free(&out);
+    return true;
+}
+
+/* The manager that a start would find after such an end right now; NULL when none. */
+static struct mgr *manager_after(struct sim *s, bool power)
+{
+    struct disk_mem disk;
+    struct mgr *mgr = sim_server_mgr(s);
+    char why[JOURNAL_WHY];
+
+    disk_mem_copy(&disk, &s->server.disk);
+    if (power)
+        disk_mem_power(&disk, NULL);
+    s->server.replaying = true;
+    if (!journal_reread(
+            &(struct journal_conf){.disk = &disk.disk}, 0,
+            &(struct journal_replay){.arg = mgr, .load = copy_load, .command = copy_command}, why))
+        sim_broken(s, "the log could not be read now: %s", why);
+    s->server.replaying = false;
+    disk_mem_free(&disk);
+    return mgr;
+}
+
+void sim_log_promise(struct sim *s, uint64_t serial, uint64_t number, uint8_t durable)
+{
+    bool power = durable == RV_DURABLE_SYNC;
+    struct mgr *mgr = NULL;
+    struct session *session = NULL;
+
+    if (s->server.memory || durable == RV_DURABLE_NONE)
+        return;
+    s->promises++;
+    mgr = manager_after(s, power);
+    session = mgr_session(mgr, serial);
+    if (session == NULL || session_out(session)->next <= number)
+        sim_broken(s, "message %llu of session %llu says that it survives %s, and it does not",
+                   (unsigned long long)number, (unsigned long long)serial,
+                   power ? "the loss of power" : "the end of the process");
+    mgr_free(&mgr);
 }
 
 void sim_log_look(struct sim *s)

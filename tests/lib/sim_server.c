@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { PROMISE_MS = 2000 }; /* between two replies that are taken at their word */
+
 static struct sim *sim_of(struct sim_server *sv)
 {
     return sv->sim;
@@ -73,6 +75,31 @@ static void hear(struct sim *s, struct sim_frame *frame)
         rv_log_add(&sv->log, &cmd);
 }
 
+/* Now and then a reply that leaves is taken at its word, while there is something that was not
+ * flushed. */
+static void keep_word(struct sim *s, uint64_t peer, struct rv_slice control)
+{
+    const struct sim_server *sv = &s->server;
+    uint64_t serial = gate_session(sv->gate, peer);
+    struct rv_frame frame;
+    struct rv_reader r;
+    struct rv_msg msg;
+    bool version = false;
+
+    if (!s->mild || s->now < s->promise_at || sv->flushed == sv->stepped || serial == 0 ||
+        !rv_frame_decode(&frame, control, &version))
+        return;
+    r = rv_reader(frame.messages);
+    for (uint64_t number = frame.first; rv_frame_next(&r, &msg);
+         number += rv_msg_numbered(msg.type)) {
+        if (msg.type != RV_MSG_reply || msg.reply.durable == RV_DURABLE_NONE)
+            continue;
+        sim_log_promise(s, serial, number, msg.reply.durable);
+        s->promise_at = s->now + PROMISE_MS * RV_MS;
+        return;
+    }
+}
+
 static void transmit(struct sim *s)
 {
     struct sim_server *sv = &s->server;
@@ -87,6 +114,8 @@ static void transmit(struct sim *s)
             result = sim_send(s, conn, false, frame.control, frame.bodies, frame.bodies_len)
                          ? GATE_SENT
                          : GATE_BUSY;
+        if (result == GATE_SENT)
+            keep_word(s, frame.peer, frame.control);
         gate_sent(sv->gate, s->now, result);
     }
     while (gate_cut(sv->gate, &peer)) {

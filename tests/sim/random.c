@@ -433,6 +433,7 @@ static void map(struct sim *s, struct sim_client *c)
                                     .chunk = one_in(s, 3) ? 1 + (uint32_t)sim_below(s, 20) : 0,
                                     .retries = (uint32_t)sim_below(s, 2),
                                     .timeout_ms = 2000,
+                                    .durable = random_level(s),
                                     .processes = one_in(s, 4) ? 2 : 0,
                                     .stream = one_in(s, 2)});
 }
@@ -636,6 +637,11 @@ static void brief(struct sim *s, void *arg)
 
 /* ---- a history ---- */
 
+enum rv_durable random_level(struct sim *s)
+{
+    return s->mild ? (enum rv_durable)sim_below(s, RV_DURABLE_SYNC + 1) : RV_DURABLE_DEFAULT;
+}
+
 static void choose_queues(struct sim *s, struct history *h)
 {
     for (int i = 0; i < QUEUES; i++) {
@@ -647,6 +653,7 @@ static void choose_queues(struct sim *s, struct history *h)
         o->joinable = one_in(s, 3);
         o->no_prefetch = one_in(s, 5);
         o->ttl_ms = i == BRIEF ? 1000 : 0;
+        o->durable = random_level(s);
         if (o->joinable && i != BRIEF && !one_in(s, 3))
             o->deliveries = 1 + (uint32_t)sim_below(s, 3);
         if (one_in(s, 3)) {
@@ -705,9 +712,10 @@ static void begin_history(struct sim *s, struct history *h, uint64_t seed)
     h->all_len = h->clients_len + h->agents_len + 1;
     s->play = (struct sim_play){.takes = takes, .fate = fate};
     h->sync = !one_in(s, 3);
-    random_sync_begin();
     h->memory = one_in(s, 6);
     s->server.memory = h->memory;
+    s->mild = !h->memory && one_in(s, 3);
+    random_sync_begin(s);
     choose_queues(s, h);
     choose_threads(s, h);
     sim_server_start(s);
@@ -783,7 +791,7 @@ static void end_history(struct sim *s, struct history *h)
 struct report {
     uint64_t counts[SIM_FAULTS_LEN];
     uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes,
-        snapshots;
+        snapshots, promises;
     uint64_t acquired, deaths, dead, referred;
 };
 
@@ -806,6 +814,7 @@ static void run(uint64_t seed, bool quiet, struct report *out)
                            .mapped = world.mapped,
                            .crashes = world.crashes,
                            .snapshots = world.snapshots,
+                           .promises = world.promises,
                            .dead = world.book.dead,
                            .referred = world.book.referred};
     memcpy(out->counts, world.counts, sizeof out->counts);
@@ -897,6 +906,7 @@ static uint64_t run_some(uint64_t from, uint64_t to, bool silent, struct report 
         sum->mapped += report.mapped;
         sum->crashes += report.crashes;
         sum->snapshots += report.snapshots;
+        sum->promises += report.promises;
         sum->acquired += report.acquired;
         sum->deaths += report.deaths;
         sum->dead += report.dead;
@@ -942,9 +952,11 @@ static int show(const struct report *sum, uint64_t seeds, double real)
         (unsigned long long)sum->redelivered, (unsigned long long)sum->done,
         (unsigned long long)sum->joins, (unsigned long long)sum->steps,
         (unsigned long long)sum->frames);
-    printf("  %llu maps done, %llu items of them, %llu crashes of runners, %llu snapshots loaded\n",
+    printf("  %llu maps done, %llu items of them, %llu crashes of runners, %llu snapshots loaded,"
+           " %llu replies taken at their word\n",
            (unsigned long long)sum->maps, (unsigned long long)sum->mapped,
-           (unsigned long long)sum->crashes, (unsigned long long)sum->snapshots);
+           (unsigned long long)sum->crashes, (unsigned long long)sum->snapshots,
+           (unsigned long long)sum->promises);
     printf("  %llu locks and permits acquired, %llu of them from the dead\n",
            (unsigned long long)sum->acquired, (unsigned long long)sum->deaths);
     printf("  %llu dead letters, %llu references had\n", (unsigned long long)sum->dead,

@@ -3,7 +3,12 @@
 
 /* random.h -- random histories: two virtual minutes each, with faults in the first 90 seconds. */
 
+#include "tests/lib/sim.h"
+
 #include <stdint.h>
+
+/* What a new object of the history shall survive; only mild ones have such that survive less. */
+enum rv_durable random_level(struct sim *s);
 
 /* One, in this process, with its story when it fails. 0 is success. */
 int random_one(uint64_t seed);

@@ -1,6 +1,7 @@
 /* random_sync.c -- each client has threads that take, hold and give back, sleep, notify and meet. */
 
 #include "tests/sim/random_sync.h"
+#include "tests/sim/random.h"
 #include "tests/lib/sim_sync.h"
 
 enum { THREADS = 3, OBJECTS = 8, LATE_S = 106 };
@@ -33,6 +34,7 @@ struct thread {
 
 static struct thread threads[SIM_CLIENTS + 1][THREADS];
 static bool opening[SIM_CLIENTS + 1][OBJECTS];
+static enum rv_durable durable[OBJECTS];
 static uint64_t last_serial;
 
 static bool one_in(struct sim *s, uint64_t n)
@@ -50,8 +52,10 @@ static bool late(const struct sim *s)
     return s->now >= RV_SEC + LATE_S * RV_SEC - RV_SEC;
 }
 
-void random_sync_begin(void)
+void random_sync_begin(struct sim *s)
 {
+    for (int i = 0; i < OBJECTS; i++)
+        durable[i] = random_level(s);
     last_serial = 0;
     for (int c = 0; c <= SIM_CLIENTS; c++)
         random_sync_forget(c);
@@ -88,6 +92,7 @@ static bool ensure_open(struct sim *s, struct sim_client *c, int object)
                           objects[object].number, objects[object].leases);
     op = sim_sync_op(s, c->number, 0, object, RV_OP_object_open, UINT32_MAX);
     op->options.ttl_ms = 1000;
+    op->options.durable = durable[object];
     op->ended = opened;
     sim_op_begin(s, op);
     return false;

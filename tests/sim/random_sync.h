@@ -5,7 +5,7 @@
 
 #include "tests/lib/sim.h"
 
-void random_sync_begin(void);
+void random_sync_begin(struct sim *s);
 
 /* The threads of a client do what they have to; when the next one has something to do. */
 rv_ns random_sync_turn(struct sim *s, struct sim_client *c);
