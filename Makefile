@@ -110,6 +110,9 @@ manuals: $(BUILD)/man/libreeve.3
 $(BUILD)/man/libreeve.3: $(PROGRAMS) $(wildcard include/reeve/*.h docs/man/*)
 	sh docs/man/make.sh $(BUILD) $(VERSION) $(DATE)
 
+# What the tests run, besides `all`.
+check-programs: tests
+
 check: all manuals
 	$(BUILD)/run-unit
 	$(BUILD)/run-sim
@@ -142,7 +145,7 @@ install: programs manuals
 clean:
 	rm -rf build build-*
 
-.PHONY: pure-objects all programs tests examples manuals check install clean
+.PHONY: pure-objects all programs tests examples manuals check-programs check install clean
 -include tests/fuzz/fuzz.mk tests/sim/sim.mk tests/log/log.mk tests/conform/conform.mk
 -include tests/shell/shell.mk tests/e2e/e2e.mk tests/chaos/chaos.mk tests/coverage.mk bench/bench.mk packaging/deb/deb.mk
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -939,7 +939,8 @@ reeve_err rv_late_failure(reeve_context *ctx)
         err = rv_channel_failure(ch, why, sizeof why);
     if (err == REEVE_OK)
         return err;
-    return rv_fail(err, "cannot flush: an earlier put was refused: %s",
+    return rv_fail(err, "cannot flush: %s: %s",
+                   err == REEVE_ENOMEM ? "not all was said" : "an earlier put was refused",
                    why[0] != '\0' ? why : reeve_strerror(err));
 }
 
@@ -981,8 +982,12 @@ reeve_err reeve_close(reeve_context **context)
         err = rv_late_failure(ctx);
         /* All is flushed: who does not hear the goodbye soon will miss us by itself. */
         rv_link_goodbye(&ctx->link);
-        (void)rv_wait(ctx, has_left, ctx,
-                      sooner(deadline, rv_after_ms(rv_clock_now(), GOODBYE_MS)));
+        if (ctx->link.leaving || ctx->link.state == RV_LINK_DEAD)
+            (void)rv_wait(ctx, has_left, ctx,
+                          sooner(deadline, rv_after_ms(rv_clock_now(), GOODBYE_MS)));
+        else
+            err =
+                rv_fail(REEVE_ENOMEM, "cannot say goodbye to %s: out of memory", rv_endpoint(ctx));
     }
     pthread_mutex_unlock(&ctx->mutex);
     end_context(ctx);

@@ -180,6 +180,8 @@ static reeve_err open_job(reeve_iter *iter, const char *name)
             rv_fail(REEVE_EEXIST, "cannot %s: this context is attached to it already", iter->label);
     else if (err == REEVE_OK && iter->own->link == NULL)
         err = rv_fail(REEVE_ENOMEM, "cannot %s: out of memory", iter->label);
+    if (err != REEVE_OK) /* its answer may have come, and not been told */
+        rv_work_fini(iter->own, REEVE_ECANCELED, "it was left");
     rv_buf_free(&args);
     rv_buf_free(&result);
     return err;

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-/* What an image begins with, in this order. MINUS and PLUS are followed by a magnitude, STR and BIN by
- * their bytes and an end, ARRAY and MAP by images and an end, REF by its 13 bytes. */
+/* What an image begins with, in this order. MINUS and PLUS are followed by a magnitude, STR and BIN
+ * by their bytes and an end, ARRAY and MAP by images and an end, REF by its 13 bytes. */
 enum tag {
     TAG_END, /* of an array or a map: before whatever could follow instead */
     TAG_NIL,
@@ -45,9 +45,9 @@ static void write_tag(struct rv_buf *out, enum tag tag)
 enum { EXPONENT_BYTES = 2, MANTISSA_BYTES = 8, BIAS = 2048 };
 
 /* The number 2^exponent * mantissa / 2^63, negative or not. The mantissa's top bit is set: of two
- * magnitudes the one with the greater exponent is greater, and then the one with the greater mantissa.
- * All exponents, -1074 to 1023, are above -BIAS. The greater magnitude is the smaller negative
- * number, so its bytes are turned over. */
+ * magnitudes the one with the greater exponent is greater, and then the one with the greater
+ * mantissa. All exponents, -1074 to 1023, are above -BIAS. The greater magnitude is the smaller
+ * negative number, so its bytes are turned over. */
 static void write_magnitude(struct rv_buf *out, bool negative, int exponent, uint64_t mantissa)
 {
     uint8_t bytes[EXPONENT_BYTES + MANTISSA_BYTES];
@@ -75,7 +75,8 @@ static void write_scaled(struct rv_buf *out, bool negative, uint64_t magnitude, 
     write_magnitude(out, negative, scale + 63 - shift, magnitude << shift);
 }
 
-/* A double: a sign, 11 bits of exponent and 52 of a fraction, which 1 goes before unless the exponent is zero. */
+/* A double: a sign, 11 bits of exponent and 52 of a fraction, which 1 goes before unless the
+ * exponent is zero. */
 static void write_float(struct rv_buf *out, double f)
 {
     uint64_t bits = 0;
@@ -99,7 +100,7 @@ static void write_float(struct rv_buf *out, double f)
 
 /* ---- text ---- */
 
-/* It ends with 00 00, and a zero in it is 00 ff, so that the end comes before all that could follow. */
+/* It ends with 00 00, and a zero in it is 00 ff: the end comes before all that could follow. */
 static void write_text(struct rv_buf *out, enum tag tag, struct rv_slice text)
 {
     static const uint8_t zero[] = {0x00, 0xff};

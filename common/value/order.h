@@ -2,14 +2,14 @@
 #define RV_ORDER_H
 
 /*
- * order.h -- which of two values comes first: the image of a value, bytes that compare as values do.
+ * order.h -- which of two values comes first: images, bytes that compare as the values do.
  *
- * nil < bool < number < string < bytes < array < map < reference. false is before true. Numbers are
- * compared as the numbers that they are: 1 is 1.0, -0.0 is 0, and 2^53 + 1 lies between two floats;
- * all NaNs are one number, before minus infinity. Strings and bytes go by their bytes, arrays item by
- * item; a beginning comes before the whole. The pairs of a map are put in the order of their keys,
- * equal keys as the map has them, and then compared key, value, key, value. References go by
- * kind, object and store.
+ * nil < bool < number < string < bytes < array < map < reference. false is before true. Numbers
+ * are compared as the numbers that they are: 1 is 1.0, -0.0 is 0, and 2^53 + 1 lies between two
+ * floats; all NaNs are one number, before minus infinity. Strings and bytes go by their bytes,
+ * arrays item by item; a beginning comes before the whole. The pairs of a map are put in the order
+ * of their keys, equal keys as the map has them, and then compared key, value, key, value.
+ * References go by kind, object and store.
  *
  * Values that are equal (key.h) have one image, and two that have one image are equal unless there
  * is a NaN in them, or a map that has a key twice. No image is the beginning of another one, so

@@ -14,7 +14,7 @@
 #include <reeve/error.h>
 #include <reeve/types.h>
 
-#include "common/base/base.h"
+#include "common/base/buf.h"
 
 #define RV_VALUE_DEPTH_MAX 64 /* arrays and maps inside each other */
 
@@ -79,6 +79,11 @@ void rv_value_ref_write(uint8_t out[static RV_VALUE_REF_BYTES], reeve_ref ref);
 /* False when the object is no reference. */
 bool rv_value_ref_read(reeve_ref *out, const msgpack_object *o);
 
+/* Is there a reference to that object in the value? */
+bool rv_value_refers(const msgpack_object *o, uint64_t object);
+/* Append the objects of all references in it, u64 each in big endian, as often as they are there. */
+void rv_value_refs(const msgpack_object *o, struct rv_buf *out);
+
 struct rv_value_origin *rv_value_origin(reeve_value *root);
 
 /* The node behind a value; a nil for NULL. */
@@ -124,7 +129,8 @@ reeve_err rv_builder_put(reeve_builder *b, const msgpack_object *o);
 enum { RV_VALUE_HEAD_MAX = 5 };
 size_t rv_value_head(uint8_t out[static RV_VALUE_HEAD_MAX], bool text, size_t len);
 
-/* The bytes of a nil, bool or number, or the head of an array or a map: at most RV_VALUE_NUMBER_MAX. Returns how many. */
+/* The bytes of a nil, bool or number, or the head of an array or a map: at most
+ * RV_VALUE_NUMBER_MAX. Returns how many. */
 enum { RV_VALUE_NUMBER_MAX = 9 };
 size_t rv_value_number(uint8_t out[static RV_VALUE_NUMBER_MAX], const msgpack_object *o);
 

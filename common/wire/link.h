@@ -153,7 +153,7 @@ struct rv_link {
     struct rv_port *ports; /* by object: proxies that get pushes */
     uint64_t puts_in_flight;
     size_t asked_back; /* so many proxies may be asked for what they keep */
-    reeve_err failed;  /* a put of a closed handle was refused */
+    reeve_err failed;  /* a put of a closed handle was refused, or its close was not said: ENOMEM */
     char failed_why[160];
 
     reeve_err error; /* DEAD: why */

@@ -307,7 +307,10 @@ reeve_err rv_work_init(struct rv_work *work, struct rv_link *link, uint64_t obje
         .patience_ms = patience_ms,
         .retry_at = RV_NEVER,
     };
-    return rv_link_add_port(link, &work->port) ? REEVE_OK : REEVE_ENOMEM;
+    if (rv_link_add_port(link, &work->port))
+        return REEVE_OK;
+    work->link = NULL;
+    return REEVE_ENOMEM;
 }
 
 void rv_work_end(struct rv_work *work, reeve_err error, const char *why)
@@ -421,6 +424,8 @@ void rv_errand_follow(struct rv_work *work, struct rv_errand *e, uint64_t put, u
                       rv_ns now)
 {
     rv_assert(work->error == REEVE_OK && work->stretches_len == 0 && e->watches);
+    e->work = work;
+    DL_APPEND(work->errands, e); /* it hears of the end, too */
     if (!reserve_stretch(work)) {
         rv_work_end(work, REEVE_ENOMEM, "out of memory");
         return;
@@ -428,9 +433,7 @@ void rv_errand_follow(struct rv_work *work, struct rv_errand *e, uint64_t put, u
     work->stretches[work->stretches_len++] = (struct rv_stretch){0, UINT64_MAX, 0, UINT64_MAX, e};
     work->next = put;
     work->stirred_at = now;
-    e->work = work;
     e->total = total;
-    DL_APPEND(work->errands, e);
     finish_if_over(e);
     schedule(work);
 }

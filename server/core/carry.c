@@ -66,19 +66,29 @@ void carry_move(struct carried *c, struct object *holder)
     DL_APPEND(holder->carries, c);
 }
 
+static void give(struct mgr *mgr, struct session *s, uint64_t object)
+{
+    struct object *o = object_of(mgr, object);
+    struct ref *ref = NULL;
+
+    if (o == NULL || RV_MUTANT(REF_NOT_GIVEN))
+        return;
+    ref = object_row(mgr, s, o);
+    ref->liens++;
+    ref->given = true;
+    object_judge(ref, mgr_principal(mgr, s->principal));
+}
+
 void carry_give(struct mgr *mgr, struct session *s, const struct carried *c)
 {
-    for (uint32_t i = 0; c != NULL && i < c->len; i++) {
-        struct object *o = object_of(mgr, c->to[i]);
-        struct ref *ref = NULL;
+    for (uint32_t i = 0; c != NULL && i < c->len; i++)
+        give(mgr, s, c->to[i]);
+}
 
-        if (o == NULL || RV_MUTANT(REF_NOT_GIVEN))
-            continue;
-        ref = object_row(mgr, s, o);
-        ref->liens++;
-        ref->given = true;
-        object_judge(ref, mgr_principal(mgr, s->principal));
-    }
+void carry_give_refs(struct mgr *mgr, struct session *s, struct rv_slice refs)
+{
+    for (size_t i = 0; i < refs.len / 8; i++)
+        give(mgr, s, rv_item_ref(refs, i));
 }
 
 void carry_drop(struct mgr *mgr, struct carried **carried)
@@ -235,36 +245,25 @@ bool carry_bind(struct mgr *mgr)
 
 /* ---- what must be true ---- */
 
-static uint64_t count(const struct mgr *mgr, uint64_t id)
-{
-    const struct object *holder = NULL;
-    const struct carried *c = NULL;
-    uint64_t n = 0;
-
-    for (holder = mgr->objects; holder != NULL; holder = holder->by_id.next) {
-        DL_FOREACH (holder->carries, c) {
-            for (uint32_t i = 0; i < c->len; i++)
-                n += c->to[i] == id;
-        }
-    }
-    return n;
-}
-
 void carry_check(const struct mgr *mgr)
 {
-    const struct object *o = NULL;
+    struct object *o = NULL;
     const struct carried *c = NULL;
-    bool any = false;
 
     rv_assert(mgr->loose_len == 0);
+    for (o = mgr->objects; o != NULL; o = o->by_id.next)
+        o->counted = 0;
     for (o = mgr->objects; o != NULL; o = o->by_id.next) {
-        any = any || o->carries != NULL || o->nested > 0;
         DL_FOREACH (o->carries, c) {
             rv_assert(c->holder == o && c->len > 0);
-            for (uint32_t i = 0; i < c->len; i++)
-                rv_assert(object_of(mgr, c->to[i]) != NULL); /* a referenced object lives */
+            for (uint32_t i = 0; i < c->len; i++) {
+                struct object *to = object_of(mgr, c->to[i]);
+
+                rv_assert(to != NULL); /* a referenced object lives */
+                to->counted++;
+            }
         }
     }
-    for (o = mgr->objects; o != NULL && any; o = o->by_id.next)
-        rv_assert(o->nested == count(mgr, o->id));
+    for (o = mgr->objects; o != NULL; o = o->by_id.next)
+        rv_assert(o->nested == o->counted);
 }

@@ -14,6 +14,13 @@ conform: $(BUILD)/run-conform $(BUILD)/conform-manager $(BUILD)/reeve-server
 	$(BUILD)/conform-manager --seed $(CONFORM_SEED) $(BUILD)/run-conform
 	$(BUILD)/run-conform
 check: conform
+check-programs: $(BUILD)/run-conform $(BUILD)/conform-manager
+
+# The cores in the weather of more seeds; they wait most of the time, and do that side by side with -j.
+CONFORM_SEEDS ?= 2 3 4 5 6 7
+conform-seeds: $(CONFORM_SEEDS:%=conform-seed-%)
+$(CONFORM_SEEDS:%=conform-seed-%): conform-seed-%: $(BUILD)/run-conform $(BUILD)/conform-manager
+	$(BUILD)/conform-manager --seed $* $(BUILD)/run-conform
 
 # Holders and waiters that are killed: so many.
 TORTURE_KILLS ?= 1000
@@ -22,4 +29,4 @@ torture-kills: $(BUILD)/run-conform $(BUILD)/conform-manager $(BUILD)/reeve-serv
 	CONFORM_KILLS=$(TORTURE_KILLS) CHECK_SECONDS=3600 $(BUILD)/conform-manager --seed $(CONFORM_SEED) $(BUILD)/run-conform kills_of_holders
 torture: torture-kills
 
-.PHONY: conform torture-kills
+.PHONY: conform conform-seeds torture-kills $(CONFORM_SEEDS:%=conform-seed-%)

@@ -69,11 +69,14 @@ new_key() {
         cp "$tmp/keys/$key_name.pub" "$tmp/manager/authorized.d/" || exit 1
 }
 
+# An address of this test's own: who starts a manager again on its port finds that nobody took it meanwhile.
+address=127.1.$(($$ / 256 % 256)).$(($$ % 256))
+
 # start_manager [OPTION]...: on a free port, which is in $REEVE_URL; its id is in $manager.
 start_manager() {
     rm -f "$tmp/ready"
     mkfifo "$tmp/ready" || exit 1
-    "$BUILD/reeve-server" --bind tcp://127.0.0.1:0 --keys "$tmp/manager" --ready-fd 3 \
+    "$BUILD/reeve-server" --bind "tcp://$address:0" --keys "$tmp/manager" --ready-fd 3 \
         "$@" 3>"$tmp/ready" >"$tmp/manager.out" 2>"$tmp/manager.log" &
     manager=$!
     running="$running $manager"

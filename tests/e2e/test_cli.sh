@@ -128,6 +128,16 @@ check 'bytes there and back' cmp "$tmp/latin" "$tmp/got"
 
 # ---- bounds, other options ----
 
+cat >"$tmp/field.py" <<'END'
+import json, sys
+for o in json.load(sys.stdin):
+    if o["name"] == sys.argv[1]:
+        print(*(o[name] for name in sys.argv[2:]))
+END
+field() { reeve ls --json | python3 "$tmp/field.py" "$@"; }
+# has QUEUE FIELD FIGURE
+has() { [ "$(field "$1" "$2")" = "$3" ]; }
+
 reeve put --maxsize 2 small a b
 run reeve put --timeout 0 small c
 says 'a full queue' 111 '^reeve: cannot put .*small: .*full.*; '
@@ -137,7 +147,7 @@ run reeve put --joinable small c
 says 'joinable is one of them' 100 '^reeve: cannot open .*small: '
 background reeve put small c
 waiting=$started
-sleep 0.3
+check 'a put waits for room' wait_until has small putters 1
 equal 'room lets a waiting put through' "$(reeve get --timeout 5 -n 3 small | tr '\n' ,)" 'a,b,c,'
 wait "$waiting"
 equal 'which has ended well' $? 0
@@ -157,13 +167,6 @@ check 'an item below it goes through' cmp "$tmp/fits" "$tmp/got"
 
 seq 1 1000 | reeve put --joinable tasks
 reeve get -n 300 tasks >/dev/null
-cat >"$tmp/field.py" <<'END'
-import json, sys
-for o in json.load(sys.stdin):
-    if o["name"] == sys.argv[1]:
-        print(*(o[name] for name in sys.argv[2:]))
-END
-field() { reeve ls --json | python3 "$tmp/field.py" "$@"; }
 equal 'what was printed is done' "$(field tasks size unfinished joinable maxsize)" '700 700 True 0'
 
 out=$tmp/followed background "$BUILD/reeve" get --follow tasks
@@ -207,15 +210,14 @@ putter=$!
 running="$running $putter"
 exec 4>"$tmp/slow"
 printf 'a\nb\n' >&4
-wait_until sh -c "'$BUILD/reeve' ls early | grep -q early"
-sleep 0.2
+check 'two lines are put' wait_until has early size 2
 stop "$putter" INT
 exec 4>&-
 equal 'SIGINT ends put' "$code" 130
 equal 'and what was read is put' "$(reeve get early | tr '\n' ,)" 'a,b,'
 reeve put --maxsize 1 narrow a
 background "$BUILD/reeve" put narrow b
-sleep 0.3
+check 'another put waits for room' wait_until has narrow putters 1
 stop "$started" INT
 equal 'SIGINT ends waiting for room' "$code" 130
 
@@ -235,7 +237,7 @@ equal 'a closed output takes nothing for good' "$(reeve get leaving2 | wc -l)" 5
 # ---- status, ls, rm ----
 
 run reeve status
-check 'status is for people' grep -qE '^manager  tcp://127\.0\.0\.1:[0-9]+  up .* term 1 .* sessions 1 ' "$tmp/out"
+check 'status is for people' grep -qE '^manager  tcp://127\.1\.[0-9.]+:[0-9]+  up .* term 1 .* sessions 1 ' "$tmp/out"
 check 'with the sessions' grep -qE '^session  alice +reeve on ' "$tmp/out"
 reeve status --json | python3 -c '
 import json, sys

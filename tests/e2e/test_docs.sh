@@ -54,8 +54,16 @@ END
 check 'the page has its blocks' python3 "$tmp/extract.py" docs/getting-started.md "$tmp/here"
 check 'it has two programs' test -f "$tmp/here/producer.c" -a -f "$tmp/here/consumer.c"
 
-# A port of our own.
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# A port of our own, from where connections take none.
+port=$(python3 -c '
+import random, socket
+while True:
+    try:
+        s = socket.create_server(("127.0.0.1", random.randrange(10000, 30000)))
+        break
+    except OSError:
+        pass
+print(s.getsockname()[1])')
 PKG_CONFIG_PATH=$tmp/pc
 PATH=$BUILD:$PATH
 export PKG_CONFIG_PATH PATH

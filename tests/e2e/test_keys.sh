@@ -95,7 +95,7 @@ cp "$tmp/new/alice.pub" "$tmp/alice.pub"
 
 # ---- expiry ----
 
-{ cat "$tmp/alice.pub"; date -u -d '+3 seconds' '+expires = %Y-%m-%dT%H:%M:%SZ'; } >"$authorized/alice.pub"
+{ cat "$tmp/alice.pub"; date -u -d '+5 seconds' '+expires = %Y-%m-%dT%H:%M:%SZ'; } >"$authorized/alice.pub"
 sleep 0.3
 run reeve status --timeout 2
 equal 'a key is good until it expires' "$code" 0

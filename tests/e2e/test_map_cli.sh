@@ -101,7 +101,7 @@ run reeve run -- sh -c 'kill -TERM $$'
 equal 'ended by a signal' "$code" 143
 
 # A job that runs is listed, and ends when it is cancelled.
-out=$tmp/map.out err=$tmp/map.err background "$BUILD/reeve" map -- sleep ::: 61 62 63
+out=$tmp/map.out err=$tmp/map.err background "$BUILD/reeve" map -- sleep ::: 61.$$ 62.$$ 63.$$
 map=$started
 check 'two of three run' wait_until sh -c "'$BUILD/reeve' jobs | grep -q 'running 2'"
 check 'both slots are busy' sh -c "'$BUILD/reeve' status | grep -q '^agent *w1 .*slots 2 *busy 2'"
@@ -110,14 +110,14 @@ run reeve cancel "$job"
 equal 'cancel' "$code" 0
 wait "$map"
 equal 'the map that was cancelled' "$? $(grep -c 'cancelled' "$tmp/map.err")" '111 1'
-check 'its commands are gone' wait_until sh -c "! pgrep -f '^sleep 6[123]\$'"
+check 'its commands are gone' wait_until sh -c "! pgrep -f '^sleep 6[123][.]$$\$'"
 run reeve cancel 999999
 says 'no such job' 1 'no such job'
 
 # Ctrl-C ends it everywhere. A shell without job control starts things deaf to it.
-run timeout --preserve-status -s INT 2 "$BUILD/reeve" map -- sleep ::: 71 72
+run timeout --preserve-status -s INT 2 "$BUILD/reeve" map -- sleep ::: 71.$$ 72.$$
 equal 'Ctrl-C, which is told by the exit code alone' "$code$(cat "$tmp/err")" 130
-check 'its commands are gone, too' wait_until sh -c "! pgrep -f '^sleep 7[12]\$'"
+check 'its commands are gone, too' wait_until sh -c "! pgrep -f '^sleep 7[12][.]$$\$'"
 
 stop "$worker"
 equal 'the agent drains' "$code" 0

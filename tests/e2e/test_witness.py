@@ -388,15 +388,19 @@ def test_a_barrier_opens_and_breaks(world):
 
 
 def test_a_dict_keeps_its_pairs_in_order(world):
-    def pair(key, value):
-        return witness.blob(msgpack.packb(key)) + witness.blob(msgpack.packb(value))
+    def values(*all):
+        return witness.values(*(msgpack.packb(v) for v in all))
 
     def key(k):
         return witness.blob(msgpack.packb(k))
 
-    def unpack(r):
-        return msgpack.unpackb(r.blob(), strict_map_key=False)
+    def unpack(data):
+        return msgpack.unpackb(data, strict_map_key=False)
 
+    def read(r):
+        return [unpack(data) for data in witness.read_values(r)]
+
+    nowhere = witness.blob(b"")
     with world.session("alice") as alice, world.session("bob") as bob:
         a, b = (s.open_sync(witness.DICT, "dict") for s in (alice, bob))
 
@@ -407,27 +411,24 @@ def test_a_dict_keeps_its_pairs_in_order(world):
         def ask(d, op, args=b""):
             return d.session.ask(op, d.obj, args)
 
-        call(a, witness.DICT_SET, pair(1.0, "one")).end()
-        call(b, witness.DICT_SET, pair("k", [2])).end()
-        call(b, witness.DICT_SET, pair(1, "uno")).end()
-        assert unpack(ask(a, witness.DICT_GET, key(1.0))) == "uno"
+        assert call(a, witness.DICT_SET, values(1.0, "one")).u64() == 1
+        assert call(b, witness.DICT_SET, values("k", [2], 1, "uno")).u64() == 1
+        r = ask(a, witness.DICT_GET, key(1.0) + nowhere)
+        assert (r.u64(), read(r)) == (3, ["uno"])
+        r = ask(a, witness.DICT_GET, key("k") + key([0]))
+        assert (r.u64(), read(r)) == (2, [2])
         assert ask(a, witness.DICT_CONTAINS, key(True)).u8() == 0
         assert ask(a, witness.DICT_LEN).u64() == 2
         r = ask(b, witness.DICT_PAGE, struct.pack(">Q", 0) + witness.blob(b""))
-        changes, more, count, rows = r.u64(), r.u8(), r.u32(), witness.Reader(r.blob())
+        assert (r.u64(), r.u8(), read(r)) == (2, 0, [1, "uno", "k", [2]])
         r.end()
-        assert (changes, more, count) == (2, 0, 2)
-        read = []
-        for _ in range(count):
-            row = witness.Reader(rows.blob())
-            read.append((unpack(row), unpack(row)))
-        assert read == [(1, "uno"), ("k", [2])]
-        r = call(a, witness.DICT_SETDEFAULT, pair("k", 0))
-        assert (r.u8(), unpack(r)) == (0, [2])
+        r = call(a, witness.DICT_SETDEFAULT, key("k") + values(0))
+        assert (r.u8(), r.u64(), read(r)) == (0, 2, [[2]])
         r = call(a, witness.DICT_POPITEM)
-        assert (unpack(r), unpack(r)) == ("k", [2])
-        assert unpack(call(b, witness.DICT_POP, key(1))) == "uno"
-        expect(witness.Failed, witness.ENOENT, lambda: call(a, witness.DICT_DEL, key(1)))
+        assert (unpack(r.blob()), read(r)) == ("k", [[2]])
+        r = call(b, witness.DICT_POP, key(1))
+        assert (r.u64(), read(r)) == (3, ["uno"])
+        expect(witness.Failed, witness.EKEY, lambda: call(a, witness.DICT_DEL, key(1)))
         call(a, witness.DICT_CLEAR).end()
 
 

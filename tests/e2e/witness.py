@@ -45,6 +45,7 @@ DICT_SET, DICT_SETDEFAULT, DICT_DEL, DICT_POP, DICT_POPITEM, DICT_CLEAR = 160, 1
 DICT_GET, DICT_CONTAINS, DICT_LEN, DICT_PAGE, DICT = 166, 167, 168, 169, 11
 
 EPROTO, ENOENT, ETIME, EFULL, EEMPTY, ESHUTDOWN, EVERSION = 3, 5, 6, 14, 15, 16, 20
+EKEY, EINDEX, EVALUE, EATTR = 59, 60, 61, 62
 OWNER_DIED, ENOTOWNER, ERELEASED, EBROKEN, EFENCED, EDEADLOCK = 25, 26, 27, 28, 29, 30
 
 
@@ -138,13 +139,25 @@ def call(op, obj, timeout_ms, args):
     return message(CALL, struct.pack(">HQI", op, obj, timeout_ms) + blob(args))
 
 
-def open_args(name, create=1, order=0, joinable=False, maxsize=0, ttl_ms=0, kind=1):
+def open_args(name, create=1, order=0, joinable=False, maxsize=0, ttl_ms=0, kind=1, typecode=0):
     return (text(name) + struct.pack(">BBBBIIB", create, kind, order, joinable, maxsize, ttl_ms, 0) +
-            struct.pack(">I", 0) + text("") + struct.pack(">II", 0, 0))
+            struct.pack(">I", 0) + text("") + struct.pack(">IIBQ", 0, 0, typecode, 0))
 
 
 def items_field(encoded):
     return struct.pack(">I", len(encoded)) + blob(b"".join(encoded))
+
+
+def values(*encoded):
+    """Values of a container: items without anything but their bytes."""
+    return items_field([blob(e) for e in encoded])
+
+
+def read_values(r):
+    count, left = r.u32(), Reader(r.blob())
+    all = [left.take(left.u32()) for _ in range(count)]
+    left.end()
+    return all
 
 
 Item = collections.namedtuple("Item", "value delivery deliveries priority refs")

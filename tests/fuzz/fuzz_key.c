@@ -1,7 +1,7 @@
 /* Two values out of any bytes: equal by their spelling exactly when they are equal by the rules,
  * which are written down here a second time. What is spelled is a value, equal to its origin, and
- * spelled the same again. And their images compare as the values do by the rules of order.h, written
- * down a second time, too; no image is the beginning of another. */
+ * spelled the same again. And their images compare as the values do by the rules of order.h, which
+ * are written down a second time, too; no image is the beginning of another. */
 
 #include <float.h>
 

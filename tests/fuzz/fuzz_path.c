@@ -1,6 +1,6 @@
-/* One change at a place of a value, all three out of any bytes: it is refused and nothing written, or
- * what is written is a value that has at that place what the verb says, and had what it says there
- * before. What can be undone makes the same value again. */
+/* One change at a place of a value, all out of any bytes: it is refused and nothing written, or what
+ * is written is a value that has at that place what the verb says. What can be undone makes the same
+ * value again. */
 
 #include <float.h>
 

@@ -79,22 +79,36 @@ static void change(struct disk_mem *d, const char *from, const char *to, int fil
 
 /* ---- bytes ---- */
 
-static void resize(uint8_t **data, size_t *len, size_t want)
+static void resize(struct disk_mem_bytes *b, size_t want)
 {
-    if (want > *len) {
-        *data = rv_realloc(*data, want);
-        memset(*data + *len, 0, want - *len);
+    if (want > b->cap) {
+        b->cap = want > 2 * b->cap ? want : 2 * b->cap;
+        b->data = rv_realloc(b->data, b->cap);
     }
-    *len = want;
+    if (want > b->len)
+        memset(b->data + b->len, 0, want - b->len);
+    b->len = want;
 }
 
-static void put_bytes(uint8_t **data, size_t *len, uint64_t at, const uint8_t *from, size_t count)
+static void put_bytes(struct disk_mem_bytes *b, uint64_t at, const uint8_t *from, size_t count)
 {
     if (count == 0)
         return;
-    if (at + count > *len)
-        resize(data, len, (size_t)at + count);
-    memcpy(*data + at, from, count);
+    if (at + count > b->len)
+        resize(b, (size_t)at + count);
+    memcpy(b->data + at, from, count);
+}
+
+static void copy_bytes(struct disk_mem_bytes *to, const struct disk_mem_bytes *from)
+{
+    if (from->len > to->cap) {
+        free(to->data);
+        to->data = rv_alloc(from->len);
+        to->cap = from->len;
+    }
+    if (from->len > 0)
+        memcpy(to->data, from->data, from->len);
+    to->len = from->len;
 }
 
 static void note_write(struct disk_mem_file *f, uint64_t at, const void *from, size_t len)
@@ -126,9 +140,9 @@ static void make_safe(struct disk_mem_file *f)
         const struct disk_mem_write *w = &f->writes[i];
 
         if (w->len == SIZE_MAX)
-            resize(&f->safe, &f->safe_len, (size_t)w->at);
+            resize(&f->safe, (size_t)w->at);
         else
-            put_bytes(&f->safe, &f->safe_len, w->at, w->data, w->len);
+            put_bytes(&f->safe, w->at, w->data, w->len);
     }
     forget_writes(f);
 }
@@ -137,8 +151,8 @@ static void free_file(struct disk_mem_file *f)
 {
     forget_writes(f);
     free(f->writes);
-    free(f->data);
-    free(f->safe);
+    free(f->now.data);
+    free(f->safe.data);
     *f = (struct disk_mem_file){0};
 }
 
@@ -192,11 +206,17 @@ static int mem_list(struct disk *disk, void (*each)(void *arg, const char *name)
     return 0;
 }
 
+/* Nobody has it open, and it has no name, now or after a loss of power. */
+static bool gone(const struct disk_mem *d, size_t file)
+{
+    return d->files[file].opened == 0 && !named(&d->names, (int)file) &&
+           !named(&d->safe_names, (int)file) && d->changes_len == 0;
+}
+
 static int new_file(struct disk_mem *d)
 {
     for (size_t i = 0; i < d->files_len; i++)
-        if (d->files[i].opened == 0 && !named(&d->names, (int)i) &&
-            !named(&d->safe_names, (int)i) && d->changes_len == 0) {
+        if (gone(d, i)) {
             free_file(&d->files[i]);
             return (int)i;
         }
@@ -243,7 +263,7 @@ static int64_t mem_size(struct disk *disk, int file)
 {
     const struct disk_mem *d = mem_of(disk);
 
-    return d->dead ? -EIO : (int64_t)d->files[file].len;
+    return d->dead ? -EIO : (int64_t)d->files[file].now.len;
 }
 
 static int64_t mem_read(struct disk *disk, int file, void *to, size_t len, uint64_t at)
@@ -252,7 +272,7 @@ static int64_t mem_read(struct disk *disk, int file, void *to, size_t len, uint6
     const struct disk_mem_file *f = &d->files[file];
     bool within = false;
     int err = begin(d, &within);
-    size_t left = at >= f->len ? 0 : f->len - (size_t)at;
+    size_t left = at >= f->now.len ? 0 : f->now.len - (size_t)at;
 
     if (err != 0)
         return err;
@@ -261,7 +281,7 @@ static int64_t mem_read(struct disk *disk, int file, void *to, size_t len, uint6
     if (d->ops == d->fail_at && d->fail_with == DISK_MEM_SHORT && len > 1)
         len /= 2;
     if (len > 0)
-        memcpy(to, f->data + at, len);
+        memcpy(to, f->now.data + at, len);
     return end(d, (int64_t)len);
 }
 
@@ -276,15 +296,15 @@ static int64_t mem_write(struct disk *disk, int file, const void *from, size_t l
         return err;
     if (within || (d->ops == d->fail_at && d->fail_with == DISK_MEM_SHORT && len > 1))
         len /= 2;
-    if (at + len > f->len) {
-        uint64_t more = at + len - f->len;
+    if (at + len > f->now.len) {
+        uint64_t more = at + len - f->now.len;
 
         if (more > d->room)
             return end(d, -ENOSPC);
         if (d->room != UINT64_MAX)
             d->room -= more;
     }
-    put_bytes(&f->data, &f->len, at, from, len);
+    put_bytes(&f->now, at, from, len);
     note_write(f, at, from, len);
     return end(d, (int64_t)len);
 }
@@ -311,8 +331,8 @@ static int mem_truncate(struct disk *disk, int file, uint64_t len)
 
     if (err != 0)
         return err;
-    if (!within && f->len != len) {
-        resize(&f->data, &f->len, (size_t)len);
+    if (!within && f->now.len != len) {
+        resize(&f->now, (size_t)len);
         note_write(f, len, NULL, SIZE_MAX);
     }
     return (int)end(d, 0);
@@ -350,7 +370,7 @@ static int mem_unlink(struct disk *disk, const char *name)
         return err;
     if (!within) {
         if (d->room != UINT64_MAX)
-            d->room += d->files[found->file].len;
+            d->room += d->files[found->file].now.len;
         change(d, name, "", -1);
     }
     return (int)end(d, 0);
@@ -368,6 +388,9 @@ static int mem_sync_dir(struct disk *disk)
         for (size_t i = 0; i < d->changes_len; i++)
             apply_change(&d->safe_names, &d->changes[i]);
         d->changes_len = 0;
+        for (size_t i = 0; i < d->files_len; i++)
+            if (gone(d, i))
+                free_file(&d->files[i]);
     }
     return (int)end(d, 0);
 }
@@ -412,15 +435,6 @@ void disk_mem_free(struct disk_mem *d)
     disk_mem_init(d);
 }
 
-static uint8_t *copy_bytes(const uint8_t *from, size_t len)
-{
-    uint8_t *copy = rv_alloc(len + 1);
-
-    if (len > 0)
-        memcpy(copy, from, len);
-    return copy;
-}
-
 void disk_mem_copy(struct disk_mem *to, const struct disk_mem *from)
 {
     disk_mem_init(to);
@@ -438,12 +452,9 @@ void disk_mem_copy(struct disk_mem *to, const struct disk_mem *from)
     for (size_t i = 0; i < from->files_len; i++) {
         const struct disk_mem_file *f = &from->files[i];
 
-        to->files[i] = (struct disk_mem_file){
-            .data = copy_bytes(f->data, f->len),
-            .len = f->len,
-            .safe = copy_bytes(f->safe, f->safe_len),
-            .safe_len = f->safe_len,
-        };
+        to->files[i] = (struct disk_mem_file){0};
+        copy_bytes(&to->files[i].now, &f->now);
+        copy_bytes(&to->files[i].safe, &f->safe);
         for (size_t w = 0; w < f->writes_len; w++)
             note_write(&to->files[i], f->writes[w].at, f->writes[w].data, f->writes[w].len);
     }
@@ -480,10 +491,9 @@ static void land_write(struct disk_mem_file *f, const struct disk_mem_write *w, 
         if (len == 0)
             return;
         if (luck != PIECES || rv_rng_below(rng, 2) == 0)
-            put_bytes(&f->data, &f->len, w->at + at, w->data + at, len);
+            put_bytes(&f->now, w->at + at, w->data + at, len);
         else if (rv_rng_below(rng, 4) == 0)
-            put_bytes(&f->data, &f->len, w->at + at, w->data + at,
-                      (size_t)rv_rng_below(rng, len + 1));
+            put_bytes(&f->now, w->at + at, w->data + at, (size_t)rv_rng_below(rng, len + 1));
         at += len;
     }
 }
@@ -495,23 +505,17 @@ static void lose_some(struct disk_mem_file *f, struct rv_rng *rng)
 
     if (f->writes_len == 0)
         return;
-    f->data = rv_realloc(f->data, f->safe_len + 1);
-    if (f->safe_len > 0)
-        memcpy(f->data, f->safe, f->safe_len);
-    f->len = f->safe_len;
+    copy_bytes(&f->now, &f->safe);
     for (size_t i = 0; i < upto && luck != NOTHING; i++) {
         const struct disk_mem_write *w = &f->writes[i];
 
         if (w->len != SIZE_MAX)
             land_write(f, w, luck == BEGINNING && i + 1 < upto ? ALL : luck, rng);
         else if (luck == ALL || rv_rng_below(rng, 2) == 0)
-            resize(&f->data, &f->len, (size_t)w->at);
+            resize(&f->now, (size_t)w->at);
     }
     forget_writes(f);
-    f->safe = rv_realloc(f->safe, f->len + 1);
-    if (f->len > 0)
-        memcpy(f->safe, f->data, f->len);
-    f->safe_len = f->len;
+    copy_bytes(&f->safe, &f->now);
 }
 
 void disk_mem_power(struct disk_mem *d, struct rv_rng *rng)

@@ -24,11 +24,14 @@ struct disk_mem_write {
     uint8_t *data;
 };
 
-struct disk_mem_file {
+struct disk_mem_bytes {
     uint8_t *data;
-    size_t len;
-    uint8_t *safe; /* what is there for certain */
-    size_t safe_len;
+    size_t len, cap;
+};
+
+struct disk_mem_file {
+    struct disk_mem_bytes now;     /* what is read */
+    struct disk_mem_bytes safe;    /* what is there for certain */
     struct disk_mem_write *writes; /* since the last sync */
     size_t writes_len, writes_cap;
     int opened;

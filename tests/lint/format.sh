@@ -18,6 +18,8 @@ files=$(find common server proxy worker cli include examples tests bench \
 if [ "$1" = --fix ]; then
     exec $tool -i $files
 fi
+# shellcheck disable=SC2086
+$tool --dry-run -Werror $files >/dev/null 2>&1 && exit 0
 bad=0
 for file in $files; do
     $tool --dry-run -Werror "$file" >/dev/null 2>&1 || {

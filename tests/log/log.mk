@@ -11,6 +11,7 @@ $(BUILD)/run-log: $(call objects,tests/log/*.c tests/lib/check.c tests/lib/disk_
 check-log: $(BUILD)/run-log
 	$(BUILD)/run-log
 check: check-log
+check-programs: $(BUILD)/run-log
 tests: $(BUILD)/run-log
 torture-log: $(BUILD)/run-log
 	LOG_TORTURE=$(LOG_TORTURE) CHECK_SECONDS=3600 $(BUILD)/run-log loss_of_power

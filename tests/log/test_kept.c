@@ -100,8 +100,8 @@ int kept_make(const char *folder)
         snprintf(path, sizeof path, "%s/%s", folder, disk.names.at[i].text);
         fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (fd >= 0)
-            written = write(fd, f->data, f->len);
-        if (written != (ssize_t)f->len || close(fd) != 0)
+            written = write(fd, f->now.data, f->now.len);
+        if (written != (ssize_t)f->now.len || close(fd) != 0)
             return 1;
     }
     disk_mem_free(&disk);

@@ -50,15 +50,15 @@ static void flip_all(bool sealed, bool snapshots)
     for (size_t n = 0; n < disk.names.len; n++) {
         struct disk_mem_file *f = &disk.files[disk.names.at[n].file];
 
-        for (size_t i = 0; i < f->len; i++, flips++) {
-            uint8_t was = f->data[i];
+        for (size_t i = 0; i < f->now.len; i++, flips++) {
+            uint8_t was = f->now.data[i];
 
-            f->data[i] ^= (uint8_t)(1u << i % 8);
+            f->now.data[i] ^= (uint8_t)(1u << i % 8);
             if (!harmless(&disk, sealed)) {
                 fprintf(stderr, "%s: byte %zu\n", disk.names.at[n].text, i);
                 CHECK(!"a changed byte was taken for the truth");
             }
-            f->data[i] = was;
+            f->now.data[i] = was;
         }
     }
     printf("     %llu bytes\n", (unsigned long long)flips);
@@ -87,11 +87,11 @@ static void cut_all(bool snapshots)
     make_log(&disk, true, snapshots);
     for (size_t n = 0; n < disk.names.len; n++) {
         struct disk_mem_file *f = &disk.files[disk.names.at[n].file];
-        size_t len = f->len;
+        size_t len = f->now.len;
 
-        for (f->len = 0; f->len < len; f->len++)
+        for (f->now.len = 0; f->now.len < len; f->now.len++)
             if (!harmless(&disk, true)) {
-                fprintf(stderr, "%s: cut at %zu\n", disk.names.at[n].text, f->len);
+                fprintf(stderr, "%s: cut at %zu\n", disk.names.at[n].text, f->now.len);
                 CHECK(!"a file that was cut was taken for the truth");
             }
     }
@@ -133,7 +133,7 @@ TEST(repair_cuts_a_damaged_log_and_keeps_what_was_cut)
     make_log(&disk, true, false);
     f = disk_mem_find(&disk, "log.0000000000000001");
     CHECK(f != NULL);
-    f->data[2000] ^= 1;
+    f->now.data[2000] ^= 1;
     script_recover(&disk, true, &found);
     CHECK(!found.ok && strstr(found.why, "log.0000000000000001") != NULL);
     CHECK(strstr(found.why, "offset") != NULL && strstr(found.why, "--repair truncate") != NULL);
@@ -159,12 +159,12 @@ TEST(unknown_format_is_refused_by_name)
 
     make_log(&disk, true, false);
     f = disk_mem_find(&disk, "log.0000000000000001");
-    f->data[11] = 2;
+    f->now.data[11] = 2;
     script_recover(&disk, true, &found);
     CHECK(!found.ok && strstr(found.why, "format") != NULL);
-    f->data[11] = 1;
+    f->now.data[11] = 1;
     f = disk_mem_find(&disk, "store");
-    f->data[0] = 'X';
+    f->now.data[0] = 'X';
     script_recover(&disk, true, &found);
     CHECK(!found.ok && strstr(found.why, "not a file of a reeve log") != NULL);
     disk_mem_free(&disk);

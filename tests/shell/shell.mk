@@ -37,16 +37,17 @@ $(BUILD)/run-memory: $(call objects,$(addprefix tests/shell/,test_memory.c nomem
 $(BUILD)/run-agents: $(call objects,tests/shell/test_agents.c) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-# The slow ones only wait; they do that while the others run.
-shell_tests := $(addprefix $(BUILD)/run-,threads slow api gone tasks agents pool memory)
+# They mostly wait, and do that side by side.
+shell_names := threads slow api gone tasks agents pool memory
+shell_tests := $(shell_names:%=$(BUILD)/run-%)
 check-shell: $(shell_tests) $(BUILD)/reeve-server $(BUILD)/reeve-worker
-	$(BUILD)/run-slow >$(BUILD)/run-slow.out 2>&1 & slow=$$!; \
-	$(BUILD)/run-gone >$(BUILD)/run-gone.out 2>&1 & gone=$$!; ok=0; \
-	$(BUILD)/run-threads || ok=1; $(BUILD)/run-api || ok=1; $(BUILD)/run-tasks || ok=1; \
-	$(BUILD)/run-agents || ok=1; $(BUILD)/run-pool || ok=1; $(BUILD)/run-memory || ok=1; \
-	wait $$slow || ok=1; cat $(BUILD)/run-slow.out; \
-	wait $$gone || ok=1; cat $(BUILD)/run-gone.out; exit $$ok
+	@rm -f $(shell_tests:%=%.failed)
+	for test in $(shell_tests); do \
+	    { $$test || echo "$$test ended with $$?" >$$test.failed; } >$$test.out 2>&1 & \
+	done; wait; \
+	cat $(shell_tests:%=%.out); ! cat $(shell_tests:%=%.failed) 2>/dev/null
 check: check-shell
+check-programs: $(shell_tests)
 
 # A million objects made and let go, a hundred thousand put into items and taken out.
 torture-refs: $(BUILD)/run-api $(BUILD)/reeve-server
@@ -55,7 +56,7 @@ torture: torture-refs
 
 tsan:
 	$(MAKE) SAN=thread BUILD=build-thread build-thread/run-threads build-thread/run-slow
-	build-thread/run-threads
-	build-thread/run-slow
+	build-thread/run-slow >build-thread/run-slow.out 2>&1 & slow=$$!; ok=0; build-thread/run-threads || ok=1; \
+	    wait $$slow || ok=1; cat build-thread/run-slow.out; exit $$ok
 
 .PHONY: check-shell torture-refs tsan

@@ -189,6 +189,63 @@ TEST(memory_that_is_short_for_queues_is_told)
     play(queues_from_the_start);
 }
 
+/* ---- dead letters ---- */
+
+/* What a story that broke off has left at the manager is in nobody's way. */
+static const char *new_name(void)
+{
+    static char name[32];
+    static unsigned n;
+
+    snprintf(name, sizeof name, "short-%u", n++);
+    return name;
+}
+
+static reeve_err letters(void)
+{
+    const char *name = new_name();
+    const reeve_queue_options options = {.joinable = true, .deliveries = 1};
+    reeve_context *ctx = NULL;
+    reeve_context *other = NULL;
+    reeve_queue *q = NULL;
+    reeve_queue *careless = NULL;
+    reeve_value *item = NULL;
+    reeve_value *dead = NULL;
+    uint64_t moved = 0;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(reeve_queue_open(&q, ctx, name, &options));
+    TRY(open_it(&other));
+    TRY(reeve_queue_open(&careless, other, name, &options));
+    TRY(reeve_queue_put_str(q, "letter", WAIT_MS));
+    TRY(reeve_queue_get(&item, careless, WAIT_MS));
+    TRY(reeve_ping(other, WAIT_MS));
+    reeve_queue_close(&careless); /* it is not done */
+    TRY(reeve_close(&other));
+    TRY(reeve_dead_list(&dead, ctx, name, 0, 100, WAIT_MS));
+    CHECK(reeve_value_len(dead) == 1);
+    TRY(reeve_dead_requeue(ctx, name, 0, &moved, WAIT_MS));
+    CHECK(moved == 1);
+    reeve_value_free(&item);
+    TRY(reeve_queue_get(&item, q, WAIT_MS));
+    TRY(reeve_queue_task_done(q, item));
+    TRY(reeve_queue_join(q, WAIT_MS));
+out:
+    reeve_value_free(&dead);
+    reeve_value_free(&item);
+    reeve_queue_close(&careless);
+    reeve_queue_close(&q);
+    (void)reeve_close(&other);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_dead_letters_is_told)
+{
+    play(letters);
+}
+
 /* ---- locks and their kin ---- */
 
 static reeve_err locks(void)
@@ -248,7 +305,7 @@ static reeve_err listings(void)
     TRY(open_it(&ctx));
     TRY(reeve_ping(ctx, WAIT_MS));
     TRY(reeve_status(&v[0], ctx, WAIT_MS));
-    TRY(reeve_list(&v[1], ctx, NULL, WAIT_MS));
+    TRY(reeve_objects(&v[1], ctx, NULL, WAIT_MS));
     TRY(reeve_sessions(&v[2], ctx, WAIT_MS));
     TRY(reeve_jobs(&v[3], ctx, WAIT_MS));
     TRY(reeve_agents(&v[4], ctx, WAIT_MS));
@@ -256,7 +313,7 @@ static reeve_err listings(void)
     TRY((b = reeve_builder_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
     TRY(reeve_put_str(b, "item"));
     TRY(reeve_queue_put_priority(q, b, 3, WAIT_MS));
-    TRY(reeve_list(&v[5], ctx, "se", WAIT_MS));
+    TRY(reeve_objects(&v[5], ctx, "se", WAIT_MS));
     TRY(reeve_why(&v[6], ctx, "seen", 0, WAIT_MS));
     TRY(reeve_flush(ctx, WAIT_MS));
 out:
@@ -354,15 +411,196 @@ out:
     return err;
 }
 
-TEST(memory_that_is_short_for_pools_is_told)
+static void play_with_an_agent(reeve_err (*story)(void))
 {
     struct worker worker;
 
     lab_begin(&lab);
     manager_start_ipc(&manager, &lab);
     worker_start(&worker, &lab, manager.url, "1", NULL);
-    tell_again_and_again(pools);
+    tell_again_and_again(story);
     (void)worker_end(&worker);
     manager_kill(&manager);
     lab_end(&lab);
+}
+
+TEST(memory_that_is_short_for_pools_is_told)
+{
+    play_with_an_agent(pools);
+}
+
+/* ---- callbacks ---- */
+
+struct told {
+    unsigned begun; /* calls that were begun with the callback */
+    unsigned told;
+    unsigned in_vain; /* there was no memory for its results */
+    size_t results;
+    reeve_results *kept;
+};
+
+static void tell(void *arg, reeve_err err, reeve_results *results)
+{
+    struct told *t = arg;
+
+    t->told++;
+    t->in_vain += err == REEVE_ENOMEM;
+    t->results += err == REEVE_OK ? reeve_results_len(results) : 0;
+    CHECK(err == REEVE_OK || err == REEVE_ENOMEM);
+    if (t->kept == NULL && results != NULL)
+        t->kept = reeve_results_keep(results);
+}
+
+/* Whatever else fails: each call that was begun is told of, once. */
+static reeve_err callbacks(void)
+{
+    struct told told = {0};
+    const reeve_map_options with = {.callback = tell, .arg = &told};
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    reeve_items *items = NULL;
+    reeve_async *async[3] = {NULL};
+    reeve_results *results = NULL;
+    reeve_builder *b = NULL;
+    reeve_value *v = NULL;
+    bool well = false;
+    bool joined = false;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(reeve_pool_open(&pool, ctx, NULL));
+    TRY((items = reeve_items_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    for (int64_t i = 0; i < 5; i++)
+        TRY(reeve_items_add_int(items, i));
+    TRY(reeve_pool_map_async(&async[0], pool, REEVE_FN(twice), items, &with));
+    told.begun++;
+    TRY((b = reeve_builder_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    TRY(reeve_put_int(b, 4));
+    TRY(reeve_pool_apply_async(&async[1], pool, REEVE_FN(twice), b, &with));
+    told.begun++;
+    TRY(reeve_async_get(&results, async[0], WAIT_MS));
+    TRY(reeve_async_successful(async[0], &well));
+    TRY(reeve_async_get_value(&v, async[1], WAIT_MS));
+    reeve_items_free(&items);
+    reeve_builder_reset(b);
+    TRY(reeve_pack(b, "(i)", (int64_t)5));
+    TRY((items = reeve_items_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    TRY(reeve_items_add(items, b));
+    TRY(reeve_pool_starmap_async(&async[2], pool, REEVE_FN(first), items, &with));
+    told.begun++;
+    reeve_async_free(&async[2]);
+    CHECK(well);
+out:
+    if (pool != NULL) {
+        const reeve_err end = reeve_pool_end(pool);
+        const reeve_err join = end == REEVE_OK ? reeve_pool_join(pool, WAIT_MS) : end;
+
+        joined = join == REEVE_OK;
+        err = err == REEVE_OK ? join : err;
+        where = err == join ? "the join" : where;
+        CHECK(join != REEVE_ETIME);
+    }
+    CHECK(told.told <= told.begun);
+    CHECK(!joined || told.told == told.begun);
+    CHECK(err != REEVE_OK || told.results == 7 || told.in_vain > 0);
+    reeve_value_free(&v);
+    reeve_builder_free(&b);
+    for (size_t i = 0; i < 3; i++)
+        reeve_async_free(&async[i]);
+    reeve_results_free(&results);
+    reeve_items_free(&items);
+    reeve_pool_close(&pool);
+    reeve_results_free(&told.kept);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_callbacks_is_told)
+{
+    play_with_an_agent(callbacks);
+}
+
+/* ---- work that outlives its program ---- */
+
+static reeve_err grumble(reeve_task *task, const reeve_value *in, reeve_builder *out)
+{
+    int64_t x = 0;
+
+    if (reeve_get_int(in, &x) && x == 1)
+        return reeve_task_fail(task, "not this one");
+    return reeve_put_int(out, x);
+}
+REEVE_FUNCTION(grumble);
+
+static reeve_err read_attached(reeve_iter *iter)
+{
+    for (uint64_t n = 0;; n++) {
+        reeve_value *v = NULL;
+        reeve_record record;
+        uint64_t index = 0;
+        int64_t x = 0;
+        reeve_err err = reeve_iter_next(&v, iter, WAIT_MS);
+
+        if (err == REEVE_OK && v == NULL) {
+            CHECK(n == 3);
+            return REEVE_OK;
+        }
+        if (err == REEVE_EITEM) {
+            const reeve_value *item = reeve_iter_item(iter);
+
+            OK(reeve_iter_record(iter, &index, &record));
+            if (item == NULL)
+                return REEVE_ENOMEM;
+            CHECK(index == 1 && reeve_get_int(item, &x) && x == 1);
+            CHECK(strcmp(record.message, "not this one") == 0);
+        } else if (err != REEVE_OK) {
+            reeve_value_free(&v);
+            return err;
+        }
+        reeve_value_free(&v);
+    }
+}
+
+static reeve_err jobs(void)
+{
+    const char *name = new_name();
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    reeve_items *items = NULL;
+    reeve_async *async = NULL;
+    reeve_iter *iter = NULL;
+    reeve_value *logs = NULL;
+    reeve_progress progress;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(reeve_pool_open(&pool, ctx, &(reeve_pool_options){.name = name, .detail = true}));
+    TRY((items = reeve_items_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    for (int64_t i = 0; i < 3; i++)
+        TRY(reeve_items_add_int(items, i));
+    TRY(reeve_pool_map_async(&async, pool, REEVE_FN(grumble), items, NULL));
+    TRY(reeve_pool_detach(pool, WAIT_MS));
+    TRY(reeve_iter_attach(&iter, ctx, name, true));
+    TRY(read_attached(iter));
+    TRY(reeve_iter_progress(iter, &progress));
+    reeve_iter_free(&iter);
+    TRY(reeve_iter_attach(&iter, ctx, name, false));
+    TRY(read_attached(iter));
+    TRY(reeve_job_logs(&logs, ctx, 0, name, WAIT_MS));
+    CHECK(reeve_value_len(logs) >= 1);
+    TRY(reeve_job_cancel(ctx, 0, name, "it was enough", WAIT_MS));
+    TRY(reeve_remove(ctx, name, WAIT_MS));
+out:
+    reeve_value_free(&logs);
+    reeve_iter_free(&iter);
+    reeve_async_free(&async);
+    reeve_items_free(&items);
+    reeve_pool_close(&pool);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_detached_work_is_told)
+{
+    play_with_an_agent(jobs);
 }

@@ -4,7 +4,8 @@
  *     run-sim NAME                         the stories whose name contains NAME
  *     run-sim --seeds A B                  random histories of these seeds
  *     run-sim --seed N                     one, with its story when it fails
- *     run-sim --mutant NAME [--seeds A B]  with this defect (a build with -DRV_MUTANTS): fails
+ *     run-sim --mutant NAME --seeds A B    with this defect (a build with -DRV_MUTANTS): fails
+ *     run-sim --mutant NAME                the same; histories are tried only if no story sees it
  *     run-sim --mutants                    the names of all defects
  */
 
@@ -37,10 +38,11 @@ static int list_mutants(void)
     return 0;
 }
 
-/* 1, and by what, when the defect shows; 0 when nobody sees it. */
+/* 1, and by what, when the defect shows; 0 when nobody sees it. From 0: histories 1 to 30, if no story does. */
 static int run_mutant(const char *name, uint64_t from, uint64_t to)
 {
     const char *story = NULL;
+    bool asked = from != 0;
     uint64_t seed = 0;
     size_t i = 0;
 
@@ -50,7 +52,12 @@ static int run_mutant(const char *name, uint64_t from, uint64_t to)
         return usage();
     rv_mutant = (enum rv_mutant)i;
     story = check_first_failure();
-    seed = random_first_failure(from, to);
+    if (!asked) {
+        from = 1;
+        to = 30;
+    }
+    if (asked || story == NULL)
+        seed = random_first_failure(from, to);
     printf("%-16s %s: ", name, mutants[i].text);
     if (story == NULL && seed == 0) {
         printf("SURVIVES the stories and seeds %llu to %llu\n", (unsigned long long)from,
@@ -61,7 +68,7 @@ static int run_mutant(const char *name, uint64_t from, uint64_t to)
     if (seed != 0)
         printf(", by a history after %llu seeds\n", (unsigned long long)(seed - from + 1));
     else
-        printf(", by no history\n");
+        printf(asked ? ", by no history\n" : "\n");
     return 1;
 }
 #else
@@ -104,7 +111,7 @@ int main(int argc, char **argv)
         }
     }
     if (mutant != NULL)
-        return run_mutant(mutant, from == 0 ? 1 : from, to == 0 ? 20 : to);
+        return run_mutant(mutant, from, to);
     if (from == 0)
         failed = check_run(part);
     if (part != NULL)
