@@ -167,7 +167,7 @@ static reeve_err show(FILE *to, reeve_context *ctx, uint32_t timeout_ms)
         fprintf(to, "reeve_%s", of_manager[i].name);
         show_figure(to, &of_manager[i], manager);
     }
-    if (err == REEVE_OK && reeve_list(&objects, ctx, "", timeout_ms) == REEVE_OK)
+    if (err == REEVE_OK && reeve_objects(&objects, ctx, "", timeout_ms) == REEVE_OK)
         SHOW_ROWS(to, of_queue, "queue", "name", objects, true);
     if (err == REEVE_OK && reeve_agents(&agents, ctx, timeout_ms) == REEVE_OK)
         SHOW_ROWS(to, of_agent, "agent", "name", agents, false);

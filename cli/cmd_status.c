@@ -242,7 +242,7 @@ static void show_objects(const reeve_value *objects)
 static int show_list(const struct cli_args *args, reeve_context *ctx)
 {
     reeve_value *objects = NULL;
-    reeve_err err = reeve_list(&objects, ctx, args->words[0], cli_timeout(args, CALL_MS));
+    reeve_err err = reeve_objects(&objects, ctx, args->words[0], cli_timeout(args, CALL_MS));
     int code = EXIT_DONE;
 
     if (err != REEVE_OK)

@@ -145,6 +145,11 @@ static const char *kind_of(uint8_t kind)
         [RV_KIND_EVENT] = "Event",
         [RV_KIND_BARRIER] = "Barrier",
         [RV_KIND_DICT] = "dict",
+        [RV_KIND_SET] = "set",
+        [RV_KIND_LIST] = "list",
+        [RV_KIND_VALUE] = "Value",
+        [RV_KIND_ARRAY] = "Array",
+        [RV_KIND_NAMESPACE] = "Namespace",
     };
 
     return kind < rv_countof(kinds) && kinds[kind] != NULL ? kinds[kind] : "?";
@@ -293,7 +298,8 @@ static reeve_err list(reeve_value **out, reeve_context *ctx, bool objects, const
     return err;
 }
 
-reeve_err reeve_list(reeve_value **out, reeve_context *ctx, const char *prefix, uint32_t timeout_ms)
+reeve_err reeve_objects(reeve_value **out, reeve_context *ctx, const char *prefix,
+                        uint32_t timeout_ms)
 {
     return list(out, ctx, true, prefix, timeout_ms);
 }

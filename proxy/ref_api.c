@@ -43,6 +43,11 @@ const char *reeve_ref_type(reeve_ref ref)
         [RV_KIND_EVENT] = "Event",
         [RV_KIND_BARRIER] = "Barrier",
         [RV_KIND_DICT] = "dict",
+        [RV_KIND_SET] = "set",
+        [RV_KIND_LIST] = "list",
+        [RV_KIND_VALUE] = "Value",
+        [RV_KIND_ARRAY] = "Array",
+        [RV_KIND_NAMESPACE] = "Namespace",
     };
 
     return ref.object != 0 && ref.kind < rv_countof(kinds) && kinds[ref.kind] != NULL

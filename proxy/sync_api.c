@@ -165,6 +165,8 @@ static struct rv_request *open_request(reeve_context *ctx, const char *name,
                                                  .kind = conf->kind,
                                                  .maxsize = conf->number,
                                                  .ttl_ms = conf->ttl_ms,
+                                                 .typecode = conf->typecode,
+                                                 .bytes = conf->bytes,
                                                  .durable = (uint8_t)conf->durable});
     if (!args.bad)
         call = rv_link_call(&ctx->link, conf->ref != 0 ? RV_OP_object_ref : RV_OP_object_open, 0,
@@ -287,6 +289,21 @@ reeve_err rv_sync_from(struct rv_sync *s, reeve_context *ctx, reeve_ref ref, uin
         s, ctx, NULL,
         &(struct rv_sync_conf){
             .kind = (uint8_t)ref.kind, .word = word, .ref = ref.object, .reserved = none});
+}
+
+reeve_err rv_sync_adopt(struct rv_sync *s, reeve_context *ctx, uint64_t object, uint8_t kind,
+                        const char *word)
+{
+    *s = (struct rv_sync){.ctx = ctx, .object = object, .kind = kind, .name = strdup("")};
+    if (s->name != NULL && asprintf(&s->label, "%s (no name)", word) >= 0)
+        return REEVE_OK;
+    s->label = NULL;
+    clear(s);
+    if (rv_enter(ctx, "close", word) == REEVE_OK) {
+        (void)rv_link_say(&ctx->link, RV_OP_object_close, object, rv_slice(NULL, 0));
+        rv_leave(ctx);
+    }
+    return rv_fail(REEVE_ENOMEM, "cannot open a %s: out of memory", word);
 }
 
 reeve_ref rv_sync_ref(const struct rv_sync *s)

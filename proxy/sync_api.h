@@ -29,6 +29,8 @@ struct rv_sync_conf {
     uint8_t kind;
     const char *word; /* "lock" */
     uint32_t number;
+    uint8_t typecode; /* of arrays and values; or 0 */
+    uint64_t bytes;   /* that a container may have; or 0 */
     bool leases;
     reeve_create create;
     uint32_t ttl_ms, timeout_ms;
@@ -45,6 +47,9 @@ void rv_sync_close(struct rv_sync *s);
 /* The same by a reference to one of these kinds (1 << kind). */
 reeve_err rv_sync_from(struct rv_sync *s, reeve_context *ctx, reeve_ref ref, uint32_t kinds,
                        const char *word);
+/* The same for an object that the session holds already. */
+reeve_err rv_sync_adopt(struct rv_sync *s, reeve_context *ctx, uint64_t object, uint8_t kind,
+                        const char *word);
 reeve_ref rv_sync_ref(const struct rv_sync *s);
 
 struct rv_claims *rv_sync_claims(const struct rv_sync *s);

@@ -304,7 +304,7 @@ static reeve_err edit_add(const struct edit *e)
     if (!number(&a, e->at.found))
         return fail(e->text, REEVE_ETYPE, "only to a number can be added");
     if (!add_numbers(&sum, &a, &b))
-        return fail(e->text, REEVE_EINVAL, "the sum is out of range");
+        return fail(e->text, REEVE_EVALUE, "the sum is out of range");
     replace(e->out, e->value, e->at.found, nothing, rv_slice(bytes, rv_value_number(bytes, &sum)));
     return REEVE_OK;
 }

@@ -16,7 +16,8 @@
  * Errors, each with a constant sentence in *text, which is NULL after success and after ENOMEM:
  *
  *     EINVAL   value, path or operand is malformed; the path is no array; a step can be no key;
- *              deleting the whole value; a sum of integers that has more than 64 bits
+ *              deleting the whole value
+ *     EVALUE   a sum of integers that has more than 64 bits
  *     ETYPE    a step into what is neither an array nor a map, or into an array by something else
  *              than an integer; the value there, or the operand, is not of the verb's type
  *     ENOENT   no such key or index

@@ -415,6 +415,44 @@ struct rv_slice rv_value_bytes(const reeve_value *root)
     return root->bytes;
 }
 
+static void add_number(struct rv_buf *out, uint64_t x)
+{
+    uint8_t bytes[8];
+
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(x >> (56 - 8 * i));
+    rv_buf_add(out, bytes, sizeof bytes);
+}
+
+void rv_value_refs(const msgpack_object *o, struct rv_buf *out)
+{
+    reeve_ref ref;
+
+    if (rv_value_ref_read(&ref, o))
+        add_number(out, ref.object);
+    for (uint32_t i = 0; o->type == MSGPACK_OBJECT_ARRAY && i < o->via.array.size; i++)
+        rv_value_refs(&o->via.array.ptr[i], out);
+    for (uint32_t i = 0; o->type == MSGPACK_OBJECT_MAP && i < o->via.map.size; i++) {
+        rv_value_refs(&o->via.map.ptr[i].key, out);
+        rv_value_refs(&o->via.map.ptr[i].val, out);
+    }
+}
+
+bool rv_value_refers(const msgpack_object *o, uint64_t object)
+{
+    bool refers = false;
+    reeve_ref ref;
+
+    if (rv_value_ref_read(&ref, o))
+        return ref.object == object;
+    for (uint32_t i = 0; !refers && o->type == MSGPACK_OBJECT_ARRAY && i < o->via.array.size; i++)
+        refers = rv_value_refers(&o->via.array.ptr[i], object);
+    for (uint32_t i = 0; !refers && o->type == MSGPACK_OBJECT_MAP && i < o->via.map.size; i++)
+        refers = rv_value_refers(&o->via.map.ptr[i].key, object) ||
+                 rv_value_refers(&o->via.map.ptr[i].val, object);
+    return refers;
+}
+
 struct rv_value_origin *rv_value_origin(reeve_value *root)
 {
     return &root->origin;

@@ -14,7 +14,7 @@
 #include <reeve/error.h>
 #include <reeve/types.h>
 
-#include "common/base/base.h"
+#include "common/base/buf.h"
 
 #define RV_VALUE_DEPTH_MAX 64 /* arrays and maps inside each other */
 
@@ -78,6 +78,11 @@ enum { RV_VALUE_REF_TYPE = 1, RV_VALUE_REF_BYTES = 13 };
 void rv_value_ref_write(uint8_t out[static RV_VALUE_REF_BYTES], reeve_ref ref);
 /* False when the object is no reference. */
 bool rv_value_ref_read(reeve_ref *out, const msgpack_object *o);
+
+/* Is there a reference to that object in the value? */
+bool rv_value_refers(const msgpack_object *o, uint64_t object);
+/* Append the objects of all references in it, u64 each in big endian, as often as they are there. */
+void rv_value_refs(const msgpack_object *o, struct rv_buf *out);
 
 struct rv_value_origin *rv_value_origin(reeve_value *root);
 

@@ -279,6 +279,27 @@ bool rv_op_items(uint16_t op, struct rv_slice args, struct rv_items *out)
     return found;
 }
 
+bool rv_op_result_items(uint16_t op, struct rv_slice result, struct rv_items *out)
+{
+    bool found = false;
+
+    *out = (struct rv_items){0};
+    switch ((enum rv_op)op) {
+#define OP_CASE(name, number, flags, right, ARGS, RESULT)                                          \
+    case RV_OP_##name: {                                                                           \
+        struct rv_##name##_result args_;                                                           \
+                                                                                                   \
+        if (!rv_##name##_result_decode(&args_, result))                                            \
+            return false;                                                                          \
+        RESULT(ITEMS_FIELD)                                                                        \
+        break;                                                                                     \
+    }
+        RV_OPS(OP_CASE)
+#undef OP_CASE
+    }
+    return found;
+}
+
 /* ---- between an agent and its runners ---- */
 
 #define TASK_CODEC(name, number, FIELDS) CODEC(task_##name, FIELDS)

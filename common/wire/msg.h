@@ -28,6 +28,11 @@ enum rv_kind {
     RV_KIND_JOB = 9,
     RV_KIND_AGENT = 10,
     RV_KIND_DICT = 11,
+    RV_KIND_SET = 12,
+    RV_KIND_LIST = 13,
+    RV_KIND_VALUE = 14,
+    RV_KIND_ARRAY = 15,
+    RV_KIND_NAMESPACE = 16,
 };
 /* How a lock is acquired: with a lease if nobody waits; to fail when that closes a cycle; with a
  * release that may be late, if nobody waits. What of the first and the last was granted: */
@@ -40,6 +45,22 @@ enum rv_quota { RV_QUOTAS(RV_QUOTA_ENUM) RV_QUOTAS_LEN };
 enum rv_order { RV_ORDER_FIFO, RV_ORDER_LIFO, RV_ORDER_PRIORITY };
 /* How whoever had an item went without finishing it. */
 enum rv_left { RV_LEFT_CLOSED, RV_LEFT_GOODBYE, RV_LEFT_LOST, RV_LEFT_EXPIRED, RV_LEFT_REVOKED };
+
+/* Of a slice: which of its numbers are given. */
+enum rv_bound { RV_BOUND_START = 1, RV_BOUND_STOP = 2, RV_BOUND_STEP = 4 };
+/* Nothing is expected to be there; it is deleted; what was not expected is an error; nothing is set. */
+enum rv_cas { RV_CAS_ABSENT = 1, RV_CAS_DELETE = 2, RV_CAS_MUST = 4, RV_CAS_ONLY = 8 };
+enum rv_find { RV_FIND_INDEX, RV_FIND_COUNT };
+enum rv_combine { RV_UNION, RV_INTERSECTION, RV_DIFFERENCE, RV_SYMMETRIC };
+/* The set is in the other; it has all of that; they have none in common; they have the same. */
+enum rv_compare {
+    RV_SUBSET,
+    RV_SUPERSET,
+    RV_DISJOINT,
+    RV_SAME,
+    RV_PROPER_SUBSET,
+    RV_PROPER_SUPERSET,
+};
 
 /* What a job runs. */
 enum rv_code { RV_CODE_PROGRAM, RV_CODE_MODULE, RV_CODE_COMMAND };
@@ -153,6 +174,9 @@ bool rv_op_args_check(uint16_t op, struct rv_slice args, size_t *bodies);
 
 /* The items among well-formed arguments; false when op has none. */
 bool rv_op_items(uint16_t op, struct rv_slice args, struct rv_items *out);
+
+/* The items among a well-formed result of op; false when it has none. */
+bool rv_op_result_items(uint16_t op, struct rv_slice result, struct rv_items *out);
 
 /* Operations of one family of types have numbers of one block of 32: a call on an object of
  * another family is a mistake of the caller. */

@@ -98,8 +98,8 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_status(reeve_value **out, reeve_contex
 /* The named objects whose names begin with prefix (NULL: all) as an array of maps: object,
  * name, type, order, joinable, maxsize, size, bytes, unfinished, getters, putters, refs,
  * shutdown, later (items that wait to be delivered again), deliveries, dead. Else as reeve_status. */
-REEVE_API REEVE_NODISCARD reeve_err reeve_list(reeve_value **out, reeve_context *ctx,
-                                               const char *prefix, uint32_t timeout_ms);
+REEVE_API REEVE_NODISCARD reeve_err reeve_objects(reeve_value **out, reeve_context *ctx,
+                                                  const char *prefix, uint32_t timeout_ms);
 
 /* What keeps each object, with a name or without, as an array of maps: object, name, type, refs
  * (sessions that have it open or were handed a reference), nested (references in items), lost (only

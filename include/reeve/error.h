@@ -59,7 +59,11 @@ extern "C" {
     X(EQUOTA, 48, "a quota of the key was reached")                                                \
     X(ECALL, 56, "a method of an object failed")                                                   \
     X(ECRASHED, 57, "the process of an object has ended")                                          \
-    X(ECHANGED, 58, "changed size while it was being read")
+    X(ECHANGED, 58, "changed size while it was being read")                                        \
+    X(EKEY, 59, "no such key")                                                                     \
+    X(EINDEX, 60, "index out of range")                                                            \
+    X(EVALUE, 61, "no such value, or one that does not fit")                                       \
+    X(EATTR, 62, "no such attribute")
 
 #define REEVE_ERROR_ENUM(name, number, text) REEVE_##name = number,
 typedef enum { REEVE_ERRORS(REEVE_ERROR_ENUM) } reeve_err;

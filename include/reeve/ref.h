@@ -2,7 +2,7 @@
 #define REEVE_REF_H
 
 /*
- * ref.h -- references: objects of the manager inside items of queues and of pools.
+ * ref.h -- references: objects of the manager inside items of queues and pools, and in containers.
  *
  *     reeve_put_ref(b, reeve_queue_ref(answers));          // a private queue, without a name
  *     reeve_queue_put(requests, b, REEVE_FOREVER);         // whoever gets it may answer there
@@ -12,8 +12,8 @@
  *     reeve_queue_from(&answers, ctx, ref);
  *     reeve_value_free(&v);                                // the handle keeps it now
  *
- * An object lives while it has a name, a handle, a reference in an item, or in a value that came
- * out of one. What a process was handed falls with its session. Whoever is handed a reference to
+ * An object lives while it has a name, a handle, a reference in an item or a value of a container, or in a
+ * value that came out of one. What a process was handed falls with its session. Whoever is handed a reference to
  * an object without a name may use it; one with a name needs the rights on that. A value that
  * holds references goes into items of the same manager only, else its put is EINVAL; one
  * to something that the sender does not hold (any more) is ENOENT, from the put or the next one.
@@ -41,6 +41,12 @@ REEVE_API reeve_ref reeve_semaphore_ref(const reeve_semaphore *semaphore);
 REEVE_API reeve_ref reeve_condition_ref(const reeve_condition *condition);
 REEVE_API reeve_ref reeve_event_ref(const reeve_event *event);
 REEVE_API reeve_ref reeve_barrier_ref(const reeve_barrier *barrier);
+REEVE_API reeve_ref reeve_dict_ref(const reeve_dict *dict);
+REEVE_API reeve_ref reeve_list_ref(const reeve_list *list);
+REEVE_API reeve_ref reeve_set_ref(const reeve_set *set);
+REEVE_API reeve_ref reeve_shared_ref(const reeve_shared *shared);
+REEVE_API reeve_ref reeve_array_ref(const reeve_array *array);
+REEVE_API reeve_ref reeve_namespace_ref(const reeve_namespace *ns);
 
 /* Append a reference to a value being made. Errors: as every put; EINVAL (none, or of another
  * manager than one before). */
@@ -74,6 +80,19 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_event_from(reeve_event **out, reeve_co
                                                      reeve_ref ref);
 REEVE_API REEVE_NODISCARD reeve_err reeve_barrier_from(reeve_barrier **out, reeve_context *ctx,
                                                        reeve_ref ref);
+
+REEVE_API REEVE_NODISCARD reeve_err reeve_dict_from(reeve_dict **out, reeve_context *ctx,
+                                                    reeve_ref ref);
+REEVE_API REEVE_NODISCARD reeve_err reeve_list_from(reeve_list **out, reeve_context *ctx,
+                                                    reeve_ref ref);
+REEVE_API REEVE_NODISCARD reeve_err reeve_set_from(reeve_set **out, reeve_context *ctx,
+                                                   reeve_ref ref);
+REEVE_API REEVE_NODISCARD reeve_err reeve_shared_from(reeve_shared **out, reeve_context *ctx,
+                                                      reeve_ref ref);
+REEVE_API REEVE_NODISCARD reeve_err reeve_array_from(reeve_array **out, reeve_context *ctx,
+                                                     reeve_ref ref);
+REEVE_API REEVE_NODISCARD reeve_err reeve_namespace_from(reeve_namespace **out, reeve_context *ctx,
+                                                         reeve_ref ref);
 
 #ifdef __cplusplus
 }

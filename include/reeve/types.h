@@ -20,6 +20,14 @@ typedef struct reeve_event reeve_event;         /* event.h */
 typedef struct reeve_barrier reeve_barrier;     /* barrier.h */
 typedef struct reeve_dict reeve_dict;           /* dict.h */
 typedef struct reeve_dict_iter reeve_dict_iter; /* pairs of a dict, one after the other */
+typedef struct reeve_list reeve_list;           /* list.h */
+typedef struct reeve_list_iter reeve_list_iter; /* values of a list, one after the other */
+typedef struct reeve_set reeve_set;             /* set.h */
+typedef struct reeve_set_iter reeve_set_iter;   /* members of a set, one after the other */
+typedef struct reeve_shared reeve_shared;       /* a Value: shared.h */
+typedef struct reeve_array reeve_array;         /* an Array: shared.h */
+typedef struct reeve_namespace reeve_namespace; /* namespace.h */
+typedef struct reeve_batch reeve_batch;         /* calls that all take effect or none: batch.h */
 typedef struct reeve_value reeve_value;         /* a value that was received: value.h */
 typedef struct reeve_builder reeve_builder;     /* a value being made: value.h */
 typedef struct reeve_task reeve_task;           /* the run of a function on an item: task.h */
@@ -53,6 +61,22 @@ typedef enum {
     REEVE_DURABLE_OS,      /* the end of the manager's process */
     REEVE_DURABLE_SYNC     /* the loss of power, too: it is on the disk */
 } reeve_durable;
+
+/* How a container is opened. Zero means "the default" in every field. */
+typedef struct reeve_container_options {
+    reeve_create create;
+    uint32_t ttl_ms;       /* a named one that nobody has open goes after so long; 0: never */
+    uint32_t timeout_ms;   /* of the open; 0: 5000 */
+    reeve_durable durable; /* what a call survives once it has returned: reeve_reached */
+    uint64_t max_bytes;    /* of keys and values, above which changes are EQUOTA; 0: no bound */
+    uint64_t reserved[4];
+} reeve_container_options;
+
+/* Part of a list or an array, as Python's start:stop:step. REEVE_UNSET stands for what is left out. */
+#define REEVE_UNSET INT64_MIN
+typedef struct reeve_slice {
+    int64_t start, stop, step;
+} reeve_slice;
 
 #ifdef __cplusplus
 }

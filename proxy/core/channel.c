@@ -1,4 +1,5 @@
 #include "proxy/core/channel.h"
+#include "proxy/core/parcel.h"
 
 #include <stdio.h>
 
@@ -137,65 +138,8 @@ static void put_done(struct rv_link *link, struct rv_request *call, rv_ns now,
     }
 }
 
-/* An item on its way into a message. */
-struct parcel {
-    struct rv_item item;
-    struct rv_slice head, rest; /* its bytes, in two pieces */
-    struct rv_body *body;       /* of a large one; ours */
-};
-
-/* Decide where the bytes go; large ones become a body, or fragments, which leave first. */
-static reeve_err prepare(struct rv_channel *ch, struct rv_slice head, struct rv_slice rest,
-                         struct rv_slice refs, int64_t priority, struct parcel *out)
-{
-    size_t len = head.len + rest.len;
-    struct rv_item *item = &out->item;
-
-    *out = (struct parcel){
-        .item = {.len = (uint32_t)len, .priority = priority, .refs = refs}, head, rest, NULL};
-    if (len > RV_LIMIT_ITEM_BYTES)
-        return REEVE_ETOOBIG;
-    if (len <= RV_LIMIT_ITEM_INLINE_BYTES)
-        return REEVE_OK;
-    out->body = rv_body_new(len);
-    if (out->body == NULL)
-        return REEVE_ENOMEM;
-    if (head.len > 0)
-        memcpy(out->body->data, head.data, head.len);
-    memcpy(out->body->data + head.len, rest.data, rest.len);
-    item->place = RV_BODY;
-    if (len <= RV_LIMIT_BODY_BYTES)
-        return REEVE_OK;
-    item->place = RV_FRAGMENTS;
-    item->body = ++ch->link->last_body;
-    if (!rv_stream_add_fragments(&ch->link->out, item->body, out->body)) {
-        rv_body_drop(out->body);
-        out->body = NULL;
-        return REEVE_ENOMEM;
-    }
-    return REEVE_OK;
-}
-
-/* The item's head, and its bytes if they ride in the message. */
-static void write_parcel(struct rv_buf *b, const struct parcel *p)
-{
-    uint8_t *room = NULL;
-
-    if (p->item.place != RV_INLINE) {
-        rv_item_write(b, &p->item);
-        return;
-    }
-    room = rv_item_room(b, &p->item);
-    if (room == NULL)
-        return;
-    if (p->head.len > 0)
-        memcpy(room, p->head.data, p->head.len);
-    if (p->rest.len > 0)
-        memcpy(room + p->head.len, p->rest.data, p->rest.len);
-}
-
 /* Add to the message that is still here: patch three lengths and a count, copy the item. */
-static bool add_to_open(struct rv_channel *ch, const struct parcel *p)
+static bool add_to_open(struct rv_channel *ch, const struct rv_parcel *p)
 {
     struct rv_link *link = ch->link;
     struct rv_buf fixed = {0};
@@ -214,7 +158,7 @@ static bool add_to_open(struct rv_channel *ch, const struct parcel *p)
     if (fixed.data == NULL)
         return false;
     fixed.cap = item_len;
-    write_parcel(&fixed, p);
+    rv_parcel_write(&fixed, p);
     rv_assert(fixed.len == item_len && !fixed.bad);
     msg = rv_stream_last(&link->out, &len);
     ch->open_count++;
@@ -241,7 +185,7 @@ static struct rv_request *send_put(struct rv_channel *ch, uint32_t count, struct
 }
 
 /* One item in a message of its own, whose answer nobody waits for. */
-static reeve_err put_alone(struct rv_channel *ch, const struct parcel *p, uint32_t timeout_ms)
+static reeve_err put_alone(struct rv_channel *ch, const struct rv_parcel *p, uint32_t timeout_ms)
 {
     struct rv_link *link = ch->link;
     struct rv_buf one = {0};
@@ -249,7 +193,7 @@ static reeve_err put_alone(struct rv_channel *ch, const struct parcel *p, uint32
     uint64_t urgent = link->urgent;
     struct rv_body *body = p->body;
 
-    write_parcel(&one, p);
+    rv_parcel_write(&one, p);
     if (!one.bad)
         call = send_put(ch, 1, rv_buf_slice(&one), &body, p->item.place == RV_BODY, timeout_ms);
     rv_buf_free(&one);
@@ -287,11 +231,11 @@ static reeve_err may_put(const struct rv_channel *ch, size_t bytes)
 reeve_err rv_channel_put_parts(struct rv_channel *ch, struct rv_slice head, struct rv_slice rest,
                                struct rv_slice refs, int64_t priority)
 {
-    struct parcel p;
+    struct rv_parcel p;
     reeve_err err = may_put(ch, head.len + rest.len + refs.len);
 
     if (err == REEVE_OK)
-        err = prepare(ch, head, rest, refs, priority, &p);
+        err = rv_parcel_make(&p, ch->link, head, rest, refs, priority);
     if (err != REEVE_OK)
         return err;
     if (add_to_open(ch, &p)) {
@@ -314,11 +258,11 @@ reeve_err rv_channel_put(struct rv_channel *ch, rv_ns now, struct rv_slice bytes
 reeve_err rv_channel_put_async(struct rv_channel *ch, struct rv_slice bytes, struct rv_slice refs,
                                int64_t priority, uint32_t timeout_ms)
 {
-    struct parcel p;
+    struct rv_parcel p;
     reeve_err err = may_put(ch, bytes.len + refs.len);
 
     if (err == REEVE_OK)
-        err = prepare(ch, rv_slice(NULL, 0), bytes, refs, priority, &p);
+        err = rv_parcel_make(&p, ch->link, rv_slice(NULL, 0), bytes, refs, priority);
     if (err != REEVE_OK)
         return err;
     err = put_alone(ch, &p, timeout_ms);
@@ -341,13 +285,13 @@ struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_sl
     *used = 0;
     while (*used < len && *used < RV_LIMIT_PUT_ITEMS && bodies_len < RV_LIMIT_BODIES &&
            list.len + large < RV_LIMIT_BATCH_BYTES - RV_LIMIT_ITEM_INLINE_BYTES - 4096) {
-        struct parcel p;
+        struct rv_parcel p;
 
-        ok = prepare(ch, rv_slice(NULL, 0), items[*used],
-                     refs == NULL ? rv_slice(NULL, 0) : refs[*used], priority, &p) == REEVE_OK;
+        ok = rv_parcel_make(&p, ch->link, rv_slice(NULL, 0), items[*used],
+                            refs == NULL ? rv_slice(NULL, 0) : refs[*used], priority) == REEVE_OK;
         if (!ok)
             break;
-        write_parcel(&list, &p);
+        rv_parcel_write(&list, &p);
         if (p.item.place == RV_BODY)
             bodies[bodies_len++] = p.body;
         else

@@ -66,19 +66,29 @@ void carry_move(struct carried *c, struct object *holder)
     DL_APPEND(holder->carries, c);
 }
 
+static void give(struct mgr *mgr, struct session *s, uint64_t object)
+{
+    struct object *o = object_of(mgr, object);
+    struct ref *ref = NULL;
+
+    if (o == NULL || RV_MUTANT(REF_NOT_GIVEN))
+        return;
+    ref = object_row(mgr, s, o);
+    ref->liens++;
+    ref->given = true;
+    object_judge(ref, mgr_principal(mgr, s->principal));
+}
+
 void carry_give(struct mgr *mgr, struct session *s, const struct carried *c)
 {
-    for (uint32_t i = 0; c != NULL && i < c->len; i++) {
-        struct object *o = object_of(mgr, c->to[i]);
-        struct ref *ref = NULL;
+    for (uint32_t i = 0; c != NULL && i < c->len; i++)
+        give(mgr, s, c->to[i]);
+}
 
-        if (o == NULL || RV_MUTANT(REF_NOT_GIVEN))
-            continue;
-        ref = object_row(mgr, s, o);
-        ref->liens++;
-        ref->given = true;
-        object_judge(ref, mgr_principal(mgr, s->principal));
-    }
+void carry_give_refs(struct mgr *mgr, struct session *s, struct rv_slice refs)
+{
+    for (size_t i = 0; i < refs.len / 8; i++)
+        give(mgr, s, rv_item_ref(refs, i));
 }
 
 void carry_drop(struct mgr *mgr, struct carried **carried)

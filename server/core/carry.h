@@ -39,6 +39,9 @@ void carry_move(struct carried *c, struct object *holder);
 /* The item was handed to the session: it has a lien on each of the objects now. NULL is fine. */
 void carry_give(struct mgr *mgr, struct session *s, const struct carried *c);
 
+/* The same for these of them, as on the wire. */
+void carry_give_refs(struct mgr *mgr, struct session *s, struct rv_slice refs);
+
 /* The item is no more. *c may be NULL. */
 void carry_drop(struct mgr *mgr, struct carried **c);
 

@@ -2,489 +2,330 @@
 
 #include "server/core/dict.h"
 
-#include "common/value/key.h"
-#include "common/value/value.h"
-#include "server/core/object.h"
-#include "server/core/quota.h"
-#include "server/core/save.h"
-#include "server/core/session.h"
+#include "common/value/path.h"
+#include "server/core/pairs.h"
 
-struct pair {
-    UT_hash_handle hh; /* in its dict, by key */
-    uint8_t *value;
-    uint32_t value_len;
-    uint32_t key_len;
-    uint8_t key[];
-};
-
-struct dict {
-    struct object object; /* first: a dict is an object */
-    struct pair *pairs;
-    uint64_t bytes;
-    uint64_t changes; /* keys that came and went */
-};
-
-static struct rv_slice key_of(const struct pair *p)
+static struct pairs *dict_of(const struct box_call *c)
 {
-    return rv_slice(p->key, p->key_len);
+    return (struct pairs *)c->box;
 }
 
-static struct rv_slice value_of(const struct pair *p)
+static reeve_err no_key(struct box_call *c)
 {
-    return rv_slice(p->value, p->value_len);
+    bool attribute = c->box->object.kind == RV_KIND_NAMESPACE;
+
+    c->text = attribute ? "there is no such attribute" : "there is no such key";
+    return attribute ? REEVE_EATTR : REEVE_EKEY;
 }
 
-static struct pair *find(const struct dict *d, struct rv_slice key)
+/* MessagePack text begins so: fixstr, str 8, str 16, str 32. */
+static bool is_text(struct rv_slice value)
 {
-    struct pair *p = NULL;
-
-    HASH_FIND(hh, d->pairs, key.data, key.len, p);
-    return p;
+    return value.len > 0 && ((value.data[0] >= 0xa0 && value.data[0] <= 0xbf) ||
+                             (value.data[0] >= 0xd9 && value.data[0] <= 0xdb));
 }
 
-/* ---- changes ---- */
-
-static void count_in(struct mgr *mgr, struct dict *d, uint64_t bytes)
+/* The pair of a key, which is in mgr->key then; *p is NULL when there is none. */
+static reeve_err look(struct mgr *mgr, struct box_call *c, struct rv_slice key, struct pair **p)
 {
-    d->bytes += bytes;
-    quota_add(mgr, d->object.owner, RV_QUOTA_BYTES, bytes);
+    reeve_err err = box_spell(mgr, key, &c->text);
+
+    *p = NULL;
+    if (err != REEVE_OK)
+        return err;
+    if (c->box->object.kind == RV_KIND_NAMESPACE && !is_text(rv_buf_slice(&mgr->key))) {
+        c->text = "the name of an attribute is a text";
+        return REEVE_ETYPE;
+    }
+    *p = pairs_find(dict_of(c), rv_buf_slice(&mgr->key));
+    return REEVE_OK;
 }
 
-static void count_out(struct mgr *mgr, struct dict *d, uint64_t bytes)
+/* The same for a key that must be there. */
+static reeve_err need(struct mgr *mgr, struct box_call *c, struct rv_slice key, struct pair **p)
 {
-    d->bytes -= bytes;
-    quota_drop(mgr, d->object.owner, RV_QUOTA_BYTES, bytes);
+    reeve_err err = look(mgr, c, key, p);
+
+    return err == REEVE_OK && *p == NULL ? no_key(c) : err;
 }
 
-static uint8_t *copy_of(struct rv_slice bytes)
+/* The value for the key in mgr->key, of which there is p already, or not. */
+static reeve_err set(struct mgr *mgr, struct box_call *c, struct pair **p, struct cell value)
 {
-    uint8_t *copy = rv_alloc(bytes.len);
-
-    memcpy(copy, bytes.data, bytes.len);
-    return copy;
+    return *p == NULL ? pairs_add(mgr, c, dict_of(c), rv_buf_slice(&mgr->key), value, p)
+                      : pairs_change(mgr, c, *p, value);
 }
 
-static void add(struct dict *d, struct rv_slice key, struct rv_slice value)
+static reeve_err too_large(struct box_call *c)
 {
-    struct pair *p = rv_alloc(sizeof *p + key.len);
-
-    p->value = copy_of(value);
-    p->value_len = (uint32_t)value.len;
-    p->key_len = (uint32_t)key.len;
-    memcpy(p->key, key.data, key.len);
-    HASH_ADD_KEYPTR(hh, d->pairs, p->key, p->key_len, p);
-}
-
-static void change(struct mgr *mgr, struct dict *d, struct pair *p, struct rv_slice value)
-{
-    count_out(mgr, d, p->value_len);
-    free(p->value);
-    p->value = copy_of(value);
-    p->value_len = (uint32_t)value.len;
-    count_in(mgr, d, p->value_len);
-}
-
-static void drop(struct mgr *mgr, struct dict *d, struct pair *p)
-{
-    count_out(mgr, d, (uint64_t)p->key_len + p->value_len);
-    d->changes++;
-    HASH_DELETE(hh, d->pairs, p);
-    free(p->value);
-    free(p);
-}
-
-static void drop_all(struct mgr *mgr, struct dict *d)
-{
-    while (d->pairs != NULL)
-        drop(mgr, d, d->pairs);
+    c->text = "the answer is too large";
+    return REEVE_ETOOBIG;
 }
 
 /* ---- calls ---- */
 
-/* The spelling of a key, into mgr->items. On an error *text may say more than its own words. */
-static reeve_err spell(struct mgr *mgr, struct rv_slice bytes, const char **text)
+/* Pairs, of which a later one of the same key counts. */
+static reeve_err on_set(struct mgr *mgr, struct box_call *c)
 {
-    reeve_value *v = NULL;
-    reeve_err err = REEVE_EINVAL;
-
-    rv_buf_clear(&mgr->items);
-    if (bytes.len > RV_LIMIT_DICT_KEY_BYTES) {
-        *text = "a key of a dict has at most 1024 bytes";
-        return REEVE_ETOOBIG;
-    }
-    err = rv_value_parse(&v, bytes);
-    if (err == REEVE_OK)
-        err = rv_value_key(&mgr->items, rv_value_object(v));
-    rv_value_free(&v);
-    rv_assert(err !=
-              REEVE_ENOMEM); /* a step that fails here and not in a replay would be another */
-    *text = err == REEVE_EPROTO   ? "the key is not one value"
-            : err == REEVE_EINVAL ? "no NaN, and no map that has a key twice, is a key"
-                                  : NULL;
-    if (err == REEVE_OK && mgr->items.len > RV_LIMIT_DICT_KEY_BYTES) {
-        *text = "a key of a dict has at most 1024 bytes";
-        return REEVE_ETOOBIG;
-    }
-    return err == REEVE_EPROTO ? REEVE_EINVAL : err;
-}
-
-static void answer(struct mgr *mgr, const struct incoming *in)
-{
-    mgr_reply(mgr, in->session, in->number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
-}
-
-static const char no_key[] = "there is no such key";
-
-/* May the dict have this value for the key, of which it has p already? */
-static reeve_err refuse_value(struct mgr *mgr, const struct dict *d, const struct pair *p,
-                              struct rv_slice key, struct rv_slice value, const char **text)
-{
-    uint64_t more = p == NULL                  ? key.len + value.len
-                    : value.len > p->value_len ? value.len - p->value_len
-                                               : 0;
-
-    if (value.len > RV_LIMIT_DICT_VALUE_BYTES) {
-        *text = "a value of a dict has at most 64 KiB";
-        return REEVE_ETOOBIG;
-    }
-    if (!rv_value_valid(value)) {
-        *text = "the value is not one value";
-        return REEVE_EINVAL;
-    }
-    if (more > 0 && !quota_allows(mgr, d->object.owner, RV_QUOTA_BYTES, more)) {
-        *text = quota_text(mgr, d->object.owner, RV_QUOTA_BYTES);
-        return REEVE_EQUOTA;
-    }
-    return REEVE_OK;
-}
-
-/* dict_set, and dict_setdefault, which leaves a key that is there as it is. */
-static void on_set(struct mgr *mgr, struct dict *d, const struct incoming *in)
-{
-    bool keep = in->msg->op == RV_OP_dict_setdefault;
-    struct rv_dict_set_args args;
-    const char *text = NULL;
-    struct pair *p = NULL;
-    struct rv_slice key;
+    uint64_t came = 0;
     reeve_err err = REEVE_OK;
 
-    rv_assert(rv_dict_set_args_decode(&args, in->msg->args));
-    err = spell(mgr, args.key, &text);
-    key = rv_buf_slice(&mgr->items);
-    if (err == REEVE_OK) {
-        p = find(d, key);
-        if (p == NULL || !keep)
-            err = refuse_value(mgr, d, p, key, args.value, &text);
+    if (c->values_len % 2 != 0) {
+        c->text = "a key without a value";
+        return REEVE_EINVAL;
     }
-    if (err != REEVE_OK) {
-        if (err == REEVE_EQUOTA)
-            mgr_refused(mgr, in->session, in->msg, err);
-        mgr_reply_text(mgr, in->session, in->number, err, text);
-        return;
+    for (uint32_t i = 0; err == REEVE_OK && i < c->values_len; i += 2) {
+        struct pair *p = NULL;
+
+        if (c->values[i].refs != NULL) {
+            c->text = "a reference is no key";
+            return REEVE_EINVAL;
+        }
+        err = look(mgr, c, cell_bytes(&c->values[i]), &p);
+        came += err == REEVE_OK && p == NULL;
+        if (err == REEVE_OK)
+            err = set(mgr, c, &p, box_take(c, i + 1));
     }
-    rv_buf_clear(&mgr->scratch);
-    if (keep)
-        rv_dict_setdefault_result_encode(
-            &mgr->scratch,
-            &(struct rv_dict_setdefault_result){.created = p == NULL,
-                                                .value = p == NULL ? args.value : value_of(p)});
-    if (p == NULL) {
-        add(d, key, args.value);
-        d->changes++;
-        count_in(mgr, d, key.len + args.value.len);
-    } else if (!keep) {
-        change(mgr, d, p, args.value);
-    }
-    answer(mgr, in);
+    rv_dict_set_result_encode(&mgr->scratch, &(struct rv_dict_set_result){came, 0});
+    return err;
+}
+
+static reeve_err on_setdefault(struct mgr *mgr, struct box_call *c)
+{
+    struct rv_dict_setdefault_args args;
+    struct rv_dict_setdefault_result result = {0};
+    struct pair *p = NULL;
+    reeve_err err = REEVE_OK;
+
+    rv_assert(rv_dict_setdefault_args_decode(&args, c->args));
+    if (c->values_len != 1)
+        return REEVE_EINVAL;
+    err = look(mgr, c, args.key, &p);
+    result.created = err == REEVE_OK && p == NULL;
+    if (result.created)
+        err = set(mgr, c, &p, box_take(c, 0));
+    if (err != REEVE_OK)
+        return err;
+    result.version = p->version;
+    rv_dict_setdefault_result_encode(&mgr->scratch, &result);
+    return box_answer(mgr, c, &p->value) ? REEVE_OK : too_large(c);
+}
+
+static void encode_version(struct mgr *mgr, uint64_t version)
+{
+    rv_dict_get_result_encode(&mgr->scratch, &(struct rv_dict_get_result){.version = version});
 }
 
 /* dict_del, and dict_pop, which says what it was. */
-static void on_drop(struct mgr *mgr, struct dict *d, const struct incoming *in)
+static reeve_err on_drop(struct mgr *mgr, struct box_call *c)
 {
     struct rv_dict_del_args args;
-    const char *text = NULL;
     struct pair *p = NULL;
     reeve_err err = REEVE_OK;
 
-    rv_assert(rv_dict_del_args_decode(&args, in->msg->args));
-    err = spell(mgr, args.key, &text);
-    if (err == REEVE_OK) {
-        p = find(d, rv_buf_slice(&mgr->items));
-        if (p == NULL) {
-            err = REEVE_ENOENT;
-            text = no_key;
-        }
-    }
-    if (err != REEVE_OK) {
-        mgr_reply_text(mgr, in->session, in->number, err, text);
-        return;
-    }
-    rv_buf_clear(&mgr->scratch);
-    if (in->msg->op == RV_OP_dict_pop)
-        rv_dict_pop_result_encode(&mgr->scratch, &(struct rv_dict_pop_result){value_of(p), 0});
-    if (!RV_MUTANT(DICT_KEEPS))
-        drop(mgr, d, p);
-    answer(mgr, in);
-}
-
-/* The pair whose key came last. */
-static void on_popitem(struct mgr *mgr, struct dict *d, const struct incoming *in)
-{
-    struct pair *p = NULL;
-
-    if (d->pairs == NULL) {
-        mgr_reply_text(mgr, in->session, in->number, REEVE_ENOENT, "the dict is empty");
-        return;
-    }
-    p = ELMT_FROM_HH(d->pairs->hh.tbl, d->pairs->hh.tbl->tail);
-    rv_buf_clear(&mgr->scratch);
-    rv_dict_popitem_result_encode(
-        &mgr->scratch, &(struct rv_dict_popitem_result){.key = key_of(p), .value = value_of(p)});
-    drop(mgr, d, p);
-    answer(mgr, in);
-}
-
-static void on_call(struct mgr *mgr, struct object *o, struct ref *ref, const struct incoming *in)
-{
-    struct dict *d = (struct dict *)o;
-    bool tells = in->msg->op == RV_OP_dict_pop || in->msg->op == RV_OP_dict_popitem ||
-                 in->msg->op == RV_OP_dict_setdefault;
-
-    if (tells && !(ref->rights & RIGHT_BIT(RV_RIGHT_GET))) {
-        mgr_refused(mgr, in->session, in->msg, REEVE_EPERM);
-        mgr_reply_text(mgr, in->session, in->number, REEVE_EPERM,
-                       "the answer tells a value, and the key has no right get on this name");
-        return;
-    }
-    switch ((enum rv_op)in->msg->op) {
-    case RV_OP_dict_set:
-    case RV_OP_dict_setdefault:
-        on_set(mgr, d, in);
-        return;
-    case RV_OP_dict_del:
-    case RV_OP_dict_pop:
-        on_drop(mgr, d, in);
-        return;
-    case RV_OP_dict_popitem:
-        on_popitem(mgr, d, in);
-        return;
-    case RV_OP_dict_clear:
-        drop_all(mgr, d);
-        mgr_reply_text(mgr, in->session, in->number, REEVE_OK, NULL);
-        return;
-    default:
-        mgr_reply_text(mgr, in->session, in->number, REEVE_ETYPE, NULL);
-    }
-}
-
-/* ---- reads ---- */
-
-static reeve_err read_key(struct mgr *mgr, const struct dict *d, const struct rv_read *msg,
-                          const char **text)
-{
-    bool asks = msg->op == RV_OP_dict_contains;
-    struct rv_dict_get_args args;
-    const struct pair *p = NULL;
-    reeve_err err = REEVE_OK;
-
-    rv_assert(rv_dict_get_args_decode(&args, msg->args));
-    err = spell(mgr, args.key, text);
+    rv_assert(rv_dict_del_args_decode(&args, c->args));
+    err = need(mgr, c, args.key, &p);
     if (err != REEVE_OK)
         return err;
-    p = find(d, rv_buf_slice(&mgr->items));
-    if (asks)
-        rv_dict_contains_result_encode(&mgr->scratch,
-                                       &(struct rv_dict_contains_result){p != NULL, 0});
-    if (asks || p != NULL) {
-        if (!asks)
-            rv_dict_get_result_encode(&mgr->scratch, &(struct rv_dict_get_result){value_of(p), 0});
-        return REEVE_OK;
+    if (c->op == RV_OP_dict_pop) {
+        encode_version(mgr, p->version);
+        if (!box_answer(mgr, c, &p->value))
+            return too_large(c);
     }
-    *text = no_key;
-    return REEVE_ENOENT;
-}
-
-static void add_pair(struct rv_buf *rows, const struct pair *p)
-{
-    size_t start = rows->len;
-
-    rv_write_number(rows, 0, 4);
-    rv_dict_row_encode(rows, &(struct rv_dict_row){.key = key_of(p), .value = value_of(p)});
-    rv_set_number(rows->data + start, rows->len - start - 4, 4);
-}
-
-/* The key behind which to go on is there as long as no key came or went. */
-static reeve_err read_page(struct mgr *mgr, const struct dict *d, const struct rv_read *msg)
-{
-    struct rv_dict_page_args args;
-    struct rv_dict_page_result page = {.changes = d->changes};
-    const struct pair *p = d->pairs;
-    struct rv_buf rows = {0};
-
-    rv_assert(rv_dict_page_args_decode(&args, msg->args));
-    if (args.after.len > 0) {
-        p = find(d, args.after);
-        if (p == NULL || args.changes != d->changes)
-            return REEVE_ECHANGED;
-        p = p->hh.next;
-    }
-    for (; p != NULL && page.count < RV_LIMIT_LIST_ROWS && rows.len < RV_LIMIT_DICT_PAGE_BYTES;
-         p = p->hh.next) {
-        add_pair(&rows, p);
-        page.count++;
-    }
-    page.more = p != NULL;
-    page.rows = rv_buf_slice(&rows);
-    rv_dict_page_result_encode(&mgr->scratch, &page);
-    rv_buf_free(&rows);
+    if (!RV_MUTANT(DICT_KEEPS))
+        pairs_drop(mgr, dict_of(c), p);
     return REEVE_OK;
 }
 
-void dict_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
+/* The pair whose key came last. */
+static reeve_err on_popitem(struct mgr *mgr, struct box_call *c)
 {
-    const struct ref *ref = session_ref(s, msg->object);
-    const struct dict *d = ref == NULL ? NULL : (const struct dict *)ref->object;
-    const char *text = NULL;
-    reeve_err err = ref == NULL                             ? REEVE_ENOENT
-                    : ref->object->removed                  ? REEVE_EGONE
-                    : ref->object->kind != RV_KIND_DICT     ? REEVE_ETYPE
-                    : ref->rights & RIGHT_BIT(RV_RIGHT_GET) ? REEVE_OK
-                                                            : REEVE_EPERM;
+    struct pairs *d = dict_of(c);
+    struct pair *p = d->order == NULL ? NULL : d->order->prev;
 
-    rv_buf_clear(&mgr->scratch);
-    if (err == REEVE_OK && msg->op == RV_OP_dict_len)
-        rv_dict_len_result_encode(&mgr->scratch,
-                                  &(struct rv_dict_len_result){HASH_COUNT(d->pairs), d->bytes, 0});
-    else if (err == REEVE_OK && msg->op == RV_OP_dict_page)
-        err = read_page(mgr, d, msg);
-    else if (err == REEVE_OK)
-        err = read_key(mgr, d, msg, &text);
-    mgr_answer(mgr, s, msg->id, err, text,
-               err == REEVE_OK ? rv_buf_slice(&mgr->scratch) : rv_slice(NULL, 0));
+    if (p == NULL) {
+        c->text = "the dict is empty";
+        return REEVE_EKEY;
+    }
+    rv_dict_popitem_result_encode(&mgr->scratch,
+                                  &(struct rv_dict_popitem_result){.key = pair_key(p)});
+    if (!box_answer(mgr, c, &p->value))
+        return too_large(c);
+    pairs_drop(mgr, d, p);
+    return REEVE_OK;
 }
 
-/* ---- as an object ---- */
-
-uint64_t dict_bytes(const struct object *o)
+static reeve_err on_edit(struct mgr *mgr, struct box_call *c)
 {
-    return ((const struct dict *)o)->bytes;
+    struct rv_dict_edit_args args;
+    struct cell made = {0};
+    struct pair *p = NULL;
+    reeve_err err = REEVE_OK;
+
+    rv_assert(rv_dict_edit_args_decode(&args, c->args));
+    err = look(mgr, c, args.key, &p);
+    /* A key that is not there can be set, and counts from nothing; all else is changed. */
+    if (err == REEVE_OK && p == NULL &&
+        (!box_no_path(args.path) || (args.verb != RV_EDIT_SET && args.verb != RV_EDIT_ADD)))
+        err = no_key(c);
+    if (err == REEVE_OK)
+        err = box_edited(mgr, c, p == NULL ? NULL : &p->value, args.verb, args.path, &made);
+    if (err == REEVE_OK)
+        err = set(mgr, c, &p, made);
+    if (err != REEVE_OK)
+        return err;
+    encode_version(mgr, p->version);
+    return args.verb == RV_EDIT_ADD ? box_answer_path(mgr, c, &p->value, args.path) : REEVE_OK;
 }
 
-static void drop_ref(struct mgr *mgr, struct ref *ref, bool died)
+static reeve_err on_cas(struct mgr *mgr, struct box_call *c)
 {
-    (void)mgr;
-    (void)ref;
-    (void)died;
+    struct rv_dict_cas_args args;
+    struct rv_dict_cas_result result = {0};
+    struct pair *p = NULL;
+    reeve_err err = REEVE_OK;
+
+    rv_assert(rv_dict_cas_args_decode(&args, c->args));
+    err = look(mgr, c, args.key, &p);
+    if (err == REEVE_OK)
+        err = box_cas(mgr, c, args.flags, p == NULL ? NULL : &p->value, &result.done);
+    if (err != REEVE_OK)
+        return err;
+    if (result.done && (args.flags & RV_CAS_DELETE)) {
+        if (p != NULL)
+            pairs_drop(mgr, dict_of(c), p);
+    } else if (result.done && !(args.flags & RV_CAS_ONLY)) {
+        err = set(mgr, c, &p, box_take(c, c->values_len - 1));
+        result.version = err == REEVE_OK ? p->version : 0;
+    } else if (p != NULL) {
+        result.version = p->version;
+    }
+    rv_dict_cas_result_encode(&mgr->scratch, &result);
+    return err;
 }
 
-static void removed(struct mgr *mgr, struct object *o)
+static reeve_err on_get(struct mgr *mgr, struct box_call *c)
 {
-    drop_all(mgr, (struct dict *)o);
+    struct rv_dict_get_args args;
+    struct pair *p = NULL;
+    reeve_err err = REEVE_OK;
+
+    rv_assert(rv_dict_get_args_decode(&args, c->args));
+    err = need(mgr, c, args.key, &p);
+    if (err != REEVE_OK)
+        return err;
+    encode_version(mgr, p->version);
+    return box_answer_path(mgr, c, &p->value, args.path);
 }
 
-static const char *refuse_open(const struct rv_object_open_args *args)
+static reeve_err apply(struct mgr *mgr, struct box_call *c)
 {
-    return args->maxsize == 0 ? NULL : "a dict has no number";
+    switch ((enum rv_op)c->op) {
+    case RV_OP_dict_set:
+        return on_set(mgr, c);
+    case RV_OP_dict_setdefault:
+        return on_setdefault(mgr, c);
+    case RV_OP_dict_del:
+    case RV_OP_dict_pop:
+        return on_drop(mgr, c);
+    case RV_OP_dict_popitem:
+        return on_popitem(mgr, c);
+    case RV_OP_dict_clear:
+        pairs_clear(mgr, dict_of(c));
+        return REEVE_OK;
+    case RV_OP_dict_fetch:
+        return on_get(mgr, c);
+    case RV_OP_dict_edit:
+        return on_edit(mgr, c);
+    case RV_OP_dict_cas:
+        return on_cas(mgr, c);
+    default:
+        return REEVE_ETYPE;
+    }
 }
 
-static struct object *create_empty(void)
+/* ---- questions ---- */
+
+static reeve_err read_page(struct mgr *mgr, struct box_call *c)
 {
-    struct dict *d = rv_alloc(sizeof *d);
-
-    return &d->object;
-}
-
-static struct object *create(struct mgr *mgr, const struct rv_object_open_args *args)
-{
-    (void)mgr;
-    (void)args;
-    return create_empty();
-}
-
-static bool fits(const struct object *o, const struct rv_object_open_args *args)
-{
-    (void)o;
-    return args->maxsize == 0;
-}
-
-static void free_dict(struct mgr *mgr, struct object *o)
-{
-    drop_all(mgr, (struct dict *)o);
-    free(o);
-}
-
-static void row(const struct object *o, struct rv_object_row *out)
-{
-    const struct dict *d = (const struct dict *)o;
-
-    out->size = HASH_COUNT(d->pairs);
-    out->bytes = d->bytes;
-}
-
-static void check(const struct object *o)
-{
-    const struct dict *d = (const struct dict *)o;
+    const struct pairs *d = dict_of(c);
+    struct rv_dict_page_args args;
     const struct pair *p = NULL;
-    uint64_t bytes = 0;
+    reeve_err err = REEVE_OK;
 
-    for (p = d->pairs; p != NULL; p = p->hh.next)
-        bytes += (uint64_t)p->key_len + p->value_len;
-    rv_assert(bytes == d->bytes);
-    rv_assert(!o->removed || d->pairs == NULL);
+    rv_assert(rv_dict_page_args_decode(&args, c->args));
+    err = pairs_begin(d, args.after, args.changes, &p);
+    for (; err == REEVE_OK && p != NULL && !box_page_full(c); p = p->next) {
+        rv_assert(box_answer_bytes(mgr, c, pair_key(p), NULL));
+        rv_assert(box_answer(mgr, c, &p->value));
+    }
+    rv_dict_page_result_encode(
+        &mgr->scratch, &(struct rv_dict_page_result){.changes = d->changes, .more = p != NULL});
+    return err;
 }
 
-/* ---- in a snapshot ---- */
-
-static void save(const struct object *o, struct saver *out)
+static reeve_err read_contains(struct mgr *mgr, struct box_call *c)
 {
-    const struct dict *d = (const struct dict *)o;
-    const struct pair *p = NULL;
+    struct rv_dict_contains_args args;
+    struct pair *p = NULL;
+    reeve_err err = REEVE_OK;
 
-    save_number(out, d->changes, 8);
-    if (RV_MUTANT(DICT_UNSAVED)) {
-        save_number(out, 0, 8);
-        return;
-    }
-    save_number(out, HASH_COUNT(d->pairs), 8);
-    for (p = d->pairs; p != NULL; p = p->hh.next) {
-        save_bytes(out, key_of(p));
-        save_bytes(out, value_of(p));
+    rv_assert(rv_dict_contains_args_decode(&args, c->args));
+    err = look(mgr, c, args.key, &p);
+    rv_dict_contains_result_encode(&mgr->scratch, &(struct rv_dict_contains_result){p != NULL, 0});
+    return err;
+}
+
+static reeve_err read(struct mgr *mgr, struct box_call *c)
+{
+    const struct pairs *d = dict_of(c);
+
+    switch ((enum rv_op)c->op) {
+    case RV_OP_dict_get:
+        return on_get(mgr, c);
+    case RV_OP_dict_contains:
+        return read_contains(mgr, c);
+    case RV_OP_dict_page:
+        return read_page(mgr, c);
+    case RV_OP_dict_len:
+        rv_dict_len_result_encode(
+            &mgr->scratch,
+            &(struct rv_dict_len_result){pairs_len(d), d->box.bytes, d->box.version, 0});
+        return REEVE_OK;
+    default:
+        return REEVE_ETYPE;
     }
 }
 
-/* What it counts for its owner is counted when all is loaded. */
-static void load(struct mgr *mgr, struct object *o, struct rv_reader *in)
+static uint64_t version(struct mgr *mgr, const struct box *box, struct rv_slice key)
 {
-    struct dict *d = (struct dict *)o;
-    uint64_t count = 0;
+    const struct pair *p = pairs_find((const struct pairs *)box, key);
 
     (void)mgr;
-    d->changes = rv_read_number(in, 8);
-    for (count = rv_read_number(in, 8); count > 0 && !in->bad; count--) {
-        struct rv_slice key = load_bytes(in);
-        struct rv_slice value = load_bytes(in);
-
-        if (in->bad || key.len == 0 || value.len == 0 || find(d, key) != NULL) {
-            in->bad = true;
-            return;
-        }
-        add(d, key, value);
-        d->bytes += key.len + value.len;
-    }
+    return p == NULL ? 0 : p->version;
 }
+
+static const struct box_ops box_ops = {
+    .apply = apply, .read = read, .version = version, .wait = RV_OP_dict_wait};
 
 const struct object_ops dict_ops = {
     .family = 5,
-    .fits = fits,
-    .refuse = refuse_open,
-    .create = create,
-    .call = on_call,
-    .drop_ref = drop_ref,
-    .removed = removed,
-    .free = free_dict,
-    .row = row,
-    .check = check,
-    .create_empty = create_empty,
-    .save = save,
-    .load = load,
+    .box = &box_ops,
+    .fits = box_fits,
+    .refuse = pairs_refuse,
+    .create = pairs_create,
+    .call = box_on_call,
+    .end_call = box_end_call,
+    .timeout = box_timeout,
+    .unparked = box_unparked,
+    .drop_ref = box_drop_ref,
+    .removed = pairs_removed,
+    .free = pairs_free,
+    .row = pairs_row,
+    .check = pairs_check,
+    .create_empty = pairs_create_empty,
+    .save = pairs_save,
+    .load = pairs_load,
+    .save_call = box_save_call,
+    .load_call = box_load_call,
 };

@@ -1,3 +1,4 @@
+#include "server/core/box.h"
 #include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/dead.h"
@@ -355,8 +356,7 @@ static void on_shutdown(struct mgr *mgr, struct session *s, uint64_t number)
     outbox_add(mgr->out, (struct effect){.type = EFFECT_STOP});
 }
 
-/* Why the session may not do this to the object; OK when it may. */
-static reeve_err may(const struct ref *ref, const struct rv_op_info *op)
+reeve_err mgr_may(const struct ref *ref, const struct rv_op_info *op)
 {
     if (ref == NULL)
         return REEVE_ENOENT;
@@ -478,6 +478,17 @@ static void on_blob(struct mgr *mgr, const struct incoming *in)
         blob_on_open(mgr, in);
 }
 
+static void on_batch(struct mgr *mgr, const struct incoming *in)
+{
+    if (lock_guarded(mgr, in->session, rv_op_info(RV_OP_batch))) {
+        box_on_batch(mgr, in);
+        mgr->guard = NULL;
+        return;
+    }
+    mgr_skip_items(in->session, in);
+    mgr_reply_text(mgr, in->session, in->number, REEVE_EFENCED, NULL);
+}
+
 static void on_call(struct mgr *mgr, const struct incoming *in)
 {
     struct session *s = in->session;
@@ -512,6 +523,9 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     case RV_OP_object_remove:
         object_on_remove(mgr, s, in->number, in->msg);
         return;
+    case RV_OP_batch:
+        on_batch(mgr, in);
+        return;
     case RV_OP_shutdown:
         on_shutdown(mgr, s, in->number);
         return;
@@ -535,7 +549,7 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
         break;
     }
     ref = session_ref(s, in->msg->object);
-    err = may(ref, op);
+    err = mgr_may(ref, op);
     if (!lock_guarded(mgr, s, op) && err == REEVE_OK)
         err = REEVE_EFENCED;
     if (err == REEVE_OK) {
@@ -795,6 +809,8 @@ void mgr_free(struct mgr **m)
     rv_heap_free(&mgr->heap);
     rv_buf_free(&mgr->scratch);
     rv_buf_free(&mgr->items);
+    rv_buf_free(&mgr->key);
+    free(mgr->answer);
     while (mgr->spare != NULL) {
         struct item *item = mgr->spare;
 

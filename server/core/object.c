@@ -1,7 +1,10 @@
 #include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/dead.h"
+#include "server/core/box.h"
 #include "server/core/dict.h"
+#include "server/core/list.h"
+#include "server/core/set.h"
 #include "server/core/queue.h"
 #include "server/core/quota.h"
 #include "server/core/session.h"
@@ -92,7 +95,14 @@ const struct object_ops *object_ops_of(uint8_t kind)
     case RV_KIND_BARRIER:
         return &barrier_ops;
     case RV_KIND_DICT:
+    case RV_KIND_NAMESPACE:
         return &dict_ops;
+    case RV_KIND_SET:
+        return &set_ops;
+    case RV_KIND_LIST:
+    case RV_KIND_VALUE:
+    case RV_KIND_ARRAY:
+        return &list_ops;
     case RV_KIND_JOB:
         return &job_ops;
     case RV_KIND_AGENT:
@@ -123,6 +133,8 @@ void object_own(struct mgr *mgr, struct object *o, uint32_t principal)
 {
     o->owner = principal;
     quota_add(mgr, principal, RV_QUOTA_OBJECTS, 1);
+    if (box_kind(o->kind))
+        quota_add(mgr, principal, RV_QUOTA_BYTES, box_bytes(o));
 }
 
 static struct object *create_object(struct mgr *mgr, const struct rv_object_open_args *args)
@@ -184,6 +196,7 @@ static void opened(struct mgr *mgr, struct session *s, uint64_t number, const st
                                                        .order = row.order,
                                                        .joinable = row.joinable,
                                                        .maxsize = row.maxsize,
+                                                       .typecode = row.typecode,
                                                        .durable = mgr_reaches(mgr, o->durable)});
     mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
 }
@@ -224,6 +237,49 @@ void object_on_ref(struct mgr *mgr, struct session *s, uint64_t number, const st
     }
     ref->count++;
     opened(mgr, s, number, ref->object, false);
+}
+
+/* May the session have one more object? */
+static reeve_err refuse_more(struct mgr *mgr, const struct session *s,
+                             const struct rv_object_open_args *args, const char **text)
+{
+    uint64_t bytes = box_first_bytes(args);
+
+    if (HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS) {
+        *text = "the manager holds its maximum of objects";
+        return REEVE_ELIMIT;
+    }
+    if (!quota_allows(mgr, s->principal, RV_QUOTA_OBJECTS, 1)) {
+        *text = quota_text(mgr, s->principal, RV_QUOTA_OBJECTS);
+        return REEVE_EQUOTA;
+    }
+    if (bytes > 0 && !quota_allows(mgr, s->principal, RV_QUOTA_BYTES, bytes)) {
+        *text = quota_text(mgr, s->principal, RV_QUOTA_BYTES);
+        return REEVE_EQUOTA;
+    }
+    return REEVE_OK;
+}
+
+reeve_err object_make(struct mgr *mgr, struct session *s, const struct rv_object_open_args *args,
+                      struct object **out, const char **text)
+{
+    reeve_err err = refuse_more(mgr, s, args, text);
+    struct ref *ref = NULL;
+
+    *out = NULL;
+    if (!(rights_on(mgr_principal(mgr, s->principal), args->name) & RIGHT_BIT(RV_RIGHT_OPEN))) {
+        *text = "the key may not open objects without a name";
+        return REEVE_EPERM;
+    }
+    if (err != REEVE_OK)
+        return err;
+    *out = create_object(mgr, args);
+    object_own(mgr, *out, s->principal);
+    (*out)->durable = args->durable;
+    ref = object_hold(mgr, s, *out);
+    ref->creator = true;
+    object_judge(ref, mgr_principal(mgr, s->principal));
+    return REEVE_OK;
 }
 
 void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const struct rv_call *msg)
@@ -283,15 +339,13 @@ void object_on_open(struct mgr *mgr, struct session *s, uint64_t number, const s
         return;
     }
     if (o == NULL) {
-        if (HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS) {
-            mgr_reply_text(mgr, s, number, REEVE_ELIMIT,
-                           "the manager holds its maximum of objects");
-            return;
-        }
-        if (!quota_allows(mgr, s->principal, RV_QUOTA_OBJECTS, 1)) {
-            mgr_refused(mgr, s, msg, REEVE_EQUOTA);
-            mgr_reply_text(mgr, s, number, REEVE_EQUOTA,
-                           quota_text(mgr, s->principal, RV_QUOTA_OBJECTS));
+        const char *text = NULL;
+        reeve_err err = refuse_more(mgr, s, &args, &text);
+
+        if (err != REEVE_OK) {
+            if (err == REEVE_EQUOTA)
+                mgr_refused(mgr, s, msg, err);
+            mgr_reply_text(mgr, s, number, err, text);
             return;
         }
         o = create_object(mgr, &args);

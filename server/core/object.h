@@ -23,6 +23,11 @@ void object_on_remove(struct mgr *mgr, struct session *s, uint64_t number,
 void object_add(struct mgr *mgr, struct object *o, const struct object_ops *ops, uint8_t kind,
                 struct rv_slice name, uint32_t ttl_ms);
 
+/* A new object without a name, which the session holds. *out is NULL after an error, and *text says
+ * why. */
+reeve_err object_make(struct mgr *mgr, struct session *s, const struct rv_object_open_args *args,
+                      struct object **out, const char **text);
+
 /* It counts for this principal, from its birth on. */
 void object_own(struct mgr *mgr, struct object *o, uint32_t principal);
 

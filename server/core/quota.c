@@ -1,5 +1,5 @@
 #include "server/core/quota.h"
-#include "server/core/dict.h"
+#include "server/core/box.h"
 #include "server/core/queue.h"
 
 #include <stdio.h>
@@ -142,8 +142,8 @@ static void count(const struct mgr *mgr, uint32_t principal, uint64_t used[RV_QU
         used[RV_QUOTA_OBJECTS]++;
         if (o->kind == RV_KIND_QUEUE)
             used[RV_QUOTA_BYTES] += ((const struct queue *)o)->held_bytes;
-        else if (o->kind == RV_KIND_DICT)
-            used[RV_QUOTA_BYTES] += dict_bytes(o);
+        else if (box_kind(o->kind))
+            used[RV_QUOTA_BYTES] += box_bytes(o);
     }
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
         if (s->principal != principal)

@@ -3,7 +3,7 @@
 #include "server/core/carry.h"
 #include "server/core/crew.h"
 #include "server/core/dead.h"
-#include "server/core/dict.h"
+#include "server/core/box.h"
 #include "server/core/queue.h"
 #include "server/core/session.h"
 #include "server/core/sync.h"
@@ -270,7 +270,15 @@ void mgr_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg)
     case RV_OP_dict_contains:
     case RV_OP_dict_len:
     case RV_OP_dict_page:
-        dict_on_read(mgr, s, msg);
+    case RV_OP_list_get:
+    case RV_OP_list_page:
+    case RV_OP_list_find:
+    case RV_OP_list_len:
+    case RV_OP_set_contains:
+    case RV_OP_set_len:
+    case RV_OP_set_page:
+    case RV_OP_set_compare:
+        box_on_read(mgr, s, msg);
         break;
     case RV_OP_why:
         why_on_read(mgr, s, msg);

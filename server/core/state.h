@@ -30,6 +30,9 @@ struct object;
 struct call;
 struct ref;
 struct hold;
+struct undo;
+struct box_ops;
+struct box_value;
 
 /* A call on an object, as it came. */
 struct incoming {
@@ -44,7 +47,8 @@ struct incoming {
 
 /* What a type of object does. The tables stand at the ends of the files of the types. */
 struct object_ops {
-    uint16_t family; /* of its operations, rv_op_family() */
+    uint16_t family;           /* of its operations, rv_op_family() */
+    const struct box_ops *box; /* of a container, box.h; else NULL */
 
     /* The options of an open fit this object / are possible at all, else a sentence. */
     bool (*fits)(const struct object *o, const struct rv_object_open_args *args);
@@ -133,6 +137,9 @@ struct call {
     uint8_t flags;   /* lock_acquire: enum rv_lock_flags */
     bool notified;   /* condition_wait */
 
+    uint64_t seen;       /* waits for a container to have another version */
+    struct rv_body *key; /* of this key, as it is spelt; NULL: as a whole */
+
     struct lock *guard;   /* it ends when nobody holds this with guard_fence; NULL: no guard */
     uint64_t guard_fence; /* shown by its lock_guard */
     struct call *guard_prev, *guard_next;
@@ -209,10 +216,14 @@ struct mgr {
     struct rv_heap heap;
     struct lock *guard; /* of the call that is being applied; NULL: none */
     uint64_t guard_fence;
-    struct rv_buf scratch; /* arguments and results on their way out */
-    struct rv_buf items;   /* a list of items on its way out */
-    struct item *spare;    /* item nodes for reuse */
-    uint64_t *loose;       /* objects that lost a reference in this step, to be looked at */
+    struct rv_buf scratch;    /* arguments and results on their way out */
+    struct rv_buf items;      /* a list of items on its way out */
+    struct rv_buf key;        /* as it is spelt */
+    struct undo *undos;       /* changes of containers by the call that is being applied */
+    struct box_value *answer; /* values on their way out */
+    size_t answer_cap;
+    struct item *spare; /* item nodes for reuse */
+    uint64_t *loose;    /* objects that lost a reference in this step, to be looked at */
     size_t loose_len, loose_cap;
     struct blob *blobs; /* by digest */
     uint64_t blobs_bytes;
@@ -281,6 +292,9 @@ struct call *mgr_park_or_refuse(struct mgr *mgr, const struct incoming *in, stru
 
 /* A refused call's items are taken off the frame and the assembly, and dropped. */
 void mgr_skip_items(struct session *s, const struct incoming *in);
+
+/* Why a session may not do this to the object of its hold, NULL: it has none; OK when it may. */
+reeve_err mgr_may(const struct ref *ref, const struct rv_op_info *op);
 
 /* Take a call out of all lists and free it. The caller answers it. */
 void mgr_unpark(struct mgr *mgr, struct call *call);

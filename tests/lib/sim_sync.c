@@ -262,11 +262,29 @@ static struct rv_request *begin_sleep(struct sim *s, struct sim_op *op, struct s
     return owner ? request : here(op, REEVE_ENOTOWNER);
 }
 
+/* Values of a dict in a story are one byte long. */
+static void add_byte(struct rv_buf *items, uint8_t x)
+{
+    rv_item_write(items, &(struct rv_item){.len = 1, .bytes = rv_slice(&x, 1)});
+}
+
+static uint8_t byte_of(const struct rv_items *items)
+{
+    struct rv_reader r = rv_reader(items->bytes);
+    struct rv_item item;
+
+    if (items->count == 0)
+        return 0;
+    rv_item_read(&r, &item);
+    return item.len == 1 ? item.bytes.data[0] : 0;
+}
+
 struct rv_request *sim_sync_begin(struct sim *s, struct sim_op *op)
 {
     struct sim_handle *h = &op->client->sync->handles[op->sync.handle];
     const struct sim_handle *lock = &op->client->sync->handles[op->sync.other];
     struct rv_buf args = {0};
+    struct rv_buf items = {0};
 
     if (op->sync.guard != 0)
         (void)rv_claims_guard(&op->client->sync->handles[op->sync.guard_handle].claims,
@@ -290,10 +308,18 @@ struct rv_request *sim_sync_begin(struct sim *s, struct sim_op *op)
         rv_event_wait_args_encode(&args, &(struct rv_event_wait_args){op->sync.thread, 0});
         return call(op, h, &args);
     case RV_OP_dict_set:
-    case RV_OP_dict_setdefault:
+        add_byte(&items, op->sync.key);
+        add_byte(&items, op->sync.value);
         rv_dict_set_args_encode(&args,
-                                &(struct rv_dict_set_args){.key = rv_slice(&op->sync.key, 1),
-                                                           .value = rv_slice(&op->sync.value, 1)});
+                                &(struct rv_dict_set_args){.pairs = {2, rv_buf_slice(&items)}});
+        rv_buf_free(&items);
+        return call(op, h, &args);
+    case RV_OP_dict_setdefault:
+        add_byte(&items, op->sync.value);
+        rv_dict_setdefault_args_encode(
+            &args, &(struct rv_dict_setdefault_args){.key = rv_slice(&op->sync.key, 1),
+                                                     .values = {1, rv_buf_slice(&items)}});
+        rv_buf_free(&items);
         return call(op, h, &args);
     case RV_OP_dict_del:
     case RV_OP_dict_pop:
@@ -392,8 +418,8 @@ void sim_sync_answered(struct sim *s, struct sim_op *op)
     case RV_OP_dict_pop: {
         struct rv_dict_get_result got;
 
-        if (ok && rv_dict_get_result_decode(&got, result) && got.value.len == 1)
-            op->sync.value = got.value.data[0];
+        if (ok && rv_dict_get_result_decode(&got, result))
+            op->sync.value = byte_of(&got.values);
         break;
     }
     case RV_OP_dict_popitem: {
@@ -402,14 +428,14 @@ void sim_sync_answered(struct sim *s, struct sim_op *op)
         if (!ok || !rv_dict_popitem_result_decode(&got, result) || got.key.len != 1)
             break;
         op->sync.key = got.key.data[0];
-        op->sync.value = got.value.data[0];
+        op->sync.value = byte_of(&got.values);
         break;
     }
     case RV_OP_dict_setdefault: {
         struct rv_dict_setdefault_result got;
 
-        if (ok && rv_dict_setdefault_result_decode(&got, result) && got.value.len == 1)
-            op->sync.value = got.value.data[0];
+        if (ok && rv_dict_setdefault_result_decode(&got, result))
+            op->sync.value = byte_of(&got.values);
         break;
     }
     case RV_OP_dict_len: {

@@ -457,7 +457,7 @@ uint64_t lab_listed(reeve_context *ctx, const char *name, const char *word)
     reeve_value *rows = NULL;
     uint64_t x = 0;
 
-    OK(reeve_list(&rows, ctx, name, 5000));
+    OK(reeve_objects(&rows, ctx, name, 5000));
     x = in_row(rows, "name", name, word);
     reeve_value_free(&rows);
     return x;

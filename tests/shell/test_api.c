@@ -118,7 +118,7 @@ TEST(status_and_listings_tell_what_is_there)
     CHECK(lab_status(s.ctx, "objects") == 2 && lab_status(s.ctx, "queued") == 1);
     CHECK(lab_status(s.ctx, "puts") == 1 && lab_status(s.ctx, "gets") == 0);
 
-    OK(reeve_list(&v, s.ctx, NULL, 5000));
+    OK(reeve_objects(&v, s.ctx, NULL, 5000));
     CHECK(reeve_value_len(v) == 2);
     row = reeve_value_at(v, 0);
     CHECK(reeve_value_len(row) == 16);
@@ -126,7 +126,7 @@ TEST(status_and_listings_tell_what_is_there)
     check_text(reeve_value_find(row, "type"), "JoinableQueue");
     check_text(reeve_value_find(reeve_value_at(v, 1), "type"), "LifoQueue");
     reeve_value_free(&v);
-    OK(reeve_list(&v, s.ctx, "ma", 5000));
+    OK(reeve_objects(&v, s.ctx, "ma", 5000));
     CHECK(reeve_value_len(v) == 1);
     reeve_value_free(&v);
     CHECK(lab_listed(s.ctx, "jobs", "maxsize") == 5 && lab_listed(s.ctx, "jobs", "size") == 1);
@@ -160,7 +160,7 @@ TEST(long_listings_are_whole)
         q = lab_queue(s.ctx, name, NULL);
         reeve_queue_close(&q);
     }
-    OK(reeve_list(&v, s.ctx, "q", 5000));
+    OK(reeve_objects(&v, s.ctx, "q", 5000));
     CHECK(reeve_value_len(v) == MANY);
     check_text(reeve_value_find(reeve_value_at(v, MANY - 1), "name"), "q01202");
     reeve_value_free(&v);
@@ -219,7 +219,7 @@ TEST(a_key_may_do_what_its_rights_say)
     FAILS(REEVE_EPERM, reeve_queue_shutdown(mail, true, 5000));
     FAILS(REEVE_EPERM, reeve_shutdown(clerk, 5000));
     FAILS(REEVE_EPERM, reeve_sessions(&v, clerk, 5000));
-    OK(reeve_list(&v, clerk, NULL, 5000));
+    OK(reeve_objects(&v, clerk, NULL, 5000));
     CHECK(reeve_value_len(v) == 0); /* nothing that it may list */
     reeve_value_free(&v);
     reeve_queue_close(&mail);

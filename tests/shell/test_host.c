@@ -66,7 +66,7 @@ static void be_a_child(struct family *f)
     FAILS(REEVE_EFORK, reeve_queue_open(&q, f->ctx, "jobs", NULL));
     FAILS(REEVE_EFORK, reeve_flush(f->ctx, 100));
     FAILS(REEVE_EFORK, reeve_status(&v, f->ctx, 100));
-    FAILS(REEVE_EFORK, reeve_list(&v, f->ctx, NULL, 100));
+    FAILS(REEVE_EFORK, reeve_objects(&v, f->ctx, NULL, 100));
     FAILS(REEVE_EFORK, reeve_sessions(&v, f->ctx, 100));
     FAILS(REEVE_EFORK, reeve_remove(f->ctx, "jobs", 100));
     FAILS(REEVE_EFORK, reeve_shutdown(f->ctx, 100));

@@ -49,7 +49,7 @@ TEST(calls_to_a_silent_manager_end_in_time)
     check_took(at, 100, 100);
     FAILS(REEVE_ETIME, reeve_status(&v, ctx, 10));
     CHECK(v == NULL);
-    FAILS(REEVE_ETIME, reeve_list(&v, ctx, NULL, 10));
+    FAILS(REEVE_ETIME, reeve_objects(&v, ctx, NULL, 10));
     FAILS(REEVE_ETIME, reeve_sessions(&v, ctx, 10));
     FAILS(REEVE_ETIME, reeve_remove(ctx, "nobody", 10));
     FAILS(REEVE_ETIME, reeve_shutdown(ctx, 10));

@@ -305,7 +305,7 @@ static reeve_err listings(void)
     TRY(open_it(&ctx));
     TRY(reeve_ping(ctx, WAIT_MS));
     TRY(reeve_status(&v[0], ctx, WAIT_MS));
-    TRY(reeve_list(&v[1], ctx, NULL, WAIT_MS));
+    TRY(reeve_objects(&v[1], ctx, NULL, WAIT_MS));
     TRY(reeve_sessions(&v[2], ctx, WAIT_MS));
     TRY(reeve_jobs(&v[3], ctx, WAIT_MS));
     TRY(reeve_agents(&v[4], ctx, WAIT_MS));
@@ -313,7 +313,7 @@ static reeve_err listings(void)
     TRY((b = reeve_builder_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
     TRY(reeve_put_str(b, "item"));
     TRY(reeve_queue_put_priority(q, b, 3, WAIT_MS));
-    TRY(reeve_list(&v[5], ctx, "se", WAIT_MS));
+    TRY(reeve_objects(&v[5], ctx, "se", WAIT_MS));
     TRY(reeve_why(&v[6], ctx, "seen", 0, WAIT_MS));
     TRY(reeve_flush(ctx, WAIT_MS));
 out:

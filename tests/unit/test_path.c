@@ -456,13 +456,13 @@ static void a_sum_beyond_64_bits_is_refused(void **state)
     static const char beyond[] = "the sum is out of range";
 
     (void)state;
-    refuse_edit(pack("u", UINT64_MAX), pack("()"), RV_EDIT_ADD, pack("i", ONE), REEVE_EINVAL,
+    refuse_edit(pack("u", UINT64_MAX), pack("()"), RV_EDIT_ADD, pack("i", ONE), REEVE_EVALUE,
                 beyond);
-    refuse_edit(pack("u", UINT64_MAX), pack("()"), RV_EDIT_ADD, pack("u", UINT64_MAX), REEVE_EINVAL,
+    refuse_edit(pack("u", UINT64_MAX), pack("()"), RV_EDIT_ADD, pack("u", UINT64_MAX), REEVE_EVALUE,
                 beyond);
-    refuse_edit(pack("i", INT64_MIN), pack("()"), RV_EDIT_ADD, pack("i", -ONE), REEVE_EINVAL,
+    refuse_edit(pack("i", INT64_MIN), pack("()"), RV_EDIT_ADD, pack("i", -ONE), REEVE_EVALUE,
                 beyond);
-    refuse_edit(pack("i", INT64_MIN), pack("()"), RV_EDIT_ADD, pack("i", INT64_MIN), REEVE_EINVAL,
+    refuse_edit(pack("i", INT64_MIN), pack("()"), RV_EDIT_ADD, pack("i", INT64_MIN), REEVE_EVALUE,
                 beyond);
 }
 

@@ -457,21 +457,29 @@ static void build_released(struct rv_buf *out)
 static void build_dict(struct rv_buf *out)
 {
     struct rv_buf args = {0};
+    struct rv_buf items = {0};
 
     begin(out, 23, 10, 0);
-    rv_dict_setdefault_args_encode(&args, &(struct rv_dict_setdefault_args){.key = TEXT("\xa1"
-                                                                                        "a"),
-                                                                            .value = TEXT("\x07")});
+    rv_item_write(&items, &(struct rv_item){.len = 1, .bytes = TEXT("\x07")});
+    rv_dict_setdefault_args_encode(
+        &args, &(struct rv_dict_setdefault_args){.key = TEXT("\xa1"
+                                                             "a"),
+                                                 .values = {1, rv_buf_slice(&items)}});
+    rv_buf_free(&items);
     add_call(out, RV_OP_dict_setdefault, 10, 5000, &args);
 }
 
 static void build_default(struct rv_buf *out)
 {
     struct rv_buf result = {0};
+    struct rv_buf items = {0};
 
     begin(out, 10, 23, 0);
+    rv_item_write(&items, &(struct rv_item){.len = 1, .bytes = TEXT("\x05")});
     rv_dict_setdefault_result_encode(
-        &result, &(struct rv_dict_setdefault_result){.created = 0, .value = TEXT("\x05")});
+        &result,
+        &(struct rv_dict_setdefault_result){.version = 3, .values = {1, rv_buf_slice(&items)}});
+    rv_buf_free(&items);
     add_reply(out, 23, &result);
 }
 
@@ -487,13 +495,14 @@ static const struct example examples[] = {
      "766520302e312e30"},
     {"C: open the joinable queue `jobs`, make it if it is not there", "Message 1 of the client.", 0,
      build_open,
-     "52010000000000000000000100000000000000000000003810000100000000000000000000138800"
-     "000025000000046a6f62730101000100000000000000000000000000000000000000000000000000"},
+     "52010000000000000000000100000000000000000000004110000100000000000000000000138800"
+     "00002e000000046a6f62730101000100000000000000000000000000000000000000000000000000"
+     "000000000000000000"},
     {"M: reply: the queue is object 1",
      "Message 1 of the manager. The header acknowledges the client's message 1.", RV_OP_object_open,
      build_opened,
-     "52010000000000000000000100000000000000010000002720000000000000000100000000010000"
-     "0000000000110000000000000001010100010000000001"},
+     "52010000000000000000000100000000000000010000002820000000000000000100000000010000"
+     "000000000012000000000000000101010001000000000100"},
     {"C: put one item, the MessagePack string \"hi\", and wait for room for ever", "", 0, build_put,
      "5201000000000000000000020000000000000001000000221000200000000000000001ffffffff00"
      "00000f000000010000000700000003a26869"},
@@ -605,11 +614,11 @@ static const struct example examples[] = {
      "520100000000000000000015000000000000000a0000001b10000b00000000000000000000138800"
      "00000800000000000000090000001310000c00000000000000090000000000000000"},
     {"C: what dict 10 has for the key \"a\", or 7 from now on", "", 0, build_dict,
-     "520100000000000000000017000000000000000a0000001e1000a1000000000000000a0000138800"
-     "00000b00000002a1610000000107"},
+     "520100000000000000000017000000000000000a000000261000a1000000000000000a0000138800"
+     "00001300000002a16100000001000000050000000107"},
     {"M: reply: it has 5", "", RV_OP_dict_setdefault, build_default,
-     "52010000000000000000000a00000000000000170000001c20000000000000001700000000010000"
-     "000000000006000000000105"},
+     "52010000000000000000000a00000000000000170000002c20000000000000001700000000010000"
+     "00000000001600000000000000000300000001000000050000000105"},
 };
 
 #endif
