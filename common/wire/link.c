@@ -743,7 +743,7 @@ void rv_link_tick(struct rv_link *link, rv_ns now)
     }
     if (rv_after_ms(link->sent_at, RV_LIMIT_BEAT_MS) <= now)
         link->beat_due = true;
-    if (link->late_at <= now) {
+    if (link->late_at <= now && !RV_MUTANT(LATE_NEVER)) {
         link->urgent = link->out.next - 1;
         link->late_at = RV_NEVER;
     }
@@ -774,7 +774,8 @@ rv_ns rv_link_deadline(const struct rv_link *link)
         break;
     }
     next = sooner(rv_after_ms(link->heard_at, RV_LIMIT_SUSPECT_MS), link->ack_at);
-    next = sooner(next, link->late_at);
+    if (!RV_MUTANT(LATE_NEVER))
+        next = sooner(next, link->late_at);
     if (!link->beat_due)
         next = sooner(next, rv_after_ms(link->sent_at, RV_LIMIT_BEAT_MS));
     for (port = link->ports; port != NULL; port = port->hh.next)
