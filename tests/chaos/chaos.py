@@ -39,6 +39,7 @@ import time
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 CLIENT = BUILD + "/tests/chaos/client"
 RESUME_MS = "1500"  # what a killed client held comes back after so long
+PATIENT_MS = "60000"  # no map is so long without its manager
 DISK_MB = 640  # the log makes files of 64 MB
 failures = []
 faults = collections.Counter()
@@ -367,7 +368,7 @@ class Lab:
         self.proxy.start()
         url = "tcp://127.0.0.1:%d" % self.proxy.port
         client = dict(env, REEVE_URL=url, REEVE_KEY=self.path("keys/alice.key"), REEVE_RESUME_MS=RESUME_MS)
-        self.mapper = dict(env, REEVE_URL=url, REEVE_KEY=self.path("keys/alice.key"))
+        self.mapper = dict(env, REEVE_URL=url, REEVE_KEY=self.path("keys/alice.key"), REEVE_RESUME_MS=PATIENT_MS)
         self.producers = [Role(self, "put%d" % i, [CLIENT, "put", "WHO"], client, True) for i in range(2)]
         self.consumers = [Role(self, "get%d" % i, [CLIENT, "get", "WHO"], client, True) for i in range(2)]
         self.liners = [Role(self, "line%d" % i, [CLIENT, "put", "WHO", "line"], client, True) for i in range(2)]
