@@ -63,8 +63,9 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "manager may be running. A damaged log ends with exit code 100, file and offset; what is\n"  \
       "before the damage is kept by reeve-server --data DIR --repair truncate.\n")                 \
     X(backup, "DIR TO", 2, 2, "copy the log in DIR, also of a running manager, into an empty TO",  \
-      "TO holds what the manager has acknowledged up to now, as one snapshot that was made by\n"   \
-      "a replay. It can be looked at by reeve log, and brought back by reeve restore.\n")          \
+      "TO is made, or is empty. It holds what the manager has acknowledged up to now, as one\n"    \
+      "snapshot that was made by a replay. It can be looked at by reeve log, and brought back\n"   \
+      "by reeve restore.\n")                                                                       \
     X(restore, "FROM DIR", 2, 2, "make a log in an empty DIR out of a backup",                     \
       "The manager that is started with it is another store: handles of clients that knew the\n"   \
       "old one are void, because time has gone back for it.\n")                                    \

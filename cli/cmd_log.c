@@ -2,6 +2,8 @@
 
 #include "cli/cli.h"
 
+#include <string.h>
+
 static int look(const char *data, const char *what, const char *to)
 {
     const char *words[] = {"--data", data, "--log", what, "--to", to};
@@ -11,6 +13,14 @@ static int look(const char *data, const char *what, const char *to)
 
 int run_log(const struct cli_args *args)
 {
+    static const char *const whats[] = {"verify", "stat", "dump"};
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof whats / sizeof whats[0]; i++)
+        known = known || strcmp(args->words[0], whats[i]) == 0;
+    if (!known)
+        return cli_fail_usage(args, "cannot log: it wants verify, stat or dump, not %.100s",
+                              args->words[0]);
     return look(args->words[1], args->words[0], NULL);
 }
 

@@ -14,9 +14,10 @@ enum {
     SNAPSHOTS_MAX = 16,
 };
 
-static int fail(const char *folder, const char *why)
+/* what: "verify the log in". */
+static int fail(const char *what, const char *folder, const char *why)
 {
-    fprintf(stderr, "reeve-server: fatal: in the folder %s: %s\n", folder, why);
+    fprintf(stderr, "reeve-server: fatal: cannot %s the folder %s: %s\n", what, folder, why);
     return EXIT_OPERATOR;
 }
 
@@ -26,6 +27,7 @@ struct reader {
     struct mgr *mgr; /* what was read so far */
     struct rv_id store;
     struct outbox out;
+    struct rv_buf lines; /* what the last try has to tell */
     struct journal_stat stat;
     bool dump;
     uint64_t upto; /* enough with this record; 0: all */
@@ -50,12 +52,14 @@ static bool on_load(void *arg, const struct snapshot *s, struct rv_slice state)
 
 static void dump(const struct record *rec, const struct command *cmd)
 {
-    printf("%10llu  life %llu  flush %llu%s  %6zu bytes  %-9s", (unsigned long long)rec->index,
+    printf("%10llu  life %llu  flush %llu%s  %6zu bytes  %s", (unsigned long long)rec->index,
            (unsigned long long)rec->epoch, (unsigned long long)rec->flush,
            rec->flags & RECORD_LAST ? "." : " ", rec->size, command_name(cmd->type));
     if (cmd->session != 0)
         printf("  session %llu", (unsigned long long)cmd->session);
-    if (cmd->type == COMMAND_MESSAGES)
+    if (cmd->type == COMMAND_MESSAGES && cmd->first == 0)
+        printf("  acknowledges %llu", (unsigned long long)cmd->ack);
+    else if (cmd->type == COMMAND_MESSAGES)
         printf("  from message %llu  bodies %zu%s", (unsigned long long)cmd->first, cmd->bodies_len,
                cmd->stripped ? "  refused: no room" : "");
     printf("\n");
@@ -75,9 +79,11 @@ static bool on_command(void *arg, const struct record *rec, const struct command
 
 static void on_line(void *arg, int level, const char *text)
 {
-    (void)arg;
+    struct reader *r = arg;
+
     (void)level;
-    fprintf(stderr, "%s\n", text);
+    rv_buf_add(&r->lines, text, strlen(text));
+    rv_buf_add(&r->lines, "\n", 1);
 }
 
 static void on_name(void *arg, const char *name)
@@ -96,7 +102,7 @@ static bool read_once(struct disk *d, struct reader *r, char *why)
 {
     struct journal *j = NULL;
     bool ok = journal_open(
-        &j, &(struct journal_conf){.disk = d, .read_only = true, .sink = {on_line, NULL}}, why);
+        &j, &(struct journal_conf){.disk = d, .read_only = true, .sink = {on_line, r}}, why);
 
     if (!ok)
         return false;
@@ -112,12 +118,19 @@ static bool read_once(struct disk *d, struct reader *r, char *why)
 
 static bool read_folder(struct disk *d, struct reader *r, char *why)
 {
-    for (int i = 0; i < TRIES; i++) {
-        if (read_once(d, r, why))
-            return true;
+    bool ok = false;
+
+    for (int i = 0; i < TRIES && !ok; i++) {
+        rv_buf_clear(&r->lines);
         r->mgr = NULL; /* loaded in part: it cannot be freed */
+        ok = read_once(d, r, why);
     }
-    return false;
+    if (!ok)
+        r->mgr = NULL;
+    if (r->lines.len > 0)
+        fwrite(r->lines.data, 1, r->lines.len, stderr);
+    rv_buf_free(&r->lines);
+    return ok;
 }
 
 /* ---- verify ---- */
@@ -172,34 +185,55 @@ static void tell(const struct reader *r)
 {
     uint64_t len = 0;
     uint32_t hash = hash_of(r->mgr, &len);
+    unsigned long long records = (unsigned long long)r->stat.records;
+    unsigned long long bytes = (unsigned long long)r->stat.bytes;
 
     printf("store ");
     for (size_t i = 0; i < sizeof r->store.bytes; i++)
         printf("%02x", r->store.bytes[i]);
-    printf("\nlife %llu, ended %s\n", (unsigned long long)r->stat.epoch,
-           r->stat.sealed ? "in order" : "suddenly, or not yet");
-    printf("records up to %llu, %llu of them behind the snapshot (%llu bytes)\n",
-           (unsigned long long)r->stat.index, (unsigned long long)r->stat.records,
-           (unsigned long long)r->stat.bytes);
-    printf("snapshot %llu (%llu bytes)\n", (unsigned long long)r->stat.snapshot_index,
-           (unsigned long long)r->stat.snapshot_bytes);
+    printf("\nlife %llu, %s\n", (unsigned long long)r->stat.epoch,
+           r->stat.sealed       ? "ended in order"
+           : records > 0        ? "ended suddenly, or not yet"
+           : r->stat.index == 0 ? "not begun yet"
+                                : "not begun again since the snapshot");
+    if (r->stat.snapshot_index == 0)
+        printf("no snapshot, %llu records (%llu bytes)\n", records, bytes);
+    else
+        printf("snapshot %llu (%llu bytes), %llu records behind it (%llu bytes)\n",
+               (unsigned long long)r->stat.snapshot_index,
+               (unsigned long long)r->stat.snapshot_bytes, records, bytes);
     printf("state %llu bytes, hash %08x: %zu sessions, %zu objects\n", (unsigned long long)len,
            hash, mgr_sessions(r->mgr), mgr_objects(r->mgr));
 }
 
 /* ---- copies ---- */
 
-static bool is_empty_but(struct disk *d, char *why)
-{
-    struct reader r = {0};
-    int file = d->open(d, "store", DISK_READ);
+struct names {
+    bool log; /* a file of one */
+    bool other;
+};
 
-    (void)d->list(d, on_name, &r);
-    if (file == -ENOENT && r.snapshots_len == 0)
+static void on_any_name(void *arg, const char *name)
+{
+    struct names *names = arg;
+    bool log = strcmp(name, "store") == 0 || strncmp(name, "log.", 4) == 0 ||
+               strncmp(name, "snap.", 5) == 0;
+
+    names->log = names->log || log;
+    names->other = names->other || !log;
+}
+
+static bool is_empty(struct disk *d, char *why)
+{
+    struct names names = {0};
+    int err = d->list(d, on_any_name, &names);
+
+    if (err == 0 && !names.log && !names.other)
         return true;
-    if (file >= 0)
-        d->close(d, file);
-    snprintf(why, JOURNAL_WHY, "there is a log already");
+    snprintf(why, JOURNAL_WHY, "%s",
+             err != 0    ? strerror(-err)
+             : names.log ? "there is a log already; say an empty folder, or one that is to be made"
+                         : "it is not empty; say another one, which may yet be made");
     return false;
 }
 
@@ -222,7 +256,7 @@ static bool write_copy(const struct reader *r, struct disk *to, const struct rv_
     if (err == 0)
         err = disk_put(to, "store", "store.tmp", rv_slice(bytes, sizeof bytes));
     if (err != 0)
-        snprintf(why, JOURNAL_WHY, "cannot write it: %s", strerror(-err));
+        snprintf(why, JOURNAL_WHY, "%s", strerror(-err));
     return err == 0;
 }
 
@@ -234,23 +268,33 @@ static int copy(const struct reader *r, const char *to, bool restore)
     int err = 0;
     bool ok = false;
 
-    if (to == NULL)
-        return fail("?", "say --to: which folder to write");
     err = disk_dir_open(&d, to, true, true);
     if (err != 0)
-        return fail(to, strerror(-err));
+        return fail("write a copy to", to,
+                    err == -EWOULDBLOCK ? "a reeve-server has it" : strerror(-err));
     /* Time went back for those who knew the old one: to them it must be another store. */
     if (restore)
         rv_random_bytes(&store, sizeof store);
-    ok = is_empty_but(d, why) && write_copy(r, d, &store, why);
+    ok = is_empty(d, why) && write_copy(r, d, &store, why);
     disk_dir_close(&d);
     if (!ok)
-        return fail(to, why);
+        return fail("write a copy to", to, why);
     printf("%s: records up to %llu\n", to, (unsigned long long)r->stat.index);
     return 0;
 }
 
 /* ---- what was asked for ---- */
+
+enum what { VERIFY, STAT, DUMP, BACKUP, RESTORE };
+
+static const struct {
+    const char *word;
+    const char *in_words; /* cannot ... the folder */
+} whats[] = {
+    [VERIFY] = {"verify", "verify the log in"},    [STAT] = {"stat", "read the log in"},
+    [DUMP] = {"dump", "read the log in"},          [BACKUP] = {"backup", "read the log in"},
+    [RESTORE] = {"restore", "read the backup in"},
+};
 
 static int verify(struct disk *d, struct reader *r, const char *data)
 {
@@ -259,44 +303,64 @@ static int verify(struct disk *d, struct reader *r, const char *data)
     (void)d->list(d, on_name, r);
     for (size_t i = 0; i < r->snapshots_len; i++)
         if (!verify_snapshot(d, r, r->snapshots[i], why))
-            return fail(data, why);
+            return fail(whats[VERIFY].in_words, data, why);
     tell(r);
+    if (r->stat.index == 0)
+        printf("empty: nothing was written to it yet, or its files are gone\n");
+    else
+        printf("whole: all was read and replayed, up to record %llu%s\n",
+               (unsigned long long)r->stat.index,
+               r->stat.cut > 0 ? "; the write behind it was torn, and had not been answered" : "");
     return 0;
 }
 
-static int answer(const char *what, struct disk *d, struct reader *r, const char *data,
+static int answer(enum what what, struct disk *d, struct reader *r, const char *data,
                   const char *to)
 {
-    if (strcmp(what, "verify") == 0)
+    switch (what) {
+    case VERIFY:
         return verify(d, r, data);
-    if (strcmp(what, "backup") == 0)
-        return copy(r, to, false);
-    if (strcmp(what, "restore") == 0)
-        return copy(r, to, true);
-    if (strcmp(what, "stat") == 0)
+    case BACKUP:
+    case RESTORE:
+        return copy(r, to, what == RESTORE);
+    case STAT:
         tell(r);
+        break;
+    case DUMP:
+        break;
+    }
     return 0;
 }
 
-int log_tool(const char *what, const char *data, const char *to)
+static int misused(const char *text)
 {
-    static const char *const all[] = {"verify", "stat", "dump", "backup", "restore"};
-    struct reader r = {.dump = strcmp(what, "dump") == 0};
+    fprintf(stderr, "reeve-server: fatal: %s; see reeve-server --help\n", text);
+    return EXIT_OPERATOR;
+}
+
+int log_tool(const char *word, const char *data, const char *to)
+{
+    struct reader r = {0};
     struct disk *d = NULL;
     char why[JOURNAL_WHY];
-    bool known = false;
+    size_t what = 0;
     int err = 0;
     int code = 0;
 
-    for (size_t i = 0; i < rv_countof(all); i++)
-        known = known || strcmp(what, all[i]) == 0;
-    if (!known || data == NULL)
-        return fail(data == NULL ? "?" : data,
-                    "say --data, and --log verify, stat, dump, backup or restore");
+    while (what < rv_countof(whats) && strcmp(whats[what].word, word) != 0)
+        what++;
+    if (what == rv_countof(whats))
+        return misused("--log can be verify, stat, dump, backup or restore");
+    if (data == NULL)
+        return misused("--log wants --data: the folder to look at");
+    if ((what == BACKUP || what == RESTORE) != (to != NULL))
+        return misused("--log backup and restore, and nothing else, want --to: where to write");
     err = disk_dir_open(&d, data, false, false);
     if (err != 0)
-        return fail(data, strerror(-err));
-    code = read_folder(d, &r, why) ? answer(what, d, &r, data, to) : fail(data, why);
+        return fail(whats[what].in_words, data, strerror(-err));
+    r.dump = what == DUMP;
+    code = read_folder(d, &r, why) ? answer((enum what)what, d, &r, data, to)
+                                   : fail(whats[what].in_words, data, why);
     mgr_free(&r.mgr);
     outbox_free(&r.out);
     disk_dir_close(&d);

@@ -177,6 +177,8 @@ int main(int argc, char **argv)
     conf.repair = o.repair != NULL;
     if (conf.repair && strcmp(o.repair, "truncate") != 0)
         fatal(EXIT_OPERATOR, "--repair can only be truncate");
+    if (conf.repair && conf.data == NULL)
+        fatal(EXIT_OPERATOR, "--repair wants --data: the folder of the log that is damaged");
     if (o.lifeline_fd != NULL) {
         rv_notify_never();
         conf.lifeline_fd = (int)number(o.lifeline_fd, 1 << 20, "lifeline-fd");

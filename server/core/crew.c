@@ -14,6 +14,7 @@ enum {
     TINY_NS = 100000,        /* to deal an item costs about what it takes, if that is shorter, */
     GROUP_NS = 1000000,      /* so of such items as many are dealt together as take this long */
     TEXT_MAX = 400,
+    SLOTS_MAX = 65536, /* of an agent */
 };
 
 /* ---- who takes more ---- */
@@ -617,6 +618,10 @@ static void on_state(struct mgr *mgr, struct member *m, const struct incoming *i
     struct rv_agent_state_args args;
 
     rv_assert(rv_agent_state_args_decode(&args, in->msg->args));
+    if (args.slots > SLOTS_MAX) {
+        mgr->refused++;
+        return;
+    }
     mgr->slots += args.slots - m->slots;
     m->slots = args.slots;
     m->draining = args.draining != 0;
@@ -858,7 +863,7 @@ void crew_on_open(struct mgr *mgr, const struct incoming *in)
     if (!(rights_on(mgr_principal(mgr, s->principal), rv_slice(NULL, 0)) &
           RIGHT_BIT(RV_RIGHT_WORK)))
         err = REEVE_EPERM, no = "only a key with the role worker (or admin) runs tasks";
-    else if (args.name.len > RV_LIMIT_NAME_BYTES || s->member != NULL || args.slots > 65536)
+    else if (args.name.len > RV_LIMIT_NAME_BYTES || s->member != NULL || args.slots > SLOTS_MAX)
         err = REEVE_EINVAL, no = "a name, at most 65536 slots, and one agent a session";
     else if (mgr->members != NULL && mgr->members->prev != NULL &&
              HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS)

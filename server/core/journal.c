@@ -149,7 +149,8 @@ static bool open_store(struct journal *j, char *why)
 
     if (file == -ENOENT) {
         if (j->segments.len > 0 || j->snapshots.len > 0)
-            return refuse(why, store_name, "is missing, and there is a log in the folder");
+            return refuse(why, store_name,
+                          "is missing, and there is a log in the folder; a backup has it");
         if (j->conf.read_only || rv_id_zero(&j->conf.new_store))
             return refuse(why, store_name, "is missing: this folder holds no log");
         len = make_store(j);
@@ -247,7 +248,7 @@ static bool read_segment(struct scan *s, uint64_t first)
     if (what == NULL && s->header.first != first)
         what = "has another name than its header says";
     if (what == NULL && s->header.size > s->bytes.len)
-        what = "is shorter than it was made";
+        what = "is shorter than it was made; a backup has it whole";
     if (what == NULL && s->header.flush == 0)
         what = "has an impossible header";
     return what == NULL || refuse(s->why, s->name, what);

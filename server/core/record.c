@@ -229,13 +229,13 @@ bool record_read(struct record *out, struct rv_slice bytes)
 static const char *check_header(struct rv_slice bytes, const char *magic, size_t crc_at)
 {
     if (bytes.len < crc_at + 4)
-        return "is too short for its header";
+        return "is too short for its header; a backup has it whole";
     if (memcmp(bytes.data, magic, 8) != 0)
         return "is not a file of a reeve log";
     if (rv_get_number(bytes.data + 8, 4) != RECORD_FORMAT)
         return "has a format that this reeve-server does not know; a newer one wrote it";
     if (rv_get_number(bytes.data + crc_at, 4) != rv_crc32c(0, bytes.data, crc_at))
-        return "has a damaged header";
+        return "has a damaged header; a backup has it whole";
     return NULL;
 }
 

@@ -3,20 +3,24 @@
 
     chaos.py [--seed N] [--faults N] [--rate N]
 
-Producers and consumers share a joinable queue, others a lock, and maps run all the time; each
-process writes down what it asked for and what it was told (client.c). Meanwhile, by a generator whose
+Producers and consumers share a joinable queue, others one that has a single consumer, a lock, and a key
+of a dict, and maps run all the time; each process writes down what it asked for and what it was told (client.c). Meanwhile, by a generator whose
 seed is printed: processes are killed (-9) and started again, stopped and continued; the proxy that all
 connections go through resets, delays and stalls them and flips bits; nftables drops packets in both or one
 of two directions between two network namespaces; the disk of the log is full. What may not be:
 
     a put that was told OK and whose item never came, or came though nobody put it
     an item delivered as if for the first time twice, or after its task_done was told OK
+    an item that comes to the single consumer before one that was put when its own put began, and that
+        nobody had before
     a lock with two holders, or a fence that is not above those before it
+    reads and sets of the key that no order explains, in which each takes effect at one moment of its call
     a map with a result too few, too many or at the wrong place
 
 Without root there are no namespaces and no full disk; it says so, and does the rest.
 """
 import argparse
+import bisect
 import collections
 import errno
 import os
@@ -35,6 +39,7 @@ import time
 BUILD = os.path.abspath(os.environ.get("BUILD", "build"))
 CLIENT = BUILD + "/tests/chaos/client"
 RESUME_MS = "1500"  # what a killed client held comes back after so long
+PATIENT_MS = "60000"  # no map is so long without its manager
 DISK_MB = 640  # the log makes files of 64 MB
 failures = []
 faults = collections.Counter()
@@ -363,14 +368,17 @@ class Lab:
         self.proxy.start()
         url = "tcp://127.0.0.1:%d" % self.proxy.port
         client = dict(env, REEVE_URL=url, REEVE_KEY=self.path("keys/alice.key"), REEVE_RESUME_MS=RESUME_MS)
-        self.mapper = dict(env, REEVE_URL=url, REEVE_KEY=self.path("keys/alice.key"))
+        self.mapper = dict(env, REEVE_URL=url, REEVE_KEY=self.path("keys/alice.key"), REEVE_RESUME_MS=PATIENT_MS)
         self.producers = [Role(self, "put%d" % i, [CLIENT, "put", "WHO"], client, True) for i in range(2)]
         self.consumers = [Role(self, "get%d" % i, [CLIENT, "get", "WHO"], client, True) for i in range(2)]
+        self.liners = [Role(self, "line%d" % i, [CLIENT, "put", "WHO", "line"], client, True) for i in range(2)]
+        self.single = [Role(self, "single", [CLIENT, "get", "WHO", "line"], client, True)]
+        self.setters = [Role(self, "dict%d" % i, [CLIENT, "dict", "WHO"], client, True) for i in range(3)]
         self.lockers = [Role(self, "lock%d" % i, [CLIENT, "lock", "WHO"], client, True) for i in range(3)]
         self.agents = [Role(self, "agent%d" % i, [BUILD + "/reeve-worker", "--manager", url, "--key",
                                                   self.path("keys/worker.key"), "--cache", self.path("cache%d" % i),
                                                   "--slots", "2", "--name", "agent%d" % i], env) for i in range(2)]
-        self.clients = self.producers + self.consumers + self.lockers
+        self.clients = self.producers + self.consumers + self.lockers + self.liners + self.single + self.setters
         self.roles = [self.manager] + self.agents + self.clients
         for role in self.roles:
             role.start()
@@ -483,17 +491,19 @@ class Lab:
             t.join()
 
     def left_over(self):
-        """What the manager says of the queue; "" when it is empty and all is done."""
-        ls = sh(BUILD + "/reeve", "ls", "--json", "work", env=self.mapper)
-        empty = re.search(r'"size": ?0\b', ls.stdout) and re.search(r'"unfinished": ?0\b', ls.stdout)
-        return "" if empty else ls.stdout.strip()
+        """What the manager says of a queue; "" when both are empty and all is done."""
+        for queue in ("work", "line"):
+            ls = sh(BUILD + "/reeve", "ls", "--json", queue, env=self.mapper)
+            if not (re.search(r'"size": ?0\b', ls.stdout) and re.search(r'"unfinished": ?0\b', ls.stdout)):
+                return ls.stdout.strip() or "no answer"
+        return ""
 
     def heal(self):
         """No more faults: all that was put comes, and all ends well."""
         self.healing.set()
         for role in self.roles:
             role.signal(signal.SIGCONT)
-        for role in self.producers + self.lockers:
+        for role in self.producers + self.liners + self.lockers + self.setters:
             if role.retire(90) is None:
                 fail("%s does not end, %s" % (role.name, tail(self.path(role.name + ".log"))))
         began = time.monotonic()
@@ -506,7 +516,7 @@ class Lab:
         if left:
             fail("something is left in the queue: " + left)
         self.drain_s = time.monotonic() - began
-        for role in self.consumers:
+        for role in self.consumers + self.single:
             if role.retire(90) is None:
                 fail("%s does not end" % role.name)
         if self.map_thread.is_alive():
@@ -565,6 +575,71 @@ def tail(path):
         return f.read()[-400:]
 
 
+# ---- what an order can explain ----
+
+NEVER = float("inf")
+
+
+def out_of_line(line, puts):
+    """Of a queue with one consumer: line has the items as they came, puts when each put began and was told OK
+    (NEVER: it was not). Pairs of which the second came later, though it was put before the first one's began."""
+    wrong = []
+    newest, began = None, -1
+    for item in line:
+        if puts[item][1] < began:
+            wrong.append((newest, item))
+        if puts[item][0] > began:
+            newest, began = item, puts[item][0]
+    return wrong
+
+
+def no_register(sets, reads):
+    """Why no order of these calls on one register explains what was read; None when one does.
+    sets: value -> (began, told OK; NEVER: perhaps it took effect); reads: (began, ended, value; None: it was
+    empty). As each value is set once, a value with all its reads takes an interval of the order: a forward one,
+    from when the first of its calls had ended until the last of them began, is its alone; one whose calls all
+    overlap must have a moment outside of them (Gibbons and Korach, 1997)."""
+    calls = {value: [span] for value, span in sets.items()}
+    calls[None] = [(-2, -1)]
+    seen = {None}
+    for began, ended, value in reads:
+        if value not in calls:
+            return "%s was read and never set" % value
+        if value is not None and ended < sets[value][0]:
+            return "%s was read before it was set" % value
+        calls[value].append((began, ended))
+        seen.add(value)
+    forward, backward = [], []
+    for value, spans in calls.items():
+        if value not in seen and spans[0][1] == NEVER:
+            continue  # perhaps it never was
+        first, last = min(end for _, end in spans), max(begin for begin, _ in spans)
+        (forward if first < last else backward).append((min(first, last), max(first, last), value))
+    forward.sort(key=lambda zone: zone[:2])
+    for one, two in zip(forward, forward[1:]):
+        if two[0] < one[1]:
+            return "%s and %s were both there, one after the other in both orders" % (one[2], two[2])
+    starts = [zone[0] for zone in forward]
+    for low, high, value in backward:
+        at = bisect.bisect_left(starts, low) - 1
+        if at >= 0 and high < forward[at][1]:
+            return "%s was set and %s was there before and after" % (value, forward[at][2])
+    return None
+
+
+def check_checks():
+    puts = {"a": (1, 2), "b": (3, 4), "c": (3, NEVER)}
+    assert out_of_line(["a", "b", "c"], puts) == [] and out_of_line(["a", "c", "b"], puts) == []
+    assert out_of_line(["b", "a"], puts) == [("b", "a")]
+    sets = {"x": (10, 20), "y": (30, 40), "z": (50, NEVER)}
+    for reads in ([(1, 5, None), (21, 25, "x"), (41, 45, "y")], [(12, 14, "x"), (31, 32, "x"), (33, 34, "y")],
+                  [(60, 61, "y"), (62, 63, "z")], [(11, 12, None)]):
+        assert no_register(sets, reads) is None, reads
+    for reads in ([(1, 5, "x")], [(41, 45, "x")], [(21, 25, None)], [(12, 14, "x"), (15, 16, None)],
+                  [(31, 32, "y"), (33, 34, "x")], [(60, 61, "z"), (62, 63, "y")], [(60, 61, "w")]):
+        assert no_register(sets, reads) is not None, reads
+
+
 # ---- the books ----
 
 class Books:
@@ -572,6 +647,8 @@ class Books:
         self.begun, self.put, self.got, self.first = set(), set(), {}, collections.Counter()
         self.done, self.finished, self.locks, self.errors = {}, set(), [], collections.Counter()
         self.again = 0
+        self.puts, self.line = {}, []
+        self.sets, self.reads = {}, []
         for name in sorted(os.listdir(folder)):
             if name.endswith(".book"):
                 with open(folder + "/" + name) as f:
@@ -579,6 +656,7 @@ class Books:
 
     def read(self, who, lines):
         asked = 0
+        looked = 0
         hold = None
         for line in lines:
             if not line.endswith("\n"):
@@ -588,8 +666,11 @@ class Books:
             rest = words[2:]
             if kind == "p":
                 self.begun.add("%s %s" % (who, rest[0]))
+                self.puts["%s %s" % (who, rest[0])] = (at, NEVER)
             elif kind == "P":
-                self.put.add("%s %s" % (who, rest[0]))
+                item = "%s %s" % (who, rest[0])
+                self.put.add(item)
+                self.puts[item] = (self.puts[item][0], at)
             elif kind == "g":
                 asked = at
             elif kind == "G":
@@ -597,6 +678,8 @@ class Books:
                 self.got.setdefault(item, []).append((asked, at, who))
                 self.first[item] += rest[2] == "0"
                 self.again += rest[2] != "0"
+                if who.startswith("single") and rest[2] == "0":
+                    self.line.append((at, item))
             elif kind == "d":
                 self.finished.add("%s %s" % (rest[0], rest[1]))
             elif kind == "D":
@@ -608,6 +691,16 @@ class Books:
                 hold["to"] = at
             elif kind == "R":
                 hold["ok"] = True
+            elif kind == "s":
+                self.sets[rest[0]] = (at, NEVER)
+            elif kind == "S":
+                self.sets[rest[0]] = (self.sets[rest[0]][0], at)
+            elif kind == "X":
+                del self.sets[rest[0]]
+            elif kind == "v":
+                looked = at
+            elif kind == "V":
+                self.reads.append((looked, at, rest[0] if rest else None))
             elif kind == "E":
                 self.errors[" ".join(rest[:2])] += 1
 
@@ -629,6 +722,11 @@ class Books:
             late = [g for g in self.got[item] if g[0] > dones[0][0]]
             if late:
                 fail("%s was delivered after it was done: %s, %s" % (item, dones, late))
+        for newer, older in out_of_line([item for _, item in sorted(self.line)], self.puts)[:5]:
+            fail("%s came before %s, which was put before: %s %s" % (newer, older, self.puts[newer], self.puts[older]))
+        wrong = no_register(self.sets, self.reads)
+        if wrong:
+            fail("the key: " + wrong)
         # A lock: no two holders have the same fence; and who has released it (its session stood) had it alone
         # from when he was told so until he asked, so that holders are in the order of their fences.
         self.locks.sort(key=lambda h: h["fence"])
@@ -646,6 +744,7 @@ def main():
     parser.add_argument("--rate", type=float, default=1.0, help="so many times as often")
     args = parser.parse_args()
     print("chaos: seed %d, %d faults" % (args.seed, args.faults), flush=True)
+    check_checks()
     lab = Lab(args)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began = time.monotonic()
@@ -670,9 +769,10 @@ def main():
     print("put %d, done %d, delivered again %d; lock held %d times, %d holders died; %d maps, %d lines; drained in %.1f s; %d maps refused at their beginning"
           % (len(books.put), len(books.done), books.again, len(books.locks), sum(h["died"] for h in books.locks),
              lab.maps, lab.map_lines, lab.drain_s, lab.refused))
+    print("in line: %d; the key was set %d times and read %d times" % (len(books.line), len(books.sets), len(books.reads)))
     print("ends: " + "; ".join("%s %s" % (r.name, dict(r.ended)) for r in lab.roles))
     print("errors told: %s" % dict(books.errors))
-    if min(len(books.put), len(books.locks), lab.maps) == 0:
+    if min(len(books.put), len(books.line), len(books.reads), len(books.locks), lab.maps) == 0:
         fail("nothing was done")
     if sum(faults.values()) < args.faults:
         fail("too few faults")

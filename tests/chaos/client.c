@@ -1,15 +1,18 @@
 /* client.c -- one process that chaos happens to. It uses a queue or a lock, and writes down what it
  * asked for and what it was told, a line each, which stays when the process is killed.
  *
- *     client put WHO      puts "WHO 0", "WHO 1" ... until SIGTERM
- *     client get WHO      takes items and says that they are done, until SIGTERM
- *     client lock WHO     holds the lock in turn, until SIGTERM
+ *     client put WHO [QUEUE]     puts "WHO 0", "WHO 1" ... until SIGTERM; into QUEUE not so fast
+ *     client get WHO [QUEUE]     takes items and says that they are done, until SIGTERM
+ *     client lock WHO            holds the lock in turn, until SIGTERM
+ *     client dict WHO            sets one key of a dict and reads it, until SIGTERM
  *
  * Lines: a letter, the time in nanoseconds (one clock for all processes of a host), and what of.
  *
  *     p i   a put begins         P i   it was told OK     N i   refused: it is not there
  *     g     a get begins         G item deliveries         d item   task_done begins   D item  OK
  *     a     an acquire begins    A fence died              r fence  release begins     R fence  OK
+ *     s i   a set begins         S i   it was told OK     X i   refused: it is not there
+ *     v     a read begins        V value                  V     there is none yet
  *     E     a call failed: what, and why; the process ends with it
  */
 
@@ -25,6 +28,7 @@
 #include <unistd.h>
 
 enum { WAIT_MS = 60000, GET_MS = 300, FULL_PAUSE_US = 20000, HOLD_US = 1000, MARGIN = 8 };
+enum { LINE_PAUSE_US = 4000, DICT_PAUSE_US = 3000 };
 
 static volatile sig_atomic_t over;
 
@@ -66,7 +70,7 @@ static void need(reeve_err err, const char *what)
     _exit(3);
 }
 
-static void put_all(reeve_queue *queue, const char *who)
+static void put_all(reeve_queue *queue, const char *who, unsigned pause_us)
 {
     char text[128];
 
@@ -86,6 +90,7 @@ static void put_all(reeve_queue *queue, const char *who)
         }
         need(err, "put");
         note("P %ld", i);
+        usleep(pause_us);
     }
 }
 
@@ -135,6 +140,45 @@ static void hold_all(reeve_lock *lock)
     }
 }
 
+/* Each value is set once, so that a read tells which set it saw. */
+static void set_all(reeve_dict *dict, const char *who)
+{
+    char text[128];
+    reeve_builder *key = reeve_builder_new();
+    reeve_builder *value = reeve_builder_new();
+
+    need(reeve_put_str(key, "key"), "key");
+    for (long i = 0; !over; i++) {
+        reeve_value *seen = NULL;
+        size_t len = 0;
+        const char *got = NULL;
+        reeve_err err = REEVE_OK;
+
+        snprintf(text, sizeof text, "%s/%ld", who, i);
+        reeve_builder_reset(value);
+        need(reeve_put_str(value, text), "value");
+        note("s %s", text);
+        err = reeve_dict_set(dict, key, value);
+        if (err != REEVE_ENOSPC)
+            need(err, "set");
+        note(err == REEVE_OK ? "S %s" : "X %s", text);
+        note("v");
+        err = reeve_dict_get(dict, key, &seen);
+        if (err != REEVE_EKEY)
+            need(err, "read");
+        if (err == REEVE_OK && !reeve_get_str(seen, &got, &len))
+            need(REEVE_ETYPE, "value");
+        if (err == REEVE_OK)
+            note("V %.*s", (int)len, got);
+        else
+            note("V");
+        reeve_value_free(&seen);
+        usleep(DICT_PAUSE_US);
+    }
+    reeve_builder_free(&key);
+    reeve_builder_free(&value);
+}
+
 int main(int argc, char **argv)
 {
     static const reeve_queue_options options = {.maxsize = 100, .joinable = true};
@@ -142,24 +186,31 @@ int main(int argc, char **argv)
     reeve_context *ctx = NULL;
     reeve_queue *queue = NULL;
     reeve_lock *lock = NULL;
-    char role = argc == 3 ? argv[1][0] : '\0';
+    reeve_dict *dict = NULL;
+    char role = argc >= 3 ? argv[1][0] : '\0';
+    const char *name = argc >= 4 ? argv[3] : "work";
 
-    if (role != 'p' && role != 'g' && role != 'l')
+    if (role != 'p' && role != 'g' && role != 'l' && role != 'd')
         return 2;
     sigaction(SIGTERM, &term, NULL);
     need(reeve_open(&ctx, NULL), "open");
     if (role == 'l')
         need(reeve_lock_open(&lock, ctx, "turn", NULL), "lock");
+    else if (role == 'd')
+        need(reeve_dict_open(&dict, ctx, "shared", NULL), "dict");
     else
-        need(reeve_queue_open(&queue, ctx, "work", &options), "queue");
+        need(reeve_queue_open(&queue, ctx, name, &options), "queue");
     if (role == 'p')
-        put_all(queue, argv[2]);
+        put_all(queue, argv[2], argc >= 4 ? LINE_PAUSE_US : 0);
+    else if (role == 'd')
+        set_all(dict, argv[2]);
     else if (role == 'g')
         get_all(queue);
     else
         hold_all(lock);
     reeve_queue_close(&queue);
     reeve_lock_close(&lock);
+    reeve_dict_close(&dict);
     need(reeve_close(&ctx), "close");
     return 0;
 }

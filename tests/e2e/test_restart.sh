@@ -129,5 +129,27 @@ printf '\377' | dd of="$segment" bs=1 seek=200 conv=notrunc 2>/dev/null
 run "$BUILD/reeve-server" --bind tcp://127.0.0.1:0 --keys "$tmp/manager" --data "$data"
 equal 'a damaged log is refused' "$code" 100
 check 'by file and offset' grep -q "$(basename "$segment") is damaged at offset" "$tmp/err"
+run reeve log verify "$data"
+equal 'the tool refuses it, too' "$code" 100
+check 'in the same words' grep -q "cannot verify .*$data.*$(basename "$segment") is damaged at offset" "$tmp/err"
+
+# ---- what the tools say of folders that are none ----
+
+says() {
+    what=$1
+    words=$2
+    shift 2
+    run reeve "$@"
+    check "$what" grep -q "$words" "$tmp/err"
+}
+mkdir "$tmp/none"
+says 'no log' 'cannot verify the log in the folder .*none: .* holds no log' log verify "$tmp/none"
+says 'no folder' 'cannot read the log in the folder .*/lost: No such file' log stat "$tmp/lost"
+says 'no such word' 'it wants verify, stat or dump, not show' log show "$data"
+equal 'which is a mistake on the command line' "$code" 2
+touch "$tmp/none/mine"
+says 'not empty' 'cannot write a copy to the folder .*none: it is not empty' restore "$tmp/backup" "$tmp/none"
+run "$BUILD/reeve-server" --repair truncate
+check 'a repair of nothing' grep -q 'wants --data' "$tmp/err"
 
 finish

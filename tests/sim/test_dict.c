@@ -24,7 +24,7 @@ TEST(dict_is_one_for_all)
     sim_dict(&s, 2, "a", RV_OP_dict_pop, 1, 0);
     sim_expect(&s, "[    8] dict_pop.ok client=2 name=a key=1 value=10\n");
     sim_dict(&s, 1, "a", RV_OP_dict_get, 1, 0);
-    sim_expect(&s, "[   10] dict_get.fail client=1 name=a error=ENOENT\n");
+    sim_expect(&s, "[   10] dict_get.fail client=1 name=a error=EKEY\n");
     sim_stop(&s);
 }
 

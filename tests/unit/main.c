@@ -27,7 +27,8 @@
     X(queue)                                                                                       \
     X(bar)                                                                                         \
     X(worker)                                                                                      \
-    X(work)
+    X(work)                                                                                        \
+    X(agent)
 
 /* Weak: a group whose file is not in this build is told and left out. */
 #define DECLARE(name) int test_##name(void) __attribute__((weak));

@@ -628,7 +628,7 @@ static struct chunk_here *waiting_for(const struct agent *a, const struct env *e
     struct chunk_here *c = NULL;
 
     for (c = a->chunks; c != NULL; c = c->next_here)
-        if (c->slot < 0 && c->job->env->state == ENV_LOADED && (env == NULL || c->job->env == env))
+        if (c->slot < 0 && c->job->env == env && env->state == ENV_LOADED)
             return c;
     return NULL;
 }
@@ -905,13 +905,15 @@ static void blame(struct agent *a, struct slot *s, uint64_t started, struct agen
 /* It never became ready. */
 static void failed_start(struct agent *a, struct env *env, bool init, const struct agent_told *told)
 {
+    struct rv_slice text = told->text;
     char why[WHY_MAX];
 
     if (env->state != ENV_LOADED || (!init && ++env->failures < START_TRIES))
         return;
-    snprintf(why, sizeof why, "%.*s", (int)(told->text.len < 250 ? told->text.len : 250),
-             told->text.len == 0 ? "its runners end before they begin"
-                                 : (const char *)told->text.data);
+    if (text.len == 0)
+        text = rv_slice_str("its runners end before they begin");
+    snprintf(why, sizeof why, "%.*s", (int)(text.len < 250 ? text.len : 250),
+             (const char *)text.data);
     give_up_env(a, env, why);
 }
 
