@@ -68,6 +68,7 @@
     X(REF_UNSAVED, "a snapshot forgets the references of items")                                   \
     X(DICT_KEEPS, "a pop leaves its key in the dict")                                              \
     X(DICT_UNSAVED, "a snapshot forgets the pairs of a dict")                                      \
+    X(LATE_NEVER, "what is in no hurry never leaves alone")                                        \
     X(BATCH_HALF, "what was done before a call failed stays done")                                 \
     X(CAS_BLIND, "compare and set does not compare")                                               \
     X(CHANGE_UNTOLD, "who waits for a change is not told of it")                                   \
