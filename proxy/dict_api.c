@@ -734,7 +734,7 @@ static reeve_err check_names(const reeve_namespace *ns, const struct rv_load *lo
         const char *text = NULL;
         size_t bytes = 0;
 
-        err = take_key(&ns->sync, "update", loads[i].bytes, &key);
+        err = rv_box_parse(&ns->sync, "update", loads[i].bytes, &key);
         if (err == REEVE_OK &&
             (!reeve_get_str(key, &text, &bytes) || bytes == 0 || bytes > NAME_BYTES))
             err = rv_fail(REEVE_ETYPE,
