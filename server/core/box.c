@@ -88,6 +88,8 @@ struct cell box_take(struct box_call *c, uint32_t i)
 
 /* ---- changes ---- */
 
+static void wake(struct mgr *mgr, struct box *box);
+
 void box_changed(struct mgr *mgr, struct box *box, struct undo *u,
                  void (*back)(struct mgr *mgr, struct undo *u),
                  void (*done)(struct mgr *mgr, struct undo *u))
@@ -95,6 +97,8 @@ void box_changed(struct mgr *mgr, struct box *box, struct undo *u,
     *u = (struct undo){mgr->undos, box, box->version, back, done};
     mgr->undos = u;
     box->version++;
+    if (RV_MUTANT(CHANGE_EARLY))
+        wake(mgr, box);
 }
 
 reeve_err box_allows(struct mgr *mgr, const struct box *box, uint64_t more, const char **text)
@@ -135,8 +139,6 @@ void box_forget(struct mgr *mgr, struct session *s, const struct object *made)
     take_back(mgr);
     object_unref(mgr, s, session_ref(s, made->id), false);
 }
-
-static void wake(struct mgr *mgr, struct box *box);
 
 static void settle(struct mgr *mgr)
 {
@@ -842,7 +844,7 @@ uint64_t box_bytes(const struct object *o)
 void box_save(const struct box *box, struct saver *out)
 {
     save_number(out, box->most, 8);
-    save_number(out, box->version, 8);
+    save_number(out, RV_MUTANT(VERSION_UNSAVED) ? 0 : box->version, 8);
     save_calls(out, &box->object, box->waiters);
 }
 
@@ -856,7 +858,7 @@ void box_load(struct mgr *mgr, struct box *box, struct rv_reader *in)
 void box_save_call(const struct call *call, struct saver *out)
 {
     save_number(out, (uint64_t)call->since, 8);
-    save_number(out, call->seen, 8);
+    save_number(out, RV_MUTANT(SEEN_UNSAVED) ? 0 : call->seen, 8);
     save_bytes(out, key_of(call));
 }
 
