@@ -100,6 +100,20 @@ JOBS = [
         Row("P5", "64 clients, a lock each", "calls_per_s", "locks/s", ">=", None)],
         options="--calls 20000 --flight 64", smoke="--calls 640 --flight 64",
         ours_options="--what 5"),
+    Job("limit_echo", "bench_box", [
+        Row("P6", "create and drop an object", "p50_us", "us", "<=", 1.4, [
+            Peer("managed_object", "p50_us", 0.05)])],
+        options="--calls 20000 --flight 0", smoke="--calls 500 --flight 0"),
+    # The limit is the same with ten values in the container.
+    Job("bench_box", "bench_box", [
+        Row("flat", "dict: get, 10^6 keys over 10", "dict_get_p50_us", "us", "<=", 1.2),
+        Row("flat", "dict: set", "dict_set_p50_us", "us", "<=", 1.2),
+        Row("flat", "list: get", "list_get_p50_us", "us", "<=", 1.2),
+        Row("flat", "list: append and pop the last", "list_ends_p50_us", "us", "<=", 1.2),
+        Row("flat", "list: pop the first and append", "list_rotate_p50_us", "us", "<=", 1.2),
+        Row("flat", "set: add and discard", "set_add_p50_us", "us", "<=", 1.2)],
+        runs=3, options="--what 1 --calls 4000", smoke="--what 1 --calls 100",
+        ours_options="--elements 1000000", ours_smoke="--elements 20000"),
     Job("limit_pool", "bench_map", [
         Row("P3", "map of a no-op, chunk size 1", "items_per_s", "items/s", ">=", 0.8, [
             Peer("pool_each", "items_per_s", 1)])],

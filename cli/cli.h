@@ -18,7 +18,7 @@
 /* ---- exit codes: EXIT(name, code, meaning) ---- */
 #define CLI_EXITS(X)                                                                               \
     X(DONE, 0, "done")                                                                             \
-    X(NOTHING, 1, "nothing there: the queue is empty, the name is unknown")                        \
+    X(NOTHING, 1, "nothing there: the queue is empty, the name, key or index unknown; or no")      \
     X(USAGE, 2, "the command line is wrong")                                                       \
     X(FAILED, 3, "some commands of a map failed; what was not told is in its output")              \
     X(CHANGE, 100, "something must be changed first: a key, rights, options, the url, the item")   \
@@ -28,6 +28,18 @@
 #define CLI_EXIT_ENUM(name, code, meaning) EXIT_##name = (code),
 enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
 #undef CLI_EXIT_ENUM
+
+/* What the commands of containers say of their words. */
+#define CLI_WORDS_HELP                                                                             \
+    "\nKeys and values are JSON if they read as JSON, else texts: 7 is a number, seven is a "      \
+    "text,\n"                                                                                      \
+    "'\"7\"' is one, too. With --text they are texts in any case; with --json values must be "     \
+    "JSON,\n"                                                                                      \
+    "which is an error else, and are printed as JSON. Without it texts are printed as they are,\n" \
+    "other values as JSON. What begins with - and is no number stands behind --.\n"                \
+    "With --follow a verb that reads prints again after each change, until Ctrl-C; changes in\n"   \
+    "quick succession may show as one, and a key or an index that is not there is waited for.\n"   \
+    "--timeout is how long without a change; default: for ever.\n"
 
 /* ---- commands: COMMAND(name, words, fewest words, most words, one line, more) ---- */
 #define CLI_COMMANDS(X)                                                                            \
@@ -108,6 +120,95 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "--follow, or with --timeout, a queue that is missing is made. An item of a joinable\n"      \
       "queue is done when its line has been written; before that it goes back when this\n"         \
       "command ends, however it ends. Ctrl-C ends it at once and loses nothing.\n")                \
+    X(dict, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared dict",                 \
+      "Without a verb all of it is printed, as a JSON object. Verbs that change it make one "      \
+      "that\n"                                                                                     \
+      "is missing.\n"                                                                              \
+      "  get KEY               print the value of the key\n"                                       \
+      "  set KEY VALUE         and whatever it was before is gone\n"                               \
+      "  setdefault KEY VALUE  set it if it is not there; print what is there then\n"              \
+      "  add KEY N             add a number, which may be negative; print the sum\n"               \
+      "  cas KEY OLD NEW       set it if it is OLD; else print what it is, and exit with 1\n"      \
+      "  del KEY...            each must be there; those before one that is not are deleted\n"     \
+      "  pop KEY               delete it, and print what it was\n"                                 \
+      "  popitem               delete the pair that came last, and print it\n"                     \
+      "  has KEY               print true, or print false and exit with 1\n"                       \
+      "  keys, values, items   print them, one a line; of items key, tab, value\n"                 \
+      "  len                   print how many there are\n"                                         \
+      "  update MAP...         set all pairs of JSON objects\n"                                    \
+      "  clear                 delete all\n"                                                       \
+      "  dump                  print all, as `load` wants it: it keeps keys that are no texts\n"   \
+      "  load                  set all pairs of a JSON object on standard input\n" CLI_WORDS_HELP) \
+    X(list, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared list",                 \
+      "Without a verb all of it is printed, as a JSON array. Verbs that change it make one that\n" \
+      "is missing. Indexes and slices are Python's: -1 is the last, ::2 every second.\n"           \
+      "  get I                 print the value at index I\n"                                       \
+      "  set I VALUE           replace it\n"                                                       \
+      "  append [VALUE]...     at the end; without VALUE each line of standard input is one\n"     \
+      "  insert I VALUE        before what is at I\n"                                              \
+      "  pop [I]               delete what is at I, else the last, and print it\n"                 \
+      "  del I|A:B[:C]         delete it, or a slice\n"                                            \
+      "  add I N               add a number, which may be negative; print the sum\n"               \
+      "  cas I OLD NEW         set it if it is OLD; else print what it is, and exit with 1\n"      \
+      "  slice A:B[:C]         print these values, one a line\n"                                   \
+      "  index VALUE           print the index of the first that equals it\n"                      \
+      "  count VALUE           print how many equal it\n"                                          \
+      "  remove VALUE          delete the first that equals it\n"                                  \
+      "  sort, reverse         in place; with --reverse sort begins with the greatest\n"           \
+      "  len                   print how many there are\n"                                         \
+      "  clear                 delete all\n"                                                       \
+      "  dump                  print all, as `load` wants it\n"                                    \
+      "  load                  append all values of a JSON array on standard "                     \
+      "input\n" CLI_WORDS_HELP)                                                                    \
+    X(set, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared set",                   \
+      "Without a verb all of it is printed, as a JSON array. Verbs that change it make one that\n" \
+      "is missing.\n"                                                                              \
+      "  add [VALUE]...        print those that were not in it; without VALUE each line of "       \
+      "standard\n"                                                                                 \
+      "                        input is one\n"                                                     \
+      "  remove VALUE...       each must be there; those before one that is not are removed\n"     \
+      "  discard VALUE...      remove it, if it is there\n"                                        \
+      "  has VALUE             print true, or print false and exit with 1\n"                       \
+      "  pop                   remove the one that came last, and print it\n"                      \
+      "  members               print them, one a line\n"                                           \
+      "  len                   print how many there are\n"                                         \
+      "  clear                 remove all\n"                                                       \
+      "  dump                  print all, as `load` wants it\n"                                    \
+      "  load                  add all values of a JSON array on standard input\n" CLI_WORDS_HELP) \
+    X(value, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared Value",               \
+      "Without a verb it is as get. Verbs that change it make one that is missing; it takes\n"     \
+      "anything, unless --typecode says else: a letter of Python's array module, as q (integers\n" \
+      "of 64 bits) or d (floats).\n"                                                               \
+      "  get                   print it\n"                                                         \
+      "  set VALUE             replace it\n"                                                       \
+      "  add N             add a number, which may be negative; print the sum. One that it "       \
+      "makes\n"                                                                                    \
+      "                        holds integers, or floats if N is one\n"                            \
+      "  cas OLD NEW       set it if it is OLD; else print what it is, and exit with "             \
+      "1\n" CLI_WORDS_HELP)                                                                        \
+    X(array, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared Array",               \
+      "Without a verb all of it is printed, as a JSON array. One is made by --typecode and\n"      \
+      "--length, with zeros; both stay as they are. Indexes and slices are Python's.\n"            \
+      "  get I                 print the value at index I\n"                                       \
+      "  set I VALUE           replace it\n"                                                       \
+      "  add I N               add a number, which may be negative; print the sum\n"               \
+      "  cas I OLD NEW         set it if it is OLD; else print what it is, and exit with 1\n"      \
+      "  slice A:B[:C]         print these values, one a line\n"                                   \
+      "  len                   print how many there are\n"                                         \
+      "  dump                  print all, as `load` wants it\n"                                    \
+      "  load              set the first values to those of a JSON array on standard "             \
+      "input\n" CLI_WORDS_HELP)                                                                    \
+    X(namespace, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared Namespace",       \
+      "Without a verb all of it is printed, as a JSON object. Verbs that change it make one "      \
+      "that\n"                                                                                     \
+      "is missing. The names of its attributes are texts.\n"                                       \
+      "  get ATTRIBUTE         print its value\n"                                                  \
+      "  set ATTRIBUTE VALUE   and whatever it was before is gone\n"                               \
+      "  add ATTRIBUTE N       add an integer, which may be negative; print the sum\n"             \
+      "  del ATTRIBUTE...      each must be there; those before one that is not are deleted\n"     \
+      "  names, items          print them, one a line; of items name, tab, value\n"                \
+      "  dump                  print all, as `load` wants it\n"                                    \
+      "  load                  set all pairs of a JSON object on standard input\n" CLI_WORDS_HELP) \
     X(dead, "ls|show|requeue QUEUE [NUMBER]...", 2, CLI_MANY,                                      \
       "look at the dead letters of a queue, or send them back",                                    \
       "Items of a joinable queue that its --deliveries did not finish. ls lists them; show "       \
@@ -145,8 +246,10 @@ enum cli_command { CLI_COMMANDS(CLI_COMMAND_ENUM) CLI_COMMANDS_LEN };
 
 enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
 
-#define CLI_ON(command) (1u << CLI_##command)
-#define CLI_EVERYWHERE  ((1u << CLI_COMMANDS_LEN) - 1)
+#define CLI_ON(command) (UINT64_C(1) << CLI_##command)
+#define CLI_EVERYWHERE  ((UINT64_C(1) << CLI_COMMANDS_LEN) - 1)
+#define CLI_CONTAINERS                                                                             \
+    (CLI_ON(dict) | CLI_ON(list) | CLI_ON(set) | CLI_ON(value) | CLI_ON(array) | CLI_ON(namespace))
 #define CLI_CONNECTED                                                                              \
     (CLI_EVERYWHERE & ~(CLI_ON(keygen) | CLI_ON(serve) | CLI_ON(worker) | CLI_ON(log) |            \
                         CLI_ON(backup) | CLI_ON(restore)))
@@ -180,11 +283,23 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
       "an item that N deliveries did not finish goes to QUEUE.dead; needs --joinable")             \
     X(TIME, retry, "retry", 0, "S", CLI_ON(put) | CLI_ON(get),                                     \
       "pause before an item that came back is delivered again, twice as long each time")           \
-    X(TEXT, durable, "durable", 0, "LEVEL", CLI_ON(put) | CLI_ON(get) | CLI_ON(map),               \
+    X(TEXT, durable, "durable", 0, "LEVEL",                                                        \
+      CLI_ON(put) | CLI_ON(get) | CLI_ON(map) | CLI_CONTAINERS,                                    \
       "what it survives of a manager with --data: none, os (the manager's end) or sync (the loss " \
       "of power, too); default: sync")                                                             \
-    X(COUNT, count, "count", 'n', "N", CLI_ON(get), "take at most N items")                        \
-    X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get), "go on until the queue is shut down")        \
+    X(TIME, ttl, "ttl", 0, "S", CLI_CONTAINERS,                                                    \
+      "one that is made goes when nobody has had it open for so long; default: never")             \
+    X(FLAG, create, "create", 0, NULL, CLI_CONTAINERS,                                             \
+      "make it if it is missing, to read it, too")                                                 \
+    X(TEXT, typecode, "typecode", 0, "C", CLI_ON(value) | CLI_ON(array),                           \
+      "of what is made: one of bBhHiIlLqQfd?cuw")                                                  \
+    X(COUNT, length, "length", 0, "N", CLI_ON(array), "of what is made")                           \
+    X(FLAG, text, "text", 0, NULL, CLI_CONTAINERS, "keys and values are texts, as they are given") \
+    X(FLAG, reverse, "reverse", 0, NULL, CLI_ON(list), "of sort: from the greatest to the least")  \
+    X(COUNT, count, "count", 'n', "N", CLI_ON(get) | CLI_CONTAINERS,                               \
+      "take at most N items; with --follow of a container, print N times")                         \
+    X(FLAG, follow, "follow", 'f', NULL, CLI_ON(get) | CLI_CONTAINERS,                             \
+      "go on until the queue is shut down; print a container after each change")                   \
     X(FLAG, bytes, "bytes", 0, NULL, CLI_ON(put) | CLI_ON(get),                                    \
       "items are bytes, put and printed as they are")                                              \
     X(MAYBE, detach, "detach", 0, "[=NAME]", CLI_ON(map),                                          \
@@ -213,7 +328,7 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(FLAG, reset, "reset", 0, NULL, CLI_ON(barrier), "send away who waits, and make it as new")   \
     X(FLAG, json, "json", 0, NULL,                                                                 \
       CLI_ON(status) | CLI_ON(ls) | CLI_ON(why) | CLI_ON(put) | CLI_ON(get) | CLI_ON(jobs) |       \
-          CLI_ON(logs) | CLI_ON(dead),                                                             \
+          CLI_ON(logs) | CLI_ON(dead) | CLI_CONTAINERS,                                            \
       "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                   \
     X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                              \
       "say how many items there were, and what they survive")                                      \
@@ -324,7 +439,8 @@ int cli_stopped(void); /* the signal; 0: none */
 
 /* ---- parse_json.c ---- */
 
-/* Append the value that the text is to the builder, which was reset. On false why says where. */
+/* Append the value that the text is to the builder, which was reset. On false why says where, and the
+ * builder must be reset. */
 enum { CLI_WHY = 128 };
 bool cli_put_json(reeve_builder *builder, const char *text, size_t len, char why[CLI_WHY]);
 

@@ -16,7 +16,7 @@ struct option_row {
     const char *name;
     char letter; /* 0: none */
     const char *value;
-    unsigned commands;
+    uint64_t commands;
     const char *help;
 };
 
@@ -55,7 +55,7 @@ static void option_spelling(char *out, size_t size, const struct option_row *o)
         snprintf(out + len, size - (size_t)len, "%s%s", o->kind == KIND_MAYBE ? "" : " ", o->value);
 }
 
-static void help_options(unsigned mask)
+static void help_options(uint64_t mask)
 {
     char spelling[64];
 
@@ -82,10 +82,11 @@ void cli_help(enum cli_command command)
                commands[command].words[0] == '\0' ? "" : " ", commands[command].words);
         printf("%c%s.\n%s\n", toupper((unsigned char)commands[command].line[0]),
                commands[command].line + 1, commands[command].more);
-        help_options(1u << command);
+        help_options(UINT64_C(1) << command);
     } else {
-        printf("usage: reeve COMMAND [OPTION]... [WORD]...\n\n"
-               "Queues that programs on many hosts share.\n\ncommands:\n");
+        printf(
+            "usage: reeve COMMAND [OPTION]... [WORD]...\n\n"
+            "Queues, locks, containers and maps that programs on many hosts share.\n\ncommands:\n");
         for (int i = 0; i < CLI_COMMANDS_LEN; i++)
             printf("  %-9s %s\n", commands[i].name, commands[i].line);
         printf("\nreeve COMMAND --help explains one.\n");
@@ -266,10 +267,16 @@ static int check_words(const struct cli_args *args)
 static int check_options(struct parser *p)
 {
     for (size_t i = 0; i < OPTIONS_LEN; i++)
-        if (p->seen[i] != 0 && (options[i].commands & 1u << p->args->command) == 0)
+        if (p->seen[i] != 0 && (options[i].commands & UINT64_C(1) << p->args->command) == 0)
             return cli_fail_usage(p->args, "cannot take --%s: it is not an option of reeve %s",
                                   options[i].name, commands[p->args->command].name);
     return cli_check_durable(p->args);
+}
+
+/* -1 and -3: are an index and a slice: no letter of an option is a digit. */
+static bool begins_number(char c)
+{
+    return isdigit((unsigned char)c) != 0;
 }
 
 int cli_parse(struct cli_args *out, int argc, char **argv)
@@ -286,7 +293,7 @@ int cli_parse(struct cli_args *out, int argc, char **argv)
             words_only = true;
         else if (!words_only && strncmp(text, "--", 2) == 0)
             code = read_long(&p, text);
-        else if (!words_only && text[0] == '-' && text[1] != '\0')
+        else if (!words_only && text[0] == '-' && text[1] != '\0' && !begins_number(text[1]))
             code = read_letters(&p, text);
         else if (out->command == CLI_COMMANDS_LEN)
             code = read_command(&p, text);

@@ -36,16 +36,17 @@ static int fail_open(reeve_err err)
 int cli_open(reeve_context **out, const struct cli_args *args)
 {
     /* Here the timeout is how long to wait for room, an item, a lock ... */
-    bool waits =
-        (1u << args->command) & (CLI_ON(map) | CLI_ON(run) | CLI_ON(put) | CLI_ON(get) |
-                                 CLI_ON(lock) | CLI_ON(sem) | CLI_ON(barrier) | CLI_ON(event));
+    uint64_t command = UINT64_C(1) << args->command;
+    bool waits = args->follow ||
+                 (command & (CLI_ON(map) | CLI_ON(run) | CLI_ON(put) | CLI_ON(get) | CLI_ON(lock) |
+                             CLI_ON(sem) | CLI_ON(barrier) | CLI_ON(event))) != 0;
     uint32_t timeout = waits ? CONNECT_MS : cli_timeout(args, CONNECT_MS);
     const reeve_options options = {
         .url = args->url,
         .key = args->key,
         .program = "reeve",
         .no_private = /* what is put must be there for the next command */
-        args->detach.given || ((1u << args->command) & (CLI_ON(map) | CLI_ON(run))) == 0,
+        args->detach.given || (command & (CLI_ON(map) | CLI_ON(run))) == 0,
         .connect_timeout_ms = timeout == 0 ? 1 : timeout,
     };
     reeve_err err = reeve_open(out, &options);

@@ -1,13 +1,17 @@
 /* parse_json.c -- JSON text to a value. What reeve prints as JSON becomes the same value again:
- * {"bytes": "<base64>"} is bytes, a number with a point or an exponent a float. */
+ * {"bytes": "<base64>"} is bytes, {"pairs": [[key, item], ...]} a map whose keys need not be texts, a
+ * number with a point or an exponent a float. */
 
-#include "cli/cli.h"
+#include "cli/container.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { DEPTH_MAX = 64 };
+
+static const char DIGITS[] = "0123456789";
 
 struct json {
     const char *at, *end;
@@ -196,12 +200,37 @@ static bool put_text(struct json *j)
 
 /* ---- numbers and words ---- */
 
+/* JSON has no 007, 1. or .5; what looks like these is a text of somebody's. */
+static bool is_number(const char *text)
+{
+    const char *c = text + (*text == '-');
+    size_t digits = strspn(c, DIGITS);
+
+    if (digits == 0 || (*c == '0' && digits > 1))
+        return false;
+    c += digits;
+    if (*c == '.') {
+        digits = strspn(++c, DIGITS);
+        if (digits == 0)
+            return false;
+        c += digits;
+    }
+    if (*c == 'e' || *c == 'E') {
+        c += c[1] == '+' || c[1] == '-' ? 2 : 1;
+        digits = strspn(c, DIGITS);
+        if (digits == 0)
+            return false;
+        c += digits;
+    }
+    return *c == '\0';
+}
+
 static bool put_number(struct json *j)
 {
     char text[64];
     size_t len = 0;
-    char *end = NULL;
     bool integer = true;
+    double x = 0;
 
     for (; j->at + len < j->end && len < sizeof text - 1; len++) {
         char c = j->at[len];
@@ -212,20 +241,19 @@ static bool put_number(struct json *j)
         text[len] = c;
     }
     text[len] = '\0';
+    if (!is_number(text))
+        return fail(j, "a malformed number");
     if (integer && len <= 19) { /* any of so few characters fits */
-        long long x = strtoll(text, &end, 10);
-
-        reeve_put_int(j->out, x);
+        reeve_put_int(j->out, strtoll(text, NULL, 10));
     } else if (integer && len <= 20 && text[0] != '-' &&
                strcmp(text, "18446744073709551615") <= 0) {
-        unsigned long long x = strtoull(text, &end, 10);
-
-        reeve_put_uint(j->out, x);
+        reeve_put_uint(j->out, strtoull(text, NULL, 10));
     } else {
-        reeve_put_float(j->out, strtod(text, &end));
+        x = strtod(text, NULL);
+        if (!isfinite(x))
+            return fail(j, "a number that is too large");
+        reeve_put_float(j->out, x);
     }
-    if (*end != '\0' || end == text || text[0] == '+' || text[0] == '.')
-        return fail(j, "a malformed number");
     j->at += len;
     return true;
 }
@@ -309,22 +337,21 @@ static bool put_bytes(struct json *j)
 
 /* ---- containers ---- */
 
-/* Elements up to the bracket that closes what was opened before j->at: commas of this level. The
- * builder wants to know before, and what is malformed is found in the real pass. */
-static size_t count_elements(const struct json *j)
+/* Go to the bracket that closes what was opened before p->at, and count elements on the way: commas
+ * of this level. The builder wants to know before, and what is malformed is found in the real pass. */
+static size_t skip_elements(struct json *p)
 {
-    struct json p = *j;
     unsigned depth = 0;
     size_t len = 1;
     bool text = false;
 
-    if (next_is(&p, ']') || next_is(&p, '}'))
+    if (next_is(p, ']') || next_is(p, '}'))
         return 0;
-    for (; p.at < p.end; p.at++) {
-        char c = *p.at;
+    for (; p->at < p->end; p->at++) {
+        char c = *p->at;
 
-        if (text && c == '\\' && p.at + 1 < p.end)
-            p.at++;
+        if (text && c == '\\' && p->at + 1 < p->end)
+            p->at++;
         else if (c == '"')
             text = !text;
         else if (!text && (c == '[' || c == '{'))
@@ -337,7 +364,52 @@ static size_t count_elements(const struct json *j)
     return len;
 }
 
+static size_t count_elements(const struct json *j)
+{
+    struct json p = *j;
+
+    return skip_elements(&p);
+}
+
 static bool put_any(struct json *j);
+
+static bool begin_pairs(struct json *j)
+{
+    return next_is(j, '"') && take_word(j, "\"pairs\"") && take(j, ':') && take(j, '[');
+}
+
+/* After {: is this {"pairs": [[..., ...], ...]}? */
+static bool is_pairs(struct json j)
+{
+    if (!begin_pairs(&j) || !next_is(&j, '['))
+        return false;
+    while (take(&j, '[')) {
+        if (skip_elements(&j) != 2 || !take(&j, ']'))
+            return false;
+        if (!take(&j, ','))
+            break;
+    }
+    return take(&j, ']') && next_is(&j, '}');
+}
+
+static bool put_pair(struct json *j)
+{
+    return take(j, '[') && put_any(j) && (take(j, ',') || fail(j, "a comma was expected")) &&
+           put_any(j) && (take(j, ']') || fail(j, "a ] was expected"));
+}
+
+static bool put_pairs(struct json *j)
+{
+    size_t len = 0;
+
+    (void)begin_pairs(j);
+    len = count_elements(j);
+    reeve_put_map(j->out, len);
+    for (size_t i = 0; i < len; i++)
+        if ((i > 0 && !take(j, ',')) || !put_pair(j))
+            return false;
+    return take(j, ']') && take(j, '}');
+}
 
 static bool put_key(struct json *j)
 {
@@ -366,13 +438,17 @@ static bool put_container(struct json *j, bool map)
         return put_bytes(j);
     if (j->depth == DEPTH_MAX)
         return fail(j, "more than 64 levels of nesting");
-    len = count_elements(j);
-    if (map)
-        reeve_put_map(j->out, len);
-    else
-        reeve_put_array(j->out, len);
     j->depth++;
-    good = put_elements(j, len, map);
+    if (map && is_pairs(*j)) {
+        good = put_pairs(j);
+    } else {
+        len = count_elements(j);
+        if (map)
+            reeve_put_map(j->out, len);
+        else
+            reeve_put_array(j->out, len);
+        good = put_elements(j, len, map);
+    }
     j->depth--;
     return good;
 }
@@ -412,4 +488,35 @@ bool cli_put_json(reeve_builder *builder, const char *text, size_t len, char why
                  (size_t)((j.wrong == NULL ? j.at : j.wrong_at) - j.start) + 1,
                  j.wrong == NULL ? "a value was expected" : j.wrong);
     return good;
+}
+
+bool cli_next_element(const char **text, const char *end, const char **element, size_t *len)
+{
+    struct json p = {.at = *text, .end = end};
+    unsigned depth = 0;
+    bool quoted = false;
+
+    skip_blanks(&p);
+    if (p.at == p.end || *p.at == ']')
+        return false;
+    p.at++; /* the [ of the array, or a comma */
+    skip_blanks(&p);
+    *element = p.at;
+    for (; p.at < p.end; p.at++) {
+        char c = *p.at;
+
+        if (quoted && c == '\\' && p.at + 1 < p.end)
+            p.at++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && depth == 0 && (c == ',' || c == ']'))
+            break;
+        else if (!quoted && (c == '[' || c == '{'))
+            depth++;
+        else if (!quoted && (c == ']' || c == '}'))
+            depth--;
+    }
+    *text = p.at;
+    *len = (size_t)(p.at - *element);
+    return *len > 0;
 }

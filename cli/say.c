@@ -47,6 +47,10 @@ static const struct {
     [REEVE_ENOTRUNNING] = {EXIT_CHANGE, NULL},
     [REEVE_EQUOTA] = {EXIT_AGAIN, "the quotas of a key stand in the manager's authorized.d/"},
     [REEVE_ECHANGED] = {EXIT_AGAIN, NULL},
+    [REEVE_EKEY] = {EXIT_NOTHING, NULL},
+    [REEVE_EINDEX] = {EXIT_NOTHING, NULL},
+    [REEVE_EATTR] = {EXIT_NOTHING, NULL},
+    [REEVE_EVALUE] = {EXIT_CHANGE, NULL},
     [REEVE_EGONE] = {EXIT_NOTHING, "somebody removed it; try again to make it anew"},
 };
 

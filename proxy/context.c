@@ -183,6 +183,7 @@ static void connect_now(reeve_context *ctx, rv_ns now)
         .public_key = ctx->public_key,
         .secret_key = ctx->secret_key,
         .handshake_ms = RV_LIMIT_HANDSHAKE_MS,
+        .met = ctx->link.established,
         .session = ctx->link.conf.session,
     };
 

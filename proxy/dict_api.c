@@ -734,6 +734,49 @@ reeve_err reeve_namespace_add_int(reeve_namespace *ns, const char *name, int64_t
     return err != REEVE_OK ? err : rv_pairs_add_int(&ns->sync, n.key, amount, sum);
 }
 
+/* Names as keys, and values between them. */
+static reeve_err check_names(const reeve_namespace *ns, const struct rv_load *loads, size_t len)
+{
+    reeve_err err = REEVE_OK;
+
+    for (size_t i = 0; err == REEVE_OK && i < len; i += 2) {
+        reeve_value *key = NULL;
+        const char *text = NULL;
+        size_t bytes = 0;
+
+        err = take_key(&ns->sync, "update", loads[i].bytes, &key);
+        if (err == REEVE_OK &&
+            (!reeve_get_str(key, &text, &bytes) || bytes == 0 || bytes > NAME_BYTES))
+            err = rv_fail(REEVE_ETYPE,
+                          "cannot update %s: a key is no name of an attribute: those are texts of "
+                          "1 to %d bytes",
+                          ns->sync.label, NAME_BYTES);
+        rv_value_free(&key);
+    }
+    return err;
+}
+
+reeve_err reeve_namespace_update(reeve_namespace *ns, const reeve_builder *map)
+{
+    struct rv_buf room = {0};
+    struct rv_load *loads = NULL;
+    size_t len = 0;
+    reeve_err err = rv_box_parts(&ns->sync, "update", map, REEVE_MAP, &loads, &len, &room);
+
+    if (err == REEVE_OK)
+        err = check_names(ns, loads, len);
+    if (err == REEVE_OK)
+        err = set_all(&ns->sync, loads, len);
+    free(loads);
+    rv_buf_free(&room);
+    return err;
+}
+
+reeve_err reeve_namespace_items(reeve_dict_iter **out, reeve_namespace *ns)
+{
+    return begin_items(out, &ns->sync);
+}
+
 reeve_err reeve_namespace_copy(reeve_namespace *ns, reeve_value **out)
 {
     return rv_pairs_copy(&ns->sync, out);

@@ -316,12 +316,15 @@ static void leave(struct rv_sync *s, struct registry *r)
     struct rv_sync_shared *shared = s->shared;
 
     if (shared == NULL || --shared->handles > 0) {
-        (void)rv_link_say(&s->ctx->link, RV_OP_object_close, s->object, rv_slice(NULL, 0));
+        (void)rv_link_say_late(&s->ctx->link, rv_clock_now(), RV_OP_object_close, s->object,
+                               rv_slice(NULL, 0));
+        rv_wake_before(s->ctx, s->ctx->link.late_at);
         return;
     }
     DL_DELETE(r->shared, shared);
     rv_claims_fini(&shared->claims);
     free(shared);
+    rv_drive(s->ctx);
 }
 
 void rv_sync_close(struct rv_sync *s)
@@ -332,7 +335,6 @@ void rv_sync_close(struct rv_sync *s)
         pthread_mutex_lock(&r->mutex);
         if (rv_enter(s->ctx, "close", s->label) == REEVE_OK) {
             leave(s, r);
-            rv_drive(s->ctx);
             rv_leave(s->ctx);
         }
         pthread_mutex_unlock(&r->mutex);

@@ -305,8 +305,9 @@ static void file_flush(struct rv_log *log)
     pthread_mutex_lock(&lf->mutex);
     lf->job = &lf->flying;
     lf->stat.records = lf->index - lf->began;
-    pthread_cond_signal(&lf->cond);
     pthread_mutex_unlock(&lf->mutex);
+    /* Signalled with the mutex the writer would wake up only to wait for that. */
+    pthread_cond_signal(&lf->cond);
 }
 
 /* ---- pictures ---- */
@@ -458,8 +459,8 @@ static void end_picture(struct log_file *lf)
     lf->cleaning = true;
     lf->cleaned = s;
     lf->stat.snapshots++;
-    pthread_cond_signal(&lf->cond);
     pthread_mutex_unlock(&lf->mutex);
+    pthread_cond_signal(&lf->cond);
 }
 
 /* ---- what the writer has to tell ---- */

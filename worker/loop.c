@@ -278,7 +278,7 @@ static void connect_now(struct loop *l)
     rv_link_connecting(&l->link, l->now);
     if (rv_target_connect(&l->conn, &l->conf->targets->list[l->link.endpoint],
                           l->conf->key->public_key, l->conf->key->secret_key, RV_LIMIT_HANDSHAKE_MS,
-                          why) == REEVE_OK) {
+                          l->link.established, why) == REEVE_OK) {
         watch_conn(l);
         return;
     }

@@ -138,7 +138,7 @@ static void connect_now(struct relays *r, struct relay *x)
     x->state = RELAY_CONNECTING;
     if (r->link == NULL || rv_target_connect(&x->conn, &r->conf.targets->list[r->link->endpoint],
                                              r->conf.key->public_key, r->conf.key->secret_key,
-                                             RV_LIMIT_HANDSHAKE_MS, why) != REEVE_OK) {
+                                             RV_LIMIT_HANDSHAKE_MS, true, why) != REEVE_OK) {
         tell(x, RV_RELAY_LOST);
         return;
     }

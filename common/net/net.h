@@ -130,6 +130,7 @@ struct rv_conn_conf {
     const char *public_key; /* our own, Z85 */
     const char *secret_key;
     uint32_t handshake_ms; /* for connecting and the handshake together; 0 is 3000 */
+    bool met;              /* it was there, with the right key: whoever hangs up is somebody else */
     struct rv_id session;  /* for relay:///PATH, through an agent: keys are not needed then */
 };
 

@@ -36,6 +36,7 @@ struct rv_conn {
     enum rv_conn_event end; /* how it ended */
     bool look;              /* the monitor may have something */
     rv_ns deadline;         /* of the handshake */
+    bool met;               /* nobody asks who hangs up */
     void *dealer;
     void *monitor;
     int dealer_fd;
@@ -131,6 +132,7 @@ static reeve_err open_zmq(struct rv_conn **out, const struct rv_conn_conf *conf,
     if (conn == NULL)
         return rv_why(why, RV_NET_WHY, err, "unable to connect: out of memory");
     *conn = (struct rv_conn){.deadline = rv_clock_now() + handshake_ms * RV_MS,
+                             .met = conf->met,
                              .dealer_fd = -1,
                              .timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC),
                              .events_fd = epoll_create1(EPOLL_CLOEXEC)};
@@ -262,7 +264,7 @@ static void failed_handshake(struct rv_conn *conn)
         end(conn, RV_CONN_LOST);
         return;
     }
-    conn->knock = rv_knock_open(conn->endpoint);
+    conn->knock = conn->met ? NULL : rv_knock_open(conn->endpoint);
     if (conn->knock == NULL) {
         end(conn, RV_CONN_HUNG_UP);
         return;

@@ -104,7 +104,7 @@ static const char *beside_socket(const char *endpoint, char server_key[RV_KEY_TE
 }
 
 reeve_err rv_target_connect(struct rv_conn **out, const struct rv_target *t, const char *public_key,
-                            const char *secret_key, uint32_t handshake_ms, char *why)
+                            const char *secret_key, uint32_t handshake_ms, bool met, char *why)
 {
     char server_key[RV_KEY_TEXT];
     struct rv_conn_conf conf = {
@@ -113,6 +113,7 @@ reeve_err rv_target_connect(struct rv_conn **out, const struct rv_target *t, con
         .public_key = public_key,
         .secret_key = secret_key,
         .handshake_ms = handshake_ms,
+        .met = met,
     };
 
     *out = NULL;

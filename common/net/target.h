@@ -27,7 +27,7 @@ void rv_targets_free(struct rv_targets *t);
 
 /* Start one attempt with our own keys, as rv_conn_open. why: at least 1024 bytes. */
 reeve_err rv_target_connect(struct rv_conn **out, const struct rv_target *t, const char *public_key,
-                            const char *secret_key, uint32_t handshake_ms, char *why);
+                            const char *secret_key, uint32_t handshake_ms, bool met, char *why);
 
 /* The id of this host: from /etc/machine-id; where there is none, from the id of the boot and the
  * name of the host, as in a container; else random. */

@@ -50,6 +50,7 @@ void rv_link_init(struct rv_link *link, const struct rv_link_conf *conf, rv_ns n
         .heard_at = now,
         .sent_at = now,
         .ack_at = RV_NEVER,
+        .late_at = RV_NEVER,
         .backoff_ms = RV_LIMIT_BACKOFF_MIN_MS,
         .resume_ms = conf->resume_ms == 0 ? RV_LIMIT_RESUME_MS : conf->resume_ms,
         .cursor = 1,
@@ -170,6 +171,18 @@ struct rv_request *rv_link_call(struct rv_link *link, uint16_t op, uint64_t obje
 bool rv_link_say(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args)
 {
     return rv_link_say_bodies(link, op, object, args, NULL, 0);
+}
+
+bool rv_link_say_late(struct rv_link *link, rv_ns now, uint16_t op, uint64_t object,
+                      struct rv_slice args)
+{
+    uint64_t urgent = link->urgent;
+    bool said = rv_link_say(link, op, object, args);
+
+    link->urgent = urgent;
+    if (said && link->late_at == RV_NEVER)
+        link->late_at = rv_after_ms(now, RV_LIMIT_TAKE_MS);
+    return said;
 }
 
 bool rv_link_say_bodies(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args,
@@ -688,6 +701,8 @@ void rv_link_sent(struct rv_link *link, rv_ns now, bool sent)
         link->sent_high = link->cursor - 1;
     if (link->cursor - 1 > link->urgent)
         link->pace = link->cursor - 1;
+    if (link->cursor == link->out.next)
+        link->late_at = RV_NEVER;
     link->acked = link->received;
     link->ack_at = RV_NEVER;
     link->unacked_bytes = 0;
@@ -728,6 +743,10 @@ void rv_link_tick(struct rv_link *link, rv_ns now)
     }
     if (rv_after_ms(link->sent_at, RV_LIMIT_BEAT_MS) <= now)
         link->beat_due = true;
+    if (link->late_at <= now && !RV_MUTANT(LATE_NEVER)) {
+        link->urgent = link->out.next - 1;
+        link->late_at = RV_NEVER;
+    }
     for (port = link->ports; port != NULL; port = port->hh.next)
         if (port->tick_at <= now)
             port->ops->tick(port, now);
@@ -755,6 +774,8 @@ rv_ns rv_link_deadline(const struct rv_link *link)
         break;
     }
     next = sooner(rv_after_ms(link->heard_at, RV_LIMIT_SUSPECT_MS), link->ack_at);
+    if (!RV_MUTANT(LATE_NEVER))
+        next = sooner(next, link->late_at);
     if (!link->beat_due)
         next = sooner(next, rv_after_ms(link->sent_at, RV_LIMIT_BEAT_MS));
     for (port = link->ports; port != NULL; port = port->hh.next)

@@ -140,6 +140,7 @@ struct rv_link {
     uint64_t sent_high; /* the last message that left on any connection: it is as it is */
     uint64_t urgent;    /* messages up to this number do not wait for company */
     uint64_t pace;      /* what does waits until this one is acknowledged; 0: for nothing */
+    rv_ns late_at;      /* what was said late leaves then without company; RV_NEVER: nothing was */
     uint64_t received;  /* numbered messages of the manager that have arrived */
     uint64_t acked;     /* the last acknowledgement that we sent */
     size_t unacked_bytes;
@@ -222,7 +223,10 @@ struct rv_request *rv_link_call(struct rv_link *link, uint16_t op, uint64_t obje
                                 uint32_t timeout_ms, struct rv_slice args,
                                 struct rv_body *const *bodies, size_t bodies_len);
 bool rv_link_say(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args);
-/* The same with body frames behind it. */
+/* The same, in no hurry: it leaves with what is said next, or alone after some milliseconds. */
+bool rv_link_say_late(struct rv_link *link, rv_ns now, uint16_t op, uint64_t object,
+                      struct rv_slice args);
+/* The same as rv_link_say with body frames behind it. */
 bool rv_link_say_bodies(struct rv_link *link, uint16_t op, uint64_t object, struct rv_slice args,
                         struct rv_body *const *bodies, size_t bodies_len);
 struct rv_request *rv_link_read(struct rv_link *link, uint16_t op, uint64_t object,

@@ -8,6 +8,14 @@ function base(path) { sub(/.*\//, "", path); sub(/\.help$/, "", path); return pa
 FNR == 1 { of = base(FILENAME); order[++files] = of }
 of == "reeve" && /^commands:$/ { in_commands = 1; next }
 of == "reeve" && in_commands && /^  [a-z]/ { commands = commands (commands == "" ? "" : " ") $1; next }
+# "  keys, items   print them": verbs, which stand behind a name.
+of != "reeve" && /^  [a-z]/ {
+    line = $0
+    sub(/^  /, "", line); sub(/  .*/, "", line)
+    n = split(line, parts, ", ")
+    for (i = 1; i <= n; i++) { sub(/ .*/, "", parts[i]); verbs[of] = verbs[of] " " parts[i] }
+    next
+}
 /^  +(-[A-Za-z], )?--/ {
     line = $0
     sub(/^ +/, "", line)
@@ -55,6 +63,14 @@ END {
         if (order[i] != "reeve")
             printf "    %s) echo '%s' ;;\n", order[i], substr(words[order[i]], 2)
     print "    *) echo '--help --version' ;;"
+    print "    esac"
+    print "}"
+    print ""
+    print "_reeve_verbs() {"
+    print "    case $1 in"
+    for (i = 1; i <= files; i++)
+        if (order[i] in verbs)
+            printf "    %s) compgen -W '%s' -- \"$2\" ;;\n", order[i], substr(verbs[order[i]], 2)
     print "    esac"
     print "}"
     print ""

@@ -86,6 +86,17 @@ files > 1 && FNR == 1 {
     usage($0)
     next
 }
+# "  get KEY    print the value": a verb, its words and what it does.
+files > 1 && /^  [a-z]/ {
+    verb = $0
+    sub(/^  /, "", verb)
+    match(verb, /  +/)
+    print ".TP"
+    print "\\fB" escaped(substr(verb, 1, RSTART - 1)) "\\fR"
+    say(substr(verb, RSTART + RLENGTH))
+    was_option = 1
+    next
+}
 /^exit codes:$/ { in_exits = 1; next }
 in_exits && /^  [0-9]/ {
     if (files == 1) { codes[++codes_len] = $1; sub(/^ +[0-9]+ +/, ""); meaning[codes_len] = $0 }

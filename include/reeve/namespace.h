@@ -41,8 +41,18 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_namespace_del(reeve_namespace *ns, con
 REEVE_API REEVE_NODISCARD reeve_err reeve_namespace_add_int(reeve_namespace *ns, const char *name,
                                                             int64_t amount, int64_t *sum);
 
+/* vars(ns).update(map): all attributes of a map value, whose keys are names. In as many calls as it takes, as
+ * reeve_dict_update. Errors: ETYPE (it is no map of names). */
+REEVE_API REEVE_NODISCARD reeve_err reeve_namespace_update(reeve_namespace *ns,
+                                                           const reeve_builder *map);
+
 /* All attributes of one moment as a map, as reeve_dict_copy. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_namespace_copy(reeve_namespace *ns, reeve_value **out);
+
+/* vars(ns).items(): names and values one after the other, by reeve_dict_next and reeve_dict_iter_close (dict.h).
+ * Needs the namespace as long as it lives. Else as reeve_dict_items. */
+REEVE_API REEVE_NODISCARD reeve_err reeve_namespace_items(reeve_dict_iter **out,
+                                                          reeve_namespace *ns);
 
 /* Wait until it changes, or its attribute of that name, as reeve_dict_wait. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_namespace_wait(reeve_namespace *ns, const char *name,

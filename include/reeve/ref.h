@@ -21,7 +21,7 @@
  * An item of a pool may hold references, too: its task opens them in a context of its own, and they
  * live until the item has its result. Nothing counts for it before it has left, so the caller
  * keeps its handle until the call has returned, or the asynchronous one is ready. A result
- * can't refer to anything (EINVAL): a task answers in a queue that it was given.
+ * can't refer to anything (EINVAL): a task answers in a queue or a container that it was given.
  *
  * Objects that have only each other live until the manager ends: reeve_debug_info() tells of them.
  */

@@ -164,7 +164,7 @@ static void set_all(reeve_dict *dict, const char *who)
         note(err == REEVE_OK ? "S %s" : "X %s", text);
         note("v");
         err = reeve_dict_get(dict, key, &seen);
-        if (err != REEVE_ENOENT)
+        if (err != REEVE_EKEY)
             need(err, "read");
         if (err == REEVE_OK && !reeve_get_str(seen, &got, &len))
             need(REEVE_ETYPE, "value");

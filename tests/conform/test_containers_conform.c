@@ -4,6 +4,7 @@
 #include "tests/conform/conform.h"
 
 #include <reeve/batch.h>
+#include <reeve/dict.h>
 #include <reeve/list.h>
 #include <reeve/namespace.h>
 #include <reeve/set.h>
@@ -296,6 +297,11 @@ TEST(namespace_has_attributes)
 {
     struct stage s;
     reeve_namespace *ns = NULL;
+    reeve_dict_iter *it = NULL;
+    const reeve_value *key = NULL;
+    const reeve_value *item = NULL;
+    const char *text = NULL;
+    size_t len = 0;
     reeve_value *v = NULL;
     int64_t sum = 0;
 
@@ -311,6 +317,19 @@ TEST(namespace_has_attributes)
     IS(v, "{\"limit\": 10, \"_private\": \"no\"}");
     OK(reeve_namespace_del(ns, "_private"));
     FAILS(REEVE_EINVAL, reeve_namespace_set(ns, "", integer(7)));
+    OK(reeve_namespace_update(ns, make("{sisi}", "limit", (int64_t)1, "most", (int64_t)2)));
+    FAILS(REEVE_ETYPE,
+          reeve_namespace_update(ns, make("{siii}", "x", (int64_t)1, (int64_t)2, (int64_t)3)));
+    FAILS(REEVE_ETYPE, reeve_namespace_update(ns, make("(i)", (int64_t)1)));
+    OK(reeve_namespace_items(&it, ns));
+    OK(reeve_dict_next(it, &key, &item));
+    CHECK(reeve_get_str(key, &text, &len) && len == 5 && memcmp(text, "limit", 5) == 0);
+    CHECK(reeve_get_int(item, &sum) && sum == 1);
+    OK(reeve_dict_next(it, &key, &item));
+    CHECK(reeve_get_int(item, &sum) && sum == 2);
+    OK(reeve_dict_next(it, &key, &item));
+    CHECK(key == NULL && item == NULL);
+    reeve_dict_iter_close(&it);
     reeve_namespace_close(&ns);
     stage_end(&s);
 }

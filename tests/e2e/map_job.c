@@ -137,6 +137,7 @@ static reeve_err host(reeve_task *task, const reeve_value *in, reeve_builder *ou
     if (f == NULL || fscanf(f, "%*d %*s %*c %d", &agent) != 1 || agent <= 1)
         abort();
     fclose(f);
+    note_run(task);
     (void)kill(agent, SIGKILL);
     for (;;)
         pause();

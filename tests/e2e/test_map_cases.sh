@@ -130,25 +130,30 @@ did 'a task that crashes' 1 '^items=100 failed=1 wrong=0$' \
     "^record index=13 .* signal=11 runs=3 .* host=$(hostname) message=.*SIGSEGV in crash\+"
 
 # Whoever ran beside it is done when nothing else runs there.
+rm -f "$JOB_RUNS"
 out=$tmp/out err=$tmp/err background timeout -k 5 60 "$job" host 100
 client=$started
 deaths=0
-while kill -0 "$client" 2>/dev/null; do
-    sleep 0.1
-    kill -0 "$one" 2>/dev/null && continue
+live_on() {
+    kill -0 "$one" 2>/dev/null && return
     deaths=$((deaths + 1))
     start_agent one
     one=$started
+}
+while kill -0 "$client" 2>/dev/null; do
+    sleep 0.1
+    live_on
 done
 over
+live_on
 did 'a task that takes its agent along' 1 '^items=100 failed=1 wrong=0$' \
     '^record index=13 status=2 .*message=its host was lost each time it ran: '
 printf '%-44s %s agents lost\n' 'a task that takes its agent along' "$deaths"
-# Three times until it is suspected, three times alone. The losses before that which fell on items in
-# front of it, whose results were not told yet, come on top: 5 to 10 in all, as seen.
+# Three times until it is suspected, three times alone. Losses before that may fall on items in front of it,
+# whose results were not told yet; how many do depends on how busy the machine is. But each was its work.
 times=$(sed -nE 's/.*its host was lost each time it ran: ([0-9]+) times.*/\1/p' "$tmp/out" | tail -n 1)
 check 'it was lost no more often than it may be' test "${times:-0}" -ge 3 -a "${times:-0}" -le 6
-check 'and no more agents than it takes to find it' test "$deaths" -ge 3 -a "$deaths" -le 12
+check 'and no agent was lost but by it' test "$deaths" -ge "${times:-0}" -a "$deaths" = "$(grep -c '^13 ' "$JOB_RUNS")"
 
 timed 'a task that hangs' "$job" hang 100 timeout=300
 did 'a task that hangs' 1 '^items=100 failed=1 wrong=0$' '^record index=13 status=4 .*runs=1 '

@@ -388,48 +388,202 @@ def test_a_barrier_opens_and_breaks(world):
 
 
 def test_a_dict_keeps_its_pairs_in_order(world):
-    def values(*all):
-        return witness.values(*(msgpack.packb(v) for v in all))
-
-    def key(k):
-        return witness.blob(msgpack.packb(k))
-
-    def unpack(data):
-        return msgpack.unpackb(data, strict_map_key=False)
-
-    def read(r):
-        return [unpack(data) for data in witness.read_values(r)]
-
-    nowhere = witness.blob(b"")
     with world.session("alice") as alice, world.session("bob") as bob:
-        a, b = (s.open_sync(witness.DICT, "dict") for s in (alice, bob))
+        a, b = (s.open_box(witness.DICT, "dict") for s in (alice, bob))
+        assert a.call(witness.DICT_SET, [1.0, "one"]) == 1
+        assert b.call(witness.DICT_SET, ["k", [2], 1, "uno"]) == 1
+        version, got = a.call(witness.DICT_GET, 1.0, witness.NOTHING)
+        assert got == ["uno"] and version > 1
+        assert a.call(witness.DICT_GET, "k", [0])[1] == [2]
+        expect(witness.Failed, witness.EKEY, lambda: a.call(witness.DICT_GET, "k", [1]))
+        assert a.call(witness.DICT_CONTAINS, True) == 0
+        assert a.call(witness.DICT_LEN)[0] == 2
+        changes, more, pairs = b.call(witness.DICT_PAGE, 0, witness.NOTHING)
+        assert (more, pairs) == (0, [1, "uno", "k", [2]])
+        assert b.call(witness.DICT_PAGE, changes, 1)[2] == ["k", [2]]
+        created, _, got = a.call(witness.DICT_SETDEFAULT, "k", [0])
+        assert (created, got) == (0, [[2]])
+        assert a.call(witness.DICT_POPITEM) == ["k", [[2]]]
+        expect(witness.Failed, witness.ECHANGED, lambda: b.call(witness.DICT_PAGE, changes, 1))
+        assert b.call(witness.DICT_POP, 1) == [version, ["uno"]]
+        expect(witness.Failed, witness.EKEY, lambda: a.call(witness.DICT_DEL, 1))
+        expect(witness.Failed, witness.EINVAL, lambda: a.call(witness.DICT_SET, [float("nan"), 0]))
+        a.call(witness.DICT_CLEAR)
 
-        def call(d, op, args=b""):
-            result, _ = d.session.result(d.session.cast(op, d.obj, args, witness.FOREVER))
-            return witness.Reader(result)
 
-        def ask(d, op, args=b""):
-            return d.session.ask(op, d.obj, args)
+def test_a_place_inside_a_value_is_changed(world):
+    with world.session() as s:
+        d = s.open_box(witness.DICT)
+        path = ["a", -1]
+        d.call(witness.DICT_SET, ["k", {"a": [1, 2]}])
+        assert d.call(witness.DICT_EDIT, witness.EDIT_ADD, "k", path, [5])[1] == [7]
+        d.call(witness.DICT_EDIT, witness.EDIT_APPEND, "k", ["a"], ["new"])
+        assert d.call(witness.DICT_EDIT, witness.EDIT_DELETE, "k", ["a", 0], [])[1] == []
+        assert d.call(witness.DICT_GET, "k", witness.NOTHING)[1] == [{"a": [7, "new"]}]
+        expect(witness.Failed, witness.ETYPE,
+               lambda: d.call(witness.DICT_EDIT, witness.EDIT_ADD, "k", path, [1]))
+        assert d.call(witness.DICT_EDIT, witness.EDIT_ADD, "n", witness.NOTHING, [3])[1] == [3]
+        done, _, now = d.call(witness.DICT_CAS, 0, "n", [4, 5])
+        assert (done, now) == (0, [3])
+        assert d.call(witness.DICT_CAS, 0, "n", [3.0, 5])[0] == 1
+        assert d.call(witness.DICT_CAS, witness.CAS_ABSENT, "m", [1])[0] == 1
+        assert d.call(witness.DICT_CAS, witness.CAS_DELETE, "m", [1])[0] == 1
+        expect(witness.Failed, witness.EVALUE,
+               lambda: d.call(witness.DICT_CAS, witness.CAS_MUST | witness.CAS_ONLY, "n", [1]))
 
-        assert call(a, witness.DICT_SET, values(1.0, "one")).u64() == 1
-        assert call(b, witness.DICT_SET, values("k", [2], 1, "uno")).u64() == 1
-        r = ask(a, witness.DICT_GET, key(1.0) + nowhere)
-        assert (r.u64(), read(r)) == (3, ["uno"])
-        r = ask(a, witness.DICT_GET, key("k") + key([0]))
-        assert (r.u64(), read(r)) == (2, [2])
-        assert ask(a, witness.DICT_CONTAINS, key(True)).u8() == 0
-        assert ask(a, witness.DICT_LEN).u64() == 2
-        r = ask(b, witness.DICT_PAGE, struct.pack(">Q", 0) + witness.blob(b""))
-        assert (r.u64(), r.u8(), read(r)) == (2, 0, [1, "uno", "k", [2]])
-        r.end()
-        r = call(a, witness.DICT_SETDEFAULT, key("k") + values(0))
-        assert (r.u8(), r.u64(), read(r)) == (0, 2, [[2]])
-        r = call(a, witness.DICT_POPITEM)
-        assert (unpack(r.blob()), read(r)) == ("k", [[2]])
-        r = call(b, witness.DICT_POP, key(1))
-        assert (r.u64(), read(r)) == (3, ["uno"])
-        expect(witness.Failed, witness.EKEY, lambda: call(a, witness.DICT_DEL, key(1)))
-        call(a, witness.DICT_CLEAR).end()
+
+def test_a_list_is_as_in_python(world):
+    def all(box, bounds=0, start=0, stop=0, step=0):
+        return box.call(witness.LIST_PAGE, bounds, start, stop, step, 0)[2]
+
+    with world.session() as s:
+        box, mine = s.open_box(witness.LIST), []
+        assert box.call(witness.LIST_INSERT, 0, [3, "b", 1.5, None]) == 4
+        box.call(witness.LIST_INSERT, -1, [[1], 2])
+        mine[0:] = [3, "b", 1.5, [1], 2, None]
+        assert all(box) == mine
+        assert all(box, 7, -1, -5, -2) == mine[-1:-5:-2]
+        assert box.call(witness.LIST_PAGE, 3, 1, 5, 0, 2)[1:] == [0, mine[3:5]]
+        box.call(witness.LIST_SPLICE, 7, 0, 5, 2, ["x", "y", "z"])
+        mine[0:5:2] = ["x", "y", "z"]
+        box.call(witness.LIST_SPLICE, 3, 1, 2, 0, [])
+        del mine[1:2]
+        assert all(box) == mine
+        assert box.call(witness.LIST_POP, -1)[1] == [None]
+        expect(witness.Failed, witness.EINDEX, lambda: box.call(witness.LIST_GET, 9, witness.NOTHING))
+        assert box.call(witness.LIST_FIND, 0, "z", 0, 9) == 3
+        expect(witness.Failed, witness.EVALUE, lambda: box.call(witness.LIST_REMOVE, "none"))
+        box.call(witness.LIST_REMOVE, [1])
+        box.call(witness.LIST_INSERT, 0, [True, 10, b"b", {}, None])
+        box.call(witness.LIST_SORT, 0)
+        assert all(box) == [None, True, 10, "x", "y", "z", b"b", {}]
+        box.call(witness.LIST_SPLICE, 1, 2, 0, 0, [])
+        assert box.call(witness.LIST_REPEAT, 2) == 4
+        box.call(witness.LIST_REVERSE)
+        assert all(box) == [True, None, True, None]
+        assert box.call(witness.LIST_EDIT, witness.EDIT_SET, 0, witness.NOTHING, [1])[1] == []
+        assert box.call(witness.LIST_CAS, 0, 0, [1, 2])[0] == 1
+        box.call(witness.LIST_CLEAR)
+        assert box.call(witness.LIST_LEN)[:2] == [0, 0]
+
+
+def test_a_set_meets_another(world):
+    def all(box):
+        return box.call(witness.SET_PAGE, 0, witness.NOTHING)[2]
+
+    with world.session() as s:
+        a, b = s.open_box(witness.SET), s.open_box(witness.SET)
+        assert a.call(witness.SET_ADD, [1, 1.0, "one", (1, 2)]) == 3
+        assert b.call(witness.SET_ADD, [1, 5]) == 2
+        assert a.call(witness.SET_CONTAINS, [1, 2]) == 1
+        made = witness.Box(s, a.call(witness.SET_COMBINE, witness.SYMMETRIC, b.obj, [])[0])
+        assert all(made) == ["one", [1, 2], 5]
+        assert a.call(witness.SET_COMPARE, witness.SUPERSET, 0, ["one", 1]) == 1
+        assert a.call(witness.SET_COMPARE, witness.DISJOINT, b.obj, witness.NOTHING) == 0
+        assert a.call(witness.SET_UPDATE, witness.INTERSECTION, 0, [1, 7]) == 1
+        assert a.call(witness.SET_DISCARD, 0, [7]) == 0
+        expect(witness.Failed, witness.EKEY, lambda: a.call(witness.SET_DISCARD, 1, [1, 7]))
+        assert all(a) == [1]
+        assert a.call(witness.SET_POP) == 1
+        expect(witness.Failed, witness.EKEY, lambda: a.call(witness.SET_POP))
+
+
+def test_values_and_arrays_have_a_type(world):
+    with world.session() as s:
+        v = s.open_box(witness.VALUE, typecode="B")
+        assert v.call(witness.LIST_GET, 0, witness.NOTHING)[1] == [0]
+        assert v.call(witness.LIST_EDIT, witness.EDIT_ADD, 0, witness.NOTHING, [255])[1] == [255]
+        expect(witness.Failed, witness.EVALUE,
+               lambda: v.call(witness.LIST_EDIT, witness.EDIT_ADD, 0, witness.NOTHING, [1]))
+        expect(witness.Failed, witness.ETYPE, lambda: v.call(witness.LIST_SET, 0, ["no"]))
+        any = s.open_box(witness.VALUE)
+        assert any.call(witness.LIST_GET, 0, witness.NOTHING)[1] == [None]
+        any.call(witness.LIST_SET, 0, [{"any": 1}])
+        a = s.open_box(witness.ARRAY, length=4, typecode="d")
+        a.call(witness.LIST_SET, -1, [7])
+        assert a.call(witness.LIST_PAGE, 0, 0, 0, 0, 0)[2] == [0.0, 0.0, 0.0, 7.0]
+        expect(witness.Failed, witness.ETYPE, lambda: a.call(witness.LIST_INSERT, 0, [1.0]))
+        expect(witness.Failed, witness.EINVAL, lambda: s.open_box(witness.ARRAY, length=4, typecode="x"))
+
+
+def test_a_namespace_has_names(world):
+    with world.session() as s:
+        ns = s.open_box(witness.NAMESPACE)
+        ns.call(witness.DICT_SET, ["_limit", 3])
+        assert ns.call(witness.DICT_GET, "_limit", witness.NOTHING)[1] == [3]
+        expect(witness.Failed, witness.EATTR, lambda: ns.call(witness.DICT_GET, "x", witness.NOTHING))
+        expect(witness.Failed, witness.ETYPE, lambda: ns.call(witness.DICT_SET, [1, 3]))
+
+
+def test_a_batch_is_all_or_nothing(world):
+    with world.session() as s:
+        d, box, members = s.open_box(witness.DICT), s.open_box(witness.LIST), s.open_box(witness.SET)
+        big = b"x" * 300000
+        d.call(witness.DICT_SET, ["a", 50])
+        got = s.batch((d, witness.DICT_CAS, witness.CAS_MUST | witness.CAS_ONLY, "a", [50]),
+                      (d, witness.DICT_EDIT, witness.EDIT_ADD, "a", witness.NOTHING, [-10]),
+                      (box, witness.LIST_INSERT, 0, [b"y" * 70000, big, "c"]),
+                      (members, witness.SET_CLEAR),
+                      (box, witness.LIST_POP, 1),
+                      (d, witness.DICT_DEL, "a"))
+        assert got[0][0] == 1 and got[0][2] == []
+        assert got[1][1] == [40]
+        assert got[2] == 3 and got[3] is None
+        assert got[4][1] == [big] and got[5] is None
+        expect(witness.Failed, witness.EKEY,
+               lambda: s.batch((box, witness.LIST_CLEAR), (d, witness.DICT_DEL, "a")))
+        assert box.call(witness.LIST_LEN)[0] == 2
+
+
+def test_a_change_ends_a_wait(world):
+    with world.session("alice") as alice, world.session("bob") as bob:
+        a, b = (s.open_box(witness.DICT, "watched") for s in (alice, bob))
+        version = a.call(witness.DICT_WAIT, 77, witness.NOTHING)
+        expect(witness.Failed, witness.ETIME,
+               lambda: a.call(witness.DICT_WAIT, version, witness.NOTHING, timeout_ms=0))
+        number = a.cast(witness.DICT_WAIT, 0, "k")
+        alice.ping()
+        b.call(witness.DICT_SET, ["other", 1])
+        alice.ping()
+        assert number not in alice.replies
+        b.call(witness.DICT_SET, ["k", 1])
+        seen = a.finish(number)
+        assert a.call(witness.DICT_GET, "k", witness.NOTHING)[0] == seen
+        b.call(witness.DICT_DEL, "k")
+        assert a.call(witness.DICT_WAIT, seen, "k") == 0
+
+
+def test_a_place_is_empty_until_it_is_fetched(world):
+    with world.session() as s, world.session("bob") as other:
+        d, theirs = s.open_box(witness.DICT, "large"), other.open_box(witness.DICT, "large")
+        q = s.open("")
+        to_queue = witness.ref(q.obj, s.store)
+        values = {"small": b"x" * 60000, "frame": b"x" * 70000, "pieces": b"x" * 300000,
+                  "ref": ["to", to_queue]}
+        for key, value in values.items():
+            d.call(witness.DICT_SET, [key, value])
+        pairs = theirs.call(witness.DICT_PAGE, 0, witness.NOTHING)[2]
+        assert pairs == ["small", values["small"], "frame", witness.NOTHING, "pieces",
+                         witness.NOTHING, "ref", witness.NOTHING]
+        for key, value in values.items():
+            assert theirs.call(witness.DICT_FETCH, key, witness.NOTHING)[1] == [value]
+        assert theirs.call(witness.DICT_GET, "ref", [0])[1] == [witness.NOTHING]
+        assert theirs.call(witness.DICT_FETCH, "ref", [0])[1] == ["to"]
+        s.close(q.obj)
+        s.ping()
+        theirs.call(witness.DICT_CLEAR)
+        assert other.open_ref(q.obj).put("here") == 1  # what was fetched holds it
+        other.release(q.obj)
+        other.close(q.obj)
+        expect(witness.Failed, witness.ENOENT, lambda: other.open_ref(q.obj))
+
+        box = s.open_box(witness.LIST)
+        box.call(witness.LIST_INSERT, 0, [witness.ref(d.obj, s.store, witness.DICT), 1])
+        assert box.call(witness.LIST_PAGE, 0, 0, 0, 0, 0)[2] == [witness.NOTHING, 1]
+        _, [got] = box.call(witness.LIST_FETCH, 0, witness.NOTHING)
+        assert witness.refs_in(got) == [d.obj]
+        s.release(d.obj)
+        s.remove("large")
 
 
 def test_nothing_is_doubled_by_cut_connections(world):

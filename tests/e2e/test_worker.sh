@@ -88,12 +88,12 @@ port=${REEVE_URL##*:}
 for kind in hangs-up garbage http; do
     err=$tmp/bystander.err background /usr/bin/python3 -c 'import socket, sys
 says = {"hangs-up": b"", "garbage": b"\x17\x42" * 200, "http": b"HTTP/1.1 400 Bad Request\r\n\r\n"}
-s = socket.create_server(("127.0.0.1", int(sys.argv[2])))
+s = socket.create_server((sys.argv[2], int(sys.argv[3])))
 while True:
     c = s.accept()[0]
     c.sendall(says[sys.argv[1]])
     c.close()
-    print("met", flush=True)' "$kind" "$port"
+    print("met", flush=True)' "$kind" "$address" "$port"
     bystander=$started
     rm -f "$tmp/put.code" "$tmp/patient.err"
     err=$tmp/patient.err background "$worker" --key "$tmp/keys/hand.key" --slots 1

@@ -41,9 +41,43 @@ BARRIER_WAIT, BARRIER_RELEASE, BARRIER_ABORT, BARRIER_RESET = 75, 76, 77, 78
 STATE, WHY, LOCK_RECALL = 79, 80, 88
 LOCK, RLOCK, SEMAPHORE, BOUNDED_SEMAPHORE, CONDITION, EVENT, BARRIER = 2, 3, 4, 5, 6, 7, 8
 LEASE, NO_CYCLE = 1, 2
+DICT, SET, LIST, VALUE, ARRAY, NAMESPACE = 11, 12, 13, 14, 15, 16
+BATCH = 14
 DICT_SET, DICT_SETDEFAULT, DICT_DEL, DICT_POP, DICT_POPITEM, DICT_CLEAR = 160, 161, 162, 163, 164, 165
-DICT_GET, DICT_CONTAINS, DICT_LEN, DICT_PAGE, DICT = 166, 167, 168, 169, 11
+DICT_GET, DICT_CONTAINS, DICT_LEN, DICT_PAGE, DICT_FETCH = 166, 167, 168, 169, 170
+DICT_EDIT, DICT_CAS, DICT_WAIT = 171, 172, 173
+LIST_INSERT, LIST_SET, LIST_DEL, LIST_POP, LIST_SPLICE, LIST_REMOVE = 192, 193, 194, 195, 196, 197
+LIST_REVERSE, LIST_SORT, LIST_REPEAT, LIST_CLEAR, LIST_GET, LIST_PAGE = 198, 199, 200, 201, 202, 203
+LIST_FIND, LIST_LEN, LIST_FETCH, LIST_EDIT, LIST_CAS, LIST_WAIT = 204, 205, 206, 207, 208, 209
+SET_ADD, SET_DISCARD, SET_POP, SET_CLEAR, SET_UPDATE, SET_CONTAINS = 224, 225, 226, 227, 228, 229
+SET_LEN, SET_PAGE, SET_COMPARE, SET_COMBINE, SET_WAIT = 230, 231, 232, 233, 234
+EDIT_SET, EDIT_APPEND, EDIT_DELETE, EDIT_ADD = 0, 1, 2, 3
+CAS_ABSENT, CAS_DELETE, CAS_MUST, CAS_ONLY = 1, 2, 4, 8
+UNION, INTERSECTION, DIFFERENCE, SYMMETRIC = 0, 1, 2, 3
+SUBSET, SUPERSET, DISJOINT, SAME = 0, 1, 2, 3
 
+# Operations of containers: arguments and results. v: a blob with a value, or empty; *: items, which come last.
+BOXES = {
+    DICT_SET: ("*", "Q"), DICT_SETDEFAULT: ("v*", "BQ*"), DICT_DEL: ("v", ""), DICT_POP: ("v", "Q*"),
+    DICT_POPITEM: ("", "v*"), DICT_CLEAR: ("", ""), DICT_GET: ("vv", "Q*"), DICT_CONTAINS: ("v", "B"),
+    DICT_LEN: ("", "QQQ"), DICT_PAGE: ("Qv", "QB*"), DICT_FETCH: ("vv", "Q*"),
+    DICT_EDIT: ("Bvv*", "Q*"), DICT_CAS: ("Bv*", "BQ*"), DICT_WAIT: ("Qv", "Q"),
+    LIST_INSERT: ("q*", "Q"), LIST_SET: ("q*", ""), LIST_DEL: ("q", ""), LIST_POP: ("q", "Q*"),
+    LIST_SPLICE: ("Bqqq*", "Q"), LIST_REMOVE: ("v", ""), LIST_REVERSE: ("", ""), LIST_SORT: ("B", ""),
+    LIST_REPEAT: ("q", "Q"), LIST_CLEAR: ("", ""), LIST_GET: ("qv", "Q*"),
+    LIST_PAGE: ("BqqqQ", "QQ*"), LIST_FIND: ("Bvqq", "Q"), LIST_LEN: ("", "QQQ"),
+    LIST_FETCH: ("qv", "Q*"), LIST_EDIT: ("Bqv*", "Q*"), LIST_CAS: ("Bq*", "BQ*"), LIST_WAIT: ("Qv", "Q"),
+    SET_ADD: ("*", "Q"), SET_DISCARD: ("B*", "Q"), SET_POP: ("", "v"), SET_CLEAR: ("", ""),
+    SET_UPDATE: ("BQ*", "Q"), SET_CONTAINS: ("v", "B"), SET_LEN: ("", "QQQ"), SET_PAGE: ("Qv", "QB*"),
+    SET_COMPARE: ("BQv", "B"), SET_COMBINE: ("BQ*", "QBBBBIBB"), SET_WAIT: ("Qv", "Q"),
+}
+READS = {DICT_GET, DICT_CONTAINS, DICT_LEN, DICT_PAGE, LIST_GET, LIST_PAGE, LIST_FIND, LIST_LEN, SET_CONTAINS,
+         SET_LEN, SET_PAGE, SET_COMPARE}
+# Results with items, which may be in body frames: what comes before them.
+ITEMS_BEHIND = {op: result[:-1] for op, (_, result) in BOXES.items() if result.endswith("*")}
+ITEMS_BEHIND |= {GET: "Q", BATCH: "Ib"}
+
+EINVAL, ETYPE, ECHANGED = 2, 13, 58
 EPROTO, ENOENT, ETIME, EFULL, EEMPTY, ESHUTDOWN, EVERSION = 3, 5, 6, 14, 15, 16, 20
 EKEY, EINDEX, EVALUE, EATTR = 59, 60, 61, 62
 OWNER_DIED, ENOTOWNER, ERELEASED, EBROKEN, EFENCED, EDEADLOCK = 25, 26, 27, 28, 29, 30
@@ -148,16 +182,32 @@ def items_field(encoded):
     return struct.pack(">I", len(encoded)) + blob(b"".join(encoded))
 
 
-def values(*encoded):
-    """Values of a container: items without anything but their bytes."""
-    return items_field([blob(e) for e in encoded])
+NOTHING = type("Nothing", (), {"__repr__": lambda _: "NOTHING"})()  # where a value could be, and none is
 
 
-def read_values(r):
-    count, left = r.u32(), Reader(r.blob())
-    all = [left.take(left.u32()) for _ in range(count)]
-    left.end()
-    return all
+def pack(layout, *fields):
+    """Fields of calls on containers."""
+    out = b""
+    for kind, field in zip(layout, fields, strict=True):
+        if kind == "v":
+            out += blob(b"" if field is NOTHING else msgpack.packb(field))
+        else:
+            out += blob(field) if kind == "b" else struct.pack(">" + kind, field)
+    return out
+
+
+def unpack(r, layout):
+    def one(kind):
+        if kind in "vb":
+            return plain(r.blob()) if kind == "v" else r.blob()
+        return struct.unpack(">" + kind, r.take(struct.calcsize(">" + kind)))[0]
+
+    return [one(kind) for kind in layout]
+
+
+def plain(data):
+    """A value out of its bytes; of none, nothing."""
+    return msgpack.unpackb(data, strict_map_key=False) if data else NOTHING
 
 
 Item = collections.namedtuple("Item", "value delivery deliveries priority refs")
@@ -198,6 +248,7 @@ class Session:
         self.reached = 0  # what the last reply survives: 1 nothing, 2 the manager's end, 3 power
         self.recalled = []  # (object, fence, revoked) of locks
         self.bodies = 0  # numbers given to our fragmented bodies
+        self.ops = {}  # of our calls, by number
         self.reads = 0
         self.socket = None
         self.resumed = 0
@@ -340,7 +391,7 @@ class Session:
             number, error, durable = m.u64(), m.u32(), m.u8()
             words, result = m.str(), m.blob()
             m.end()
-            items = self.items_of(number, error, result, bodies)
+            items = self.items_of(self.ops.get(number), error, result, bodies)
             if new:
                 self.replies[number] = (error, words, result, items)
                 self.reached = durable
@@ -359,18 +410,15 @@ class Session:
         else:
             raise ValueError(f"message {kind} from the manager")
 
-    def items_of(self, number, error, result, bodies):
-        """The items in the reply to a get."""
-        if error != 0 or number not in self.gets():
+    def items_of(self, op, error, result, bodies):
+        """The items in a reply."""
+        if error != 0 or op not in ITEMS_BEHIND:
             return None
         r = Reader(result)
-        first = r.u64()
-        items = self.read_items(r, first, bodies)
+        before = unpack(r, ITEMS_BEHIND[op])
+        items = self.read_items(r, before[0] if op == GET else 0, bodies)
         r.end()
         return items
-
-    def gets(self):
-        return {number for queue in self.queues.values() for number in queue.asked}
 
     def read_items(self, r, first, bodies):
         count, items = r.u32(), Reader(r.blob())
@@ -416,9 +464,40 @@ class Session:
 
     # -- calls and reads --
 
+    def encode(self, value, priority=0):
+        """An item in the place that its length has; its bytes elsewhere, if they are."""
+        data = msgpack.packb(value)
+        extra = struct.pack(">qI", priority, 0) if priority else b""
+        refs = refs_in(value)
+        place = 0 if len(data) <= INLINE_BYTES else 1 if len(data) <= BODY_BYTES else 2
+        head = struct.pack(">I", (1 << 31 if extra else 0) | (1 << 30 if refs else 0) |
+                           place << 28 | len(data)) + extra
+        if refs:
+            head += struct.pack(f">B{len(refs)}Q", len(refs), *refs)
+        if place == 0:
+            return head + data, []
+        if place == 1:
+            return head, [data]
+        self.bodies += 1
+        number = self.bodies
+        for at in range(0, len(data), BODY_BYTES):
+            fields = struct.pack(">QII", number, at, len(data))
+            self.keep(message(FRAGMENT, fields), [data[at : at + BODY_BYTES]])
+        return head + struct.pack(">Q", number), []
+
+    def encode_all(self, values, priority=0):
+        """Items, and body frames of some of them."""
+        encoded, bodies = [], []
+        for value in values:
+            head, body = self.encode(value, priority)
+            encoded.append(head)
+            bodies += body
+        return encoded, bodies
+
     def cast(self, op, obj, args, timeout_ms=0, bodies=()):
         """Send a call; its number."""
         number = self.keep(call(op, obj, timeout_ms, args), bodies)
+        self.ops[number] = op
         if self.socket is not None:
             self.send_kept()
         return number
@@ -481,6 +560,37 @@ class Session:
         result, _ = self.result(self.cast(OPEN, 0, open_args(name, kind=kind, maxsize=maxsize)))
         return Sync(self, Reader(result).u64())
 
+    def open_box(self, kind, name="", length=0, typecode=""):
+        """A container."""
+        args = open_args(name, kind=kind, maxsize=length, typecode=ord(typecode or "\0"))
+        result, _ = self.result(self.cast(OPEN, 0, args))
+        return Box(self, Reader(result).u64())
+
+    def batch(self, *calls):
+        """Calls (box, op, arguments ...), all or none of them; what each is answered."""
+        rows, values = b"", []
+        for box, op, *args in calls:
+            layout = BOXES[op][0]
+            own = args.pop() if layout.endswith("*") else []
+            fields = pack(layout.rstrip("*"), *args) + (items_field([]) if layout.endswith("*") else b"")
+            rows += blob(struct.pack(">HQI", op, box.obj, len(own)) + blob(fields))
+            values += own
+        encoded, bodies = self.encode_all(values)
+        number = self.cast(BATCH, 0, struct.pack(">I", len(calls)) + blob(rows) + items_field(encoded),
+                           FOREVER, bodies)
+        result, items = self.result(number)
+        r = Reader(result)
+        assert r.u32() == len(calls)
+        answers, out = Reader(r.blob()), []
+        for _, op, *_ in calls:
+            row = Reader(answers.blob())
+            own = [items.pop(0) for _ in range(row.u32())]
+            out.append(answered(op, Reader(row.blob()), own))
+            row.end()
+        answers.end()
+        assert not items
+        return out
+
     def remove(self, name):
         self.result(self.cast(REMOVE, 0, text(name)))
 
@@ -500,36 +610,10 @@ class Session:
 class Queue:
     def __init__(self, session, obj):
         self.session, self.obj = session, obj
-        self.asked = set()  # gets without a reply
         self.seen = self.taken = 0
 
-    def encode(self, value, priority):
-        """An item in the place that its length has; its bytes elsewhere, if they are."""
-        data = msgpack.packb(value)
-        extra = struct.pack(">qI", priority, 0) if priority else b""
-        refs = refs_in(value)
-        place = 0 if len(data) <= INLINE_BYTES else 1 if len(data) <= BODY_BYTES else 2
-        head = struct.pack(">I", (1 << 31 if extra else 0) | (1 << 30 if refs else 0) |
-                           place << 28 | len(data)) + extra
-        if refs:
-            head += struct.pack(f">B{len(refs)}Q", len(refs), *refs)
-        if place == 0:
-            return head + data, []
-        if place == 1:
-            return head, [data]
-        self.session.bodies += 1
-        number = self.session.bodies
-        for at in range(0, len(data), BODY_BYTES):
-            fields = struct.pack(">QII", number, at, len(data))
-            self.session.keep(message(FRAGMENT, fields), [data[at : at + BODY_BYTES]])
-        return head + struct.pack(">Q", number), []
-
     def cast_put(self, *values, timeout_ms=FOREVER, priority=0):
-        encoded, bodies = [], []
-        for value in values:
-            head, body = self.encode(value, priority)
-            encoded.append(head)
-            bodies += body
+        encoded, bodies = self.session.encode_all(values, priority)
         return self.session.cast(PUT, self.obj, items_field(encoded), timeout_ms, bodies)
 
     def put(self, *values, timeout_ms=FOREVER, priority=0):
@@ -539,17 +623,10 @@ class Queue:
         return Reader(result).u32()
 
     def cast_get(self, most=1, timeout_ms=FOREVER):
-        number = self.session.cast(GET, self.obj, struct.pack(">IQI", most, self.seen, 0), timeout_ms)
-        self.asked.add(number)
-        return number
+        return self.session.cast(GET, self.obj, struct.pack(">IQI", most, self.seen, 0), timeout_ms)
 
     def finish_get(self, number, take=True, seconds=None):
-        try:
-            _, items = self.session.result(number, seconds)
-        except Failed:
-            self.asked.discard(number)
-            raise
-        self.asked.discard(number)
+        _, items = self.session.result(number, seconds)
         if items:
             self.seen = max(self.seen, items[-1][1])
         if take and items:
@@ -641,6 +718,50 @@ class Sync:
     def close(self):
         self.session.cast(CLOSE, self.obj, b"")
         self.session.queues.pop(self.obj, None)
+
+
+def answered(op, r, items):
+    """What an operation of a container tells: nothing, one thing, or several."""
+    layout = BOXES[op][1]
+    got = unpack(r, layout.rstrip("*"))
+    if layout.endswith("*"):
+        got.append([plain(data) for data, *_ in items])
+    return None if not got else got[0] if len(got) == 1 else got
+
+
+class Box:
+    """A container."""
+
+    def __init__(self, session, obj):
+        self.session, self.obj = session, obj
+
+    def fields(self, op, args):
+        layout = BOXES[op][0]
+        if not layout.endswith("*"):
+            return pack(layout, *args), []
+        encoded, bodies = self.session.encode_all(args[-1])
+        return pack(layout[:-1], *args[:-1]) + items_field(encoded), bodies
+
+    def cast(self, op, *args, timeout_ms=FOREVER):
+        fields, bodies = self.fields(op, args)
+        return self.session.cast(op, self.obj, fields, timeout_ms, bodies)
+
+    def finish(self, number):
+        result, items = self.session.result(number)
+        return answered(self.session.ops[number], Reader(result), items)
+
+    def call(self, op, *args, timeout_ms=FOREVER):
+        """The last of args is the list of values, if it takes some."""
+        if op not in READS:
+            return self.finish(self.cast(op, *args, timeout_ms=timeout_ms))
+        fields, _ = self.fields(op, args)
+        r = self.session.ask(op, self.obj, fields)
+        before = r.at
+        unpack(r, BOXES[op][1].rstrip("*"))
+        items = self.session.read_items(r, 0, []) if BOXES[op][1].endswith("*") else []
+        r.end()
+        r.at = before
+        return answered(op, r, items)
 
 
 # ---- the demonstration ----

@@ -156,7 +156,8 @@ static void close_handle(struct sim *s, struct sim_client *c, struct sim_handle 
     if (h->opened && has_claims(h))
         rv_claims_fini(&h->claims);
     else if (h->opened)
-        (void)rv_link_say(&c->link, RV_OP_object_close, h->object, rv_slice(NULL, 0));
+        (void)rv_link_say_late(&c->link, s == NULL ? 0 : s->now, RV_OP_object_close, h->object,
+                               rv_slice(NULL, 0));
     if (s != NULL && owned(h))
         book_released(s, c, h->name);
     *h = (struct sim_handle){0};
@@ -164,8 +165,15 @@ static void close_handle(struct sim *s, struct sim_client *c, struct sim_handle 
 
 void sim_sync_close(struct sim *s, int client, const char *name)
 {
-    close_handle(s, &s->clients[client], sim_sync_at(s, client, handle_of(s, client, name)));
-    sim_client_pump(s, &s->clients[client]);
+    struct sim_client *c = &s->clients[client];
+    struct sim_handle *h = sim_sync_at(s, client, handle_of(s, client, name));
+    bool late = h->opened && !has_claims(h);
+
+    close_handle(s, c, h);
+    if (!late)
+        sim_client_pump(s, c);
+    else if (c->wake.timer.pos == 0 || c->wake.timer.at > rv_link_deadline(&c->link))
+        sim_at(s, &c->wake, rv_link_deadline(&c->link));
 }
 
 void sim_sync_close_all(struct sim *s, int client)

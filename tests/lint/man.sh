@@ -70,6 +70,9 @@ if command -v bash >/dev/null; then
     completes 'reeve keygen --role w' worker
     completes 'reeve keygen --server a' ''
     completes 'reeve dead r' requeue
+    completes 'reeve dict x se' set setdefault
+    completes 'reeve list --follow' --follow
+    completes 'reeve namespace x n' names
     completes 'reeve serve --da' --data
     completes 'reeve-server --log-level de' debug
     completes '/usr/bin/reeve-worker --lo' --log-level --lost-exit

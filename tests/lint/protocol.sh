@@ -98,6 +98,10 @@ static void rows(void)
     FIELDS_CELL(DEBUG_ROW_FIELDS)
     printf(" |\n| why | ");
     FIELDS_CELL(WHY_ROW_FIELDS)
+    printf(" |\n| batch_call | ");
+    FIELDS_CELL(BATCH_CALL_FIELDS)
+    printf(" |\n| batch_answer | ");
+    FIELDS_CELL(BATCH_ANSWER_FIELDS)
     puts(" |");
 }
 

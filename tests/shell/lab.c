@@ -517,3 +517,27 @@ void lab_nap(void)
 {
     (void)usleep(1000);
 }
+
+uint64_t lab_resident(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    unsigned long long kib = 0;
+    FILE *file = NULL;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    file = fopen(path, "re");
+    CHECK(file != NULL);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "VmRSS: %llu", &kib) == 1)
+            break;
+    CHECK(fclose(file) == 0);
+    return kib;
+}
+
+uint64_t lab_rounds(const char *word, uint64_t otherwise)
+{
+    const char *text = getenv(word);
+
+    return text == NULL ? otherwise : strtoull(text, NULL, 10);
+}

@@ -111,6 +111,10 @@ int64_t lab_cpu_ms(void); /* of this process */
 int64_t lab_wakes(void);  /* times that its threads gave up the processor by themselves */
 unsigned lab_fds(void);   /* descriptors that are open */
 unsigned lab_threads(void);
+uint64_t lab_resident(pid_t pid); /* KiB that a process has in memory */
+
+/* How often to do something: what the environment says, for long runs, or so often. */
+uint64_t lab_rounds(const char *word, uint64_t otherwise);
 
 /* Ask until it is true; false after so many milliseconds. For states that have no event. */
 #define EVENTUALLY(ms, truth)                                                                      \

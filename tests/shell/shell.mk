@@ -17,7 +17,7 @@ $(BUILD)/run-threads: $(call objects,$(addprefix tests/shell/test_,threads.c los
 $(BUILD)/run-slow: $(call objects,tests/shell/test_slow.c) $(shell_lab) $(shell_fake)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/run-api: $(call objects,$(addprefix tests/shell/test_,api.c manager.c refs.c values.c pains.c)) $(shell_lab) $(LIBRARY)
+$(BUILD)/run-api: $(call objects,$(addprefix tests/shell/test_,api.c manager.c refs.c boxes.c values.c pains.c)) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/run-gone: $(call objects,tests/shell/test_gone.c) $(shell_lab) $(LIBRARY)
@@ -52,6 +52,7 @@ check-programs: $(shell_tests)
 # A million objects made and let go, a hundred thousand put into items and taken out.
 torture-refs: $(BUILD)/run-api $(BUILD)/reeve-server
 	CHECK_SECONDS=3600 REFS_CREATED=1000000 REFS_NESTED=100000 $(BUILD)/run-api objects_and_references
+	CHECK_SECONDS=3600 REFS_CREATED=1000000 REFS_NESTED=100000 $(BUILD)/run-api containers_leave_nothing_behind
 torture: torture-refs
 
 tsan:

@@ -324,37 +324,12 @@ TEST(cycle_is_shown_by_debug_info)
     stage_end(&s);
 }
 
-/* Kilobytes that the manager has in memory. */
-static uint64_t resident(pid_t pid)
-{
-    char path[64];
-    char line[256];
-    unsigned long long kib = 0;
-    FILE *file = NULL;
-
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    file = fopen(path, "re");
-    CHECK(file != NULL);
-    while (fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "VmRSS: %llu", &kib) == 1)
-            break;
-    CHECK(fclose(file) == 0);
-    return kib;
-}
-
-static uint64_t rounds_of(const char *word, uint64_t fallback)
-{
-    const char *text = getenv(word);
-
-    return text == NULL ? fallback : strtoull(text, NULL, 10);
-}
-
 /* REFS_CREATED=1000000 REFS_NESTED=100000 for the long run. */
 /* row: R08 R14 */
 TEST(objects_and_references_leave_nothing_behind)
 {
-    uint64_t created = rounds_of("REFS_CREATED", 3000);
-    uint64_t nested = rounds_of("REFS_NESTED", 1000);
+    uint64_t created = lab_rounds("REFS_CREATED", 3000);
+    uint64_t nested = lab_rounds("REFS_NESTED", 1000);
     struct stage s;
     uint64_t before = 0;
     uint64_t after = 0;
@@ -365,7 +340,7 @@ TEST(objects_and_references_leave_nothing_behind)
 
         reeve_queue_close(&q);
         if (i == created / 10)
-            before = resident(s.m.pid);
+            before = lab_resident(s.m.pid);
     }
     for (uint64_t i = 0; i < nested + nested / 10; i++) {
         reeve_queue *q = lab_queue(s.ctx, NULL, NULL);
@@ -379,7 +354,7 @@ TEST(objects_and_references_leave_nothing_behind)
         reeve_value_free(&v);
         reeve_queue_close(&q);
     }
-    after = resident(s.m.pid);
+    after = lab_resident(s.m.pid);
     EVENTUALLY(LONG, objects(&s) == 1);
     printf("  %llu created, %llu nested: %llu KiB before, %llu after\n",
            (unsigned long long)created, (unsigned long long)nested, (unsigned long long)before,

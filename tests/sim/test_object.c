@@ -1,7 +1,7 @@
 /* How long objects live, and who may use them. */
 
 #include "tests/lib/check.h"
-#include "tests/lib/sim.h"
+#include "tests/lib/sim_sync.h"
 
 TEST(anonymous_object_goes_with_its_last_reference)
 {
@@ -16,6 +16,19 @@ TEST(anonymous_object_goes_with_its_last_reference)
     sim_queue_close(&s, 1, 0);
     sim_expect(&s, "[    1] object.free object=1\n");
     CHECK(mgr_objects(s.server.mgr) == 0);
+    sim_stop(&s);
+}
+
+/* Nothing follows it that it could ride with. */
+TEST(close_that_is_in_no_hurry_leaves_by_itself)
+{
+    struct sim s;
+
+    sim_start(&s, 1);
+    CHECK(sim_sync_open(&s, 1, "", RV_KIND_EVENT, 0) == REEVE_OK);
+    sim_mark(&s);
+    sim_sync_close(&s, 1, "");
+    sim_expect(&s, "[    6] object.free object=1\n");
     sim_stop(&s);
 }
 

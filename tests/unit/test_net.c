@@ -492,6 +492,25 @@ static void a_bystander_is_no_mismatch(void **state)
         assert_int_equal(meets(&all[i]), RV_CONN_HUNG_UP);
 }
 
+/* A session that stands does not lose time with asking. */
+static void who_was_met_is_not_asked_again(void **state)
+{
+    struct rv_conn *conn = NULL;
+
+    (void)state;
+    assert_int_equal(
+        rv_conn_open(&conn,
+                     &(struct rv_conn_conf){.endpoint = rv_net_endpoint(net, 0),
+                                            .server_key = client.public_key, /* not the manager's */
+                                            .public_key = client.public_key,
+                                            .secret_key = client.secret_key,
+                                            .met = true},
+                     why),
+        REEVE_OK);
+    assert_int_equal(next_event(conn), RV_CONN_HUNG_UP);
+    rv_conn_close(&conn);
+}
+
 /* As a manager whose key is not the one that we trust, but it need not be one. */
 static void whoever_greets_with_curve_and_hangs_up_is_a_mismatch(void **state)
 {
@@ -944,6 +963,7 @@ int test_net(void)
         OVER_TCP(a_key_lost_before_the_first_word_is_not_heard),
         OVER_TCP(a_wrong_server_key_is_a_mismatch),
         OVER_IPC(a_wrong_server_key_is_a_mismatch_over_ipc),
+        OVER_TCP(who_was_met_is_not_asked_again),
         ALONE(a_bystander_is_no_mismatch),
         ALONE(whoever_greets_with_curve_and_hangs_up_is_a_mismatch),
         ALONE(nobody_listening_is_a_loss),
