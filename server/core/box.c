@@ -386,7 +386,7 @@ static void finish(struct mgr *mgr, struct box_call *c, uint16_t op, reeve_err e
 {
     if (err == REEVE_EPERM || err == REEVE_EQUOTA)
         mgr_refused(mgr, c->session, c->in->msg, err);
-    if (err != REEVE_OK) {
+    if (err != REEVE_OK && !RV_MUTANT(BATCH_HALF)) {
         c->answer_len = 0;
         take_back(mgr);
     }
@@ -591,7 +591,7 @@ static void wake(struct mgr *mgr, struct box *box)
         struct session *s = call->session;
         uint64_t number = call->number;
 
-        if (version == call->seen)
+        if (version == call->seen || RV_MUTANT(CHANGE_UNTOLD))
             continue;
         mgr_unpark(mgr, call);
         answer_wait(mgr, s, number, version);
@@ -793,6 +793,8 @@ reeve_err box_cas(struct mgr *mgr, struct box_call *c, uint8_t flags, const stru
     }
     *done = expected == 0 ? cell == NULL
                           : cell != NULL && box_equal(cell_bytes(cell), cell_bytes(&c->values[0]));
+    if (RV_MUTANT(CAS_BLIND))
+        *done = 1;
     if (*done)
         return REEVE_OK;
     if (flags & RV_CAS_MUST) {

@@ -722,7 +722,7 @@ static void begin_history(struct sim *s, struct history *h, uint64_t seed)
     s->server.memory = h->memory;
     s->mild = !h->memory && one_in(s, 3);
     random_sync_begin(s);
-    h->box = one_in(s, 2);
+    h->box = one_in(s, 3);
     if (h->box)
         random_box_begin(s);
     choose_queues(s, h);
