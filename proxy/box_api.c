@@ -100,6 +100,16 @@ reeve_err rv_box_malformed(const struct rv_sync *s, const char *verb)
     return rv_fail(REEVE_EPROTO, "cannot %s %s: malformed answer", verb, s->label);
 }
 
+reeve_err rv_box_parse(const struct rv_sync *s, const char *verb, struct rv_slice bytes,
+                       reeve_value **out)
+{
+    reeve_err err = rv_value_parse(out, bytes);
+
+    return err == REEVE_OK       ? err
+           : err == REEVE_ENOMEM ? no_memory(s, verb)
+                                 : rv_box_malformed(s, verb);
+}
+
 reeve_err rv_box_load(const struct rv_sync *s, const char *verb, const char *what,
                       const reeve_builder *b, struct rv_load *out)
 {
@@ -307,17 +317,18 @@ reeve_err rv_got_next(const struct rv_sync *s, const char *verb, struct rv_got *
     if (item.place != RV_INLINE && got->bodies_next < got->bodies_len)
         body = got->bodies[got->bodies_next++];
     bytes = body == NULL ? item.bytes : rv_slice(body->data, body->len);
-    err = rv_value_parse(out, bytes);
+    err = rv_box_parse(s, verb, bytes, out);
     rv_body_drop(body);
-    if (item.refs.len > 0 &&
-        (err != REEVE_OK || !rv_ledger_note(got->ctx->ledger, *out, item.refs)) &&
-        rv_enter(got->ctx, verb, s->label) == REEVE_OK) {
-        rv_ledger_release(&got->ctx->link, item.refs); /* without memory they are lost */
+    if (err == REEVE_OK && item.refs.len > 0 &&
+        !rv_ledger_note(got->ctx->ledger, *out, item.refs)) {
+        rv_value_free(out);
+        err = no_memory(s, verb);
+    }
+    if (err != REEVE_OK && item.refs.len > 0 && rv_enter(got->ctx, verb, s->label) == REEVE_OK) {
+        rv_ledger_release(&got->ctx->link, item.refs);
         rv_leave(got->ctx);
     }
-    return err == REEVE_OK       ? err
-           : err == REEVE_ENOMEM ? no_memory(s, verb)
-                                 : rv_box_malformed(s, verb);
+    return err;
 }
 
 void rv_got_free(struct rv_got *got)

@@ -86,6 +86,9 @@ reeve_err rv_got_next(const struct rv_sync *s, const char *verb, struct rv_got *
                       reeve_value **out, bool *empty);
 void rv_got_free(struct rv_got *got);
 
+/* A value of an answer: the caller's. Errors: ENOMEM, EPROTO. */
+reeve_err rv_box_parse(const struct rv_sync *s, const char *verb, struct rv_slice bytes,
+                       reeve_value **out);
 reeve_err rv_box_malformed(const struct rv_sync *s, const char *verb);
 
 /* Wait until the version is another than *version. */

@@ -297,16 +297,6 @@ reeve_err reeve_dict_pop(reeve_dict *dict, const reeve_builder *key, reeve_value
     return err;
 }
 
-static reeve_err take_key(const struct rv_sync *s, const char *verb, struct rv_slice bytes,
-                          reeve_value **out)
-{
-    reeve_err err = rv_value_parse(out, bytes);
-
-    if (err == REEVE_ENOMEM)
-        return rv_fail(err, "cannot %s %s: out of memory", verb, s->label);
-    return err == REEVE_OK ? err : rv_box_malformed(s, verb);
-}
-
 reeve_err reeve_dict_popitem(reeve_dict *dict, reeve_value **key, reeve_value **value)
 {
     static const char verb[] = "pop a pair of";
@@ -322,7 +312,7 @@ reeve_err reeve_dict_popitem(reeve_dict *dict, reeve_value **key, reeve_value **
     if (!rv_dict_popitem_result_decode(&result, rv_buf_slice(&got.result)))
         err = rv_box_malformed(&dict->sync, verb);
     if (err == REEVE_OK)
-        err = take_key(&dict->sync, verb, result.key, key);
+        err = rv_box_parse(&dict->sync, verb, result.key, key);
     if (err == REEVE_OK)
         err = rv_got_next(&dict->sync, verb, &got, value, NULL);
     if (err != REEVE_OK)
@@ -744,7 +734,7 @@ static reeve_err check_names(const reeve_namespace *ns, const struct rv_load *lo
         const char *text = NULL;
         size_t bytes = 0;
 
-        err = take_key(&ns->sync, "update", loads[i].bytes, &key);
+        err = rv_box_parse(&ns->sync, "update", loads[i].bytes, &key);
         if (err == REEVE_OK &&
             (!reeve_get_str(key, &text, &bytes) || bytes == 0 || bytes > NAME_BYTES))
             err = rv_fail(REEVE_ETYPE,

@@ -325,7 +325,7 @@ static reeve_err copy_slice(const struct rv_sync *s, reeve_slice slice, reeve_va
     struct bounds b = bounds_of(slice);
     reeve_builder *to = reeve_builder_new();
     bool again = true;
-    reeve_err err = REEVE_OK;
+    reeve_err err = to == NULL ? REEVE_ENOMEM : REEVE_OK;
 
     *out = NULL;
     for (int i = 0; err == REEVE_OK && again && i < COPY_TRIES; i++) {

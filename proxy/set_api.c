@@ -128,8 +128,7 @@ reeve_err reeve_set_pop(reeve_set *set, reeve_value **out)
     if (err == REEVE_OK && !rv_set_pop_result_decode(&result, rv_buf_slice(&answer)))
         err = rv_box_malformed(&set->sync, verb);
     else if (err == REEVE_OK)
-        err = rv_value_parse(out, result.value) == REEVE_OK ? REEVE_OK
-                                                            : rv_box_malformed(&set->sync, verb);
+        err = rv_box_parse(&set->sync, verb, result.value, out);
     rv_buf_free(&answer);
     return err;
 }

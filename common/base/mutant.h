@@ -68,7 +68,18 @@
     X(REF_UNSAVED, "a snapshot forgets the references of items")                                   \
     X(DICT_KEEPS, "a pop leaves its key in the dict")                                              \
     X(DICT_UNSAVED, "a snapshot forgets the pairs of a dict")                                      \
-    X(LATE_NEVER, "what is in no hurry never leaves alone")
+    X(BATCH_HALF, "what was done before a call failed stays done")                                 \
+    X(CAS_BLIND, "compare and set does not compare")                                               \
+    X(CHANGE_UNTOLD, "who waits for a change is not told of it")                                   \
+    X(LIST_UNSTABLE, "a sort leaves equal values in another order")                                \
+    X(LIST_UNSAVED, "a snapshot forgets the last value of a list")                                 \
+    X(SET_KEEPS, "a member that was discarded stays in its set")                                   \
+    X(ARRAY_ANY, "an array takes any value")                                                       \
+    X(UNDO_TO_TAIL, "a key that was taken out by a call that failed comes back at the end")        \
+    X(UNDO_COUNTED, "what a call that failed had added counts for the quota for ever")             \
+    X(CHANGE_EARLY, "who waits for a change hears of one that is undone")                          \
+    X(VERSION_UNSAVED, "a snapshot forgets the version of a container")                            \
+    X(SEEN_UNSAVED, "a snapshot forgets what who waits for a change has seen")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

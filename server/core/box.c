@@ -88,6 +88,8 @@ struct cell box_take(struct box_call *c, uint32_t i)
 
 /* ---- changes ---- */
 
+static void wake(struct mgr *mgr, struct box *box);
+
 void box_changed(struct mgr *mgr, struct box *box, struct undo *u,
                  void (*back)(struct mgr *mgr, struct undo *u),
                  void (*done)(struct mgr *mgr, struct undo *u))
@@ -95,6 +97,8 @@ void box_changed(struct mgr *mgr, struct box *box, struct undo *u,
     *u = (struct undo){mgr->undos, box, box->version, back, done};
     mgr->undos = u;
     box->version++;
+    if (RV_MUTANT(CHANGE_EARLY))
+        wake(mgr, box);
 }
 
 reeve_err box_allows(struct mgr *mgr, const struct box *box, uint64_t more, const char **text)
@@ -135,8 +139,6 @@ void box_forget(struct mgr *mgr, struct session *s, const struct object *made)
     take_back(mgr);
     object_unref(mgr, s, session_ref(s, made->id), false);
 }
-
-static void wake(struct mgr *mgr, struct box *box);
 
 static void settle(struct mgr *mgr)
 {
@@ -384,7 +386,7 @@ static void finish(struct mgr *mgr, struct box_call *c, uint16_t op, reeve_err e
 {
     if (err == REEVE_EPERM || err == REEVE_EQUOTA)
         mgr_refused(mgr, c->session, c->in->msg, err);
-    if (err != REEVE_OK) {
+    if (err != REEVE_OK && !RV_MUTANT(BATCH_HALF)) {
         c->answer_len = 0;
         take_back(mgr);
     }
@@ -589,7 +591,7 @@ static void wake(struct mgr *mgr, struct box *box)
         struct session *s = call->session;
         uint64_t number = call->number;
 
-        if (version == call->seen)
+        if (version == call->seen || RV_MUTANT(CHANGE_UNTOLD))
             continue;
         mgr_unpark(mgr, call);
         answer_wait(mgr, s, number, version);
@@ -791,6 +793,8 @@ reeve_err box_cas(struct mgr *mgr, struct box_call *c, uint8_t flags, const stru
     }
     *done = expected == 0 ? cell == NULL
                           : cell != NULL && box_equal(cell_bytes(cell), cell_bytes(&c->values[0]));
+    if (RV_MUTANT(CAS_BLIND))
+        *done = 1;
     if (*done)
         return REEVE_OK;
     if (flags & RV_CAS_MUST) {
@@ -849,7 +853,7 @@ uint64_t box_bytes(const struct object *o)
 void box_save(const struct box *box, struct saver *out)
 {
     save_number(out, box->most, 8);
-    save_number(out, box->version, 8);
+    save_number(out, RV_MUTANT(VERSION_UNSAVED) ? 0 : box->version, 8);
     save_calls(out, &box->object, box->waiters);
 }
 
@@ -863,7 +867,7 @@ void box_load(struct mgr *mgr, struct box *box, struct rv_reader *in)
 void box_save_call(const struct call *call, struct saver *out)
 {
     save_number(out, (uint64_t)call->since, 8);
-    save_number(out, call->seen, 8);
+    save_number(out, RV_MUTANT(SEEN_UNSAVED) ? 0 : call->seen, 8);
     save_bytes(out, key_of(call));
 }
 

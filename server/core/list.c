@@ -284,7 +284,7 @@ static reeve_err check_values(struct box_call *c, uint32_t first)
     const struct list *l = list_of(c);
     reeve_err err = REEVE_OK;
 
-    if (l->typecode == 0)
+    if (l->typecode == 0 || RV_MUTANT(ARRAY_ANY))
         return REEVE_OK;
     for (uint32_t i = first; err == REEVE_OK && i < c->values_len; i++) {
         struct rv_buf made = {0};
@@ -488,6 +488,8 @@ static int by_image(const void *left, const void *right)
 
     if (order != 0)
         return order;
+    if (RV_MUTANT(LIST_UNSTABLE))
+        return (b->at > a->at) - (b->at < a->at);
     return (a->at > b->at) - (a->at < b->at);
 }
 
@@ -844,7 +846,7 @@ static void check(const struct object *o)
 
     rv_assert(l->head + l->len <= l->cap);
     rv_assert(bytes_of(l->room + l->head, l->len) == l->box.bytes);
-    for (size_t i = 0; i < l->len; i++) {
+    for (size_t i = 0; i < l->len && !RV_MUTANT(ARRAY_ANY); i++) {
         struct rv_buf made = {0};
         const char *text = NULL;
 
@@ -860,7 +862,7 @@ static void check(const struct object *o)
 static void save(const struct object *o, struct saver *out)
 {
     const struct list *l = (const struct list *)o;
-    size_t len = l->len;
+    size_t len = l->len - (RV_MUTANT(LIST_UNSAVED) && l->len > 0 && !fixed(l));
 
     box_save(&l->box, out);
     save_number(out, l->typecode, 1);

@@ -1,5 +1,7 @@
 #include "server/core/pairs.h"
 
+#include "server/core/quota.h"
+
 struct pair *pairs_find(const struct pairs *d, struct rv_slice key)
 {
     struct pair *p = NULL;
@@ -73,6 +75,8 @@ static void back_added(struct mgr *mgr, struct undo *undo)
     struct pairs *d = pairs_of(undo);
 
     box_count(mgr, &d->box, 0, size_of(u->pair));
+    if (RV_MUTANT(UNDO_COUNTED))
+        quota_add(mgr, d->box.object.owner, RV_QUOTA_BYTES, size_of(u->pair));
     d->changes = u->changes;
     link_out(d, u->pair);
     pair_free(mgr, u->pair);
@@ -143,7 +147,7 @@ static void back_dropped(struct mgr *mgr, struct undo *undo)
     struct pair_undo *u = (struct pair_undo *)undo;
     struct pairs *d = pairs_of(undo);
 
-    link_in(d, u->pair, u->next);
+    link_in(d, u->pair, RV_MUTANT(UNDO_TO_TAIL) ? NULL : u->next);
     d->changes = u->changes;
     box_count(mgr, &d->box, size_of(u->pair), 0);
 }

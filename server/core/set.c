@@ -141,7 +141,9 @@ static reeve_err on_discard(struct mgr *mgr, struct box_call *c)
         err = box_spell(mgr, cell_bytes(&c->values[i]), &c->text);
         if (err == REEVE_OK)
             p = pairs_find(d, rv_buf_slice(&mgr->key));
-        if (p != NULL) {
+        if (p != NULL && RV_MUTANT(SET_KEEPS)) {
+            continue;
+        } else if (p != NULL) {
             pairs_drop(mgr, d, p);
         } else if (err == REEVE_OK && args.strict) {
             c->text = "there is no such member";

@@ -53,7 +53,7 @@ done
 exec 4>&-
 read -r result <&5
 wait "$load"
-equal 'nothing was lost, doubled or refused' $? 0
+equal 'nothing was lost, doubled or refused, in queues and containers' $? 0
 echo "    $result"
 wait "$map"
 equal 'a map went through all of it' $? 0

@@ -53,6 +53,8 @@ struct sim_conn;
 struct sim_op;
 struct sim_sync;
 struct sim_sync_book;
+struct sim_box_book;
+struct sim_deed;
 
 /* Something that happens at a virtual instant. */
 struct sim_event {
@@ -278,6 +280,7 @@ enum sim_op_kind {
     SIM_OP_REMOVE,
     SIM_OP_REQUEUE,
     SIM_OP_SYNC, /* of sim_sync.h */
+    SIM_OP_BOX,  /* of sim_box.h */
 };
 
 /* What a call of a lock or its kin is about. */
@@ -294,7 +297,6 @@ struct sim_sync_op {
     uint64_t guard;   /* the fence that it shows; 0: none */
     int guard_handle; /* of this lock */
     uint32_t index;
-    uint8_t key, value; /* of a dict: integers below 128, which are their own spelling */
     bool notified, run, told_death;
 };
 
@@ -323,6 +325,7 @@ struct sim_op {
     int64_t priority;
     struct rv_queue_size_result size;
     struct sim_sync_op sync;
+    struct sim_deed *deed;                           /* BOX: the book's */
     void (*ended)(struct sim *s, struct sim_op *op); /* NULL: it is told in the story */
     void *arg;
     struct sim_op *prev, *next;
@@ -348,6 +351,7 @@ struct sim_client {
     struct sim_op *ops;
     uint8_t reached;       /* enum rv_durable: what the last answer said */
     struct sim_sync *sync; /* its handles of locks and their kin */
+    uint64_t boxes[8];     /* and of containers: objects, or 0 */
     struct sim_conn *conn;
     struct sim_frames inbox;
     struct sim_event wake;
@@ -537,6 +541,8 @@ struct sim {
     struct sim_client clients[SIM_CLIENTS + 1]; /* from 1 */
     struct sim_book book;
     struct sim_sync_book *sync_book;
+    struct sim_box_book *box_book; /* NULL: there are no containers */
+    rv_ns box_looked;
     struct rv_buf story;
     size_t heard; /* how much of the story was expected already */
     bool random;  /* keep only the end of the story */

@@ -4,6 +4,7 @@
 #include "server/core/crew.h"
 #include "server/core/dead.h"
 #include "tests/lib/sim.h"
+#include "tests/lib/sim_box.h"
 #include "tests/lib/sim_sync.h"
 
 #include <stdarg.h>
@@ -488,6 +489,7 @@ void sim_book_free(struct sim *s)
     free(s->book.queues);
     free(s->book.lives);
     sim_sync_free(s);
+    sim_box_free(s);
 }
 
 /* ---- portraits ---- */

@@ -1,6 +1,7 @@
 /* sim_client.c -- a process with a link: what the library's shell does, without threads. */
 
 #include "tests/lib/sim.h"
+#include "tests/lib/sim_box.h"
 #include "tests/lib/sim_sync.h"
 
 #include <stdio.h>
@@ -22,7 +23,7 @@ static void nudge(struct sim *s, struct sim_client *c)
 /* ---- calls ---- */
 
 static const char *const words[] = {"open", "put",    "get",     "join", "shutdown",
-                                    "size", "remove", "requeue", "sync"};
+                                    "size", "remove", "requeue", "sync", "box"};
 
 static void tell(struct sim *s, struct sim_op *op)
 {
@@ -35,6 +36,10 @@ static void tell(struct sim *s, struct sim_op *op)
     }
     if (op->kind == SIM_OP_SYNC) {
         sim_sync_tell(s, op);
+        return;
+    }
+    if (op->kind == SIM_OP_BOX) {
+        sim_box_tell(s, op);
         return;
     }
     for (size_t i = 0; i < op->items_done && op->kind == SIM_OP_GET; i++) {
@@ -363,6 +368,8 @@ static void progress_call(struct sim *s, struct sim_op *op)
 {
     if (op->request == NULL && op->kind == SIM_OP_SYNC)
         op->request = sim_sync_begin(s, op);
+    else if (op->request == NULL && op->kind == SIM_OP_BOX)
+        op->request = sim_box_begin(s, op);
     else if (op->request == NULL)
         begin_call(s, op);
     if (op->request == NULL) {
@@ -375,6 +382,8 @@ static void progress_call(struct sim *s, struct sim_op *op)
         opened(s, op);
     if (op->kind == SIM_OP_SYNC)
         sim_sync_answered(s, op);
+    if (op->kind == SIM_OP_BOX)
+        sim_box_answered(s, op);
     if (op->kind == SIM_OP_SIZE && op->request->error == REEVE_OK)
         rv_assert(rv_queue_size_result_decode(&op->size, rv_buf_slice(&op->request->result)));
     if (op->kind == SIM_OP_REQUEUE && op->request->error == REEVE_OK)

@@ -3,7 +3,7 @@
  * write. */
 
 #include "server/core/save.h"
-#include "tests/lib/sim.h"
+#include "tests/lib/sim_box.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -306,6 +306,7 @@ static void through_a_snapshot(struct sim *s)
 static void reached(struct sim *s)
 {
     compare(s);
+    sim_box_replayed(s, s->server.index);
     through_a_snapshot(s);
     s->server.replaying = false;
 }
@@ -396,6 +397,8 @@ void sim_log_replay(struct sim *s)
                    (unsigned long long)sv->index, (unsigned long long)sv->promised);
     if (sv->replaying && sv->index == sv->stepped)
         reached(s);
+    if (sv->replaying)
+        sim_box_replayed(s, sv->index);
     sv->replaying = false;
     begin_life(s, COMMAND_RESTART);
 }

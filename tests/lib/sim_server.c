@@ -1,6 +1,6 @@
 /* sim_server.c -- the shell of a server, imitated. Its log is in sim_log.c. */
 
-#include "tests/lib/sim.h"
+#include "tests/lib/sim_box.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +29,7 @@ void sim_server_step(struct sim_server *sv, const struct command *cmd)
     if (cmd->type == COMMAND_EXPIRE)
         sv->expiring = false;
     sim_book_before(s, cmd);
+    sim_box_before(s, cmd);
     mgr_step(sv->mgr, cmd, &sv->out);
     sv->steps++;
     for (size_t i = 0; i < sv->out.len; i++)
@@ -37,6 +38,7 @@ void sim_server_step(struct sim_server *sv, const struct command *cmd)
     if (sv->gate != NULL)
         gate_stepped(sv->gate, s->now, cmd, &sv->out);
     outbox_clear(&sv->out);
+    sim_box_after(s, cmd);
     if (s->unchecked)
         return;
     mgr_check(sv->mgr);
@@ -297,6 +299,7 @@ void sim_server_restart(struct sim *s)
     if (sv->memory) {
         new_store(s);
         sim_book_new_store(s);
+        sim_box_new_store(s);
     }
     sv->mgr = sim_server_mgr(s);
     if (!sv->memory) {

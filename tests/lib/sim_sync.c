@@ -204,16 +204,6 @@ static struct rv_request *call(struct sim_op *op, const struct sim_handle *h, st
     return request;
 }
 
-static struct rv_request *question(struct sim_op *op, const struct sim_handle *h,
-                                   struct rv_buf *args)
-{
-    struct rv_request *request =
-        rv_link_read(&op->client->link, op->sync.op, h->object, rv_buf_slice(args));
-
-    rv_buf_free(args);
-    return request;
-}
-
 static struct rv_request *begin_open(struct sim_op *op, const struct sim_handle *h)
 {
     struct rv_buf args = {0};
@@ -270,29 +260,11 @@ static struct rv_request *begin_sleep(struct sim *s, struct sim_op *op, struct s
     return owner ? request : here(op, REEVE_ENOTOWNER);
 }
 
-/* Values of a dict in a story are one byte long. */
-static void add_byte(struct rv_buf *items, uint8_t x)
-{
-    rv_item_write(items, &(struct rv_item){.len = 1, .bytes = rv_slice(&x, 1)});
-}
-
-static uint8_t byte_of(const struct rv_items *items)
-{
-    struct rv_reader r = rv_reader(items->bytes);
-    struct rv_item item;
-
-    if (items->count == 0)
-        return 0;
-    rv_item_read(&r, &item);
-    return item.len == 1 ? item.bytes.data[0] : 0;
-}
-
 struct rv_request *sim_sync_begin(struct sim *s, struct sim_op *op)
 {
     struct sim_handle *h = &op->client->sync->handles[op->sync.handle];
     const struct sim_handle *lock = &op->client->sync->handles[op->sync.other];
     struct rv_buf args = {0};
-    struct rv_buf items = {0};
 
     if (op->sync.guard != 0)
         (void)rv_claims_guard(&op->client->sync->handles[op->sync.guard_handle].claims,
@@ -315,31 +287,6 @@ struct rv_request *sim_sync_begin(struct sim *s, struct sim_op *op)
     case RV_OP_event_wait:
         rv_event_wait_args_encode(&args, &(struct rv_event_wait_args){op->sync.thread, 0});
         return call(op, h, &args);
-    case RV_OP_dict_set:
-        add_byte(&items, op->sync.key);
-        add_byte(&items, op->sync.value);
-        rv_dict_set_args_encode(&args,
-                                &(struct rv_dict_set_args){.pairs = {2, rv_buf_slice(&items)}});
-        rv_buf_free(&items);
-        return call(op, h, &args);
-    case RV_OP_dict_setdefault:
-        add_byte(&items, op->sync.value);
-        rv_dict_setdefault_args_encode(
-            &args, &(struct rv_dict_setdefault_args){.key = rv_slice(&op->sync.key, 1),
-                                                     .values = {1, rv_buf_slice(&items)}});
-        rv_buf_free(&items);
-        return call(op, h, &args);
-    case RV_OP_dict_del:
-    case RV_OP_dict_pop:
-        rv_dict_del_args_encode(&args,
-                                &(struct rv_dict_del_args){.key = rv_slice(&op->sync.key, 1)});
-        return call(op, h, &args);
-    case RV_OP_dict_get:
-        rv_dict_get_args_encode(&args,
-                                &(struct rv_dict_get_args){.key = rv_slice(&op->sync.key, 1)});
-        return question(op, h, &args);
-    case RV_OP_dict_len:
-        return question(op, h, &args);
     case RV_OP_barrier_wait:
         rv_barrier_wait_args_encode(
             &args, &(struct rv_barrier_wait_args){op->sync.thread, op->sync.action, 0});
@@ -422,37 +369,6 @@ void sim_sync_answered(struct sim *s, struct sim_op *op)
         op->sync.round = got.round;
         break;
     }
-    case RV_OP_dict_get:
-    case RV_OP_dict_pop: {
-        struct rv_dict_get_result got;
-
-        if (ok && rv_dict_get_result_decode(&got, result))
-            op->sync.value = byte_of(&got.values);
-        break;
-    }
-    case RV_OP_dict_popitem: {
-        struct rv_dict_popitem_result got;
-
-        if (!ok || !rv_dict_popitem_result_decode(&got, result) || got.key.len != 1)
-            break;
-        op->sync.key = got.key.data[0];
-        op->sync.value = byte_of(&got.values);
-        break;
-    }
-    case RV_OP_dict_setdefault: {
-        struct rv_dict_setdefault_result got;
-
-        if (ok && rv_dict_setdefault_result_decode(&got, result))
-            op->sync.value = byte_of(&got.values);
-        break;
-    }
-    case RV_OP_dict_len: {
-        struct rv_dict_len_result got;
-
-        if (ok && rv_dict_len_result_decode(&got, result))
-            op->sync.value = (uint8_t)got.len;
-        break;
-    }
     case RV_OP_sync_state: {
         struct rv_sync_state_result got = {0};
 
@@ -506,10 +422,6 @@ void sim_sync_tell(struct sim *s, struct sim_op *op)
         snprintf(more, sizeof more, " notified=%d", op->sync.notified);
     if (op->sync.op == RV_OP_condition_notify)
         snprintf(more, sizeof more, " woken=%u", op->sync.number);
-    if (op->sync.op == RV_OP_dict_len)
-        snprintf(more, sizeof more, " len=%u", op->sync.value);
-    else if (rv_op_family(op->sync.op) == rv_op_family(RV_OP_dict_set))
-        snprintf(more, sizeof more, " key=%u value=%u", op->sync.key, op->sync.value);
     if (op->sync.op == RV_OP_barrier_wait)
         snprintf(more, sizeof more, " index=%u%s", op->sync.index, op->sync.run ? " run" : "");
     sim_say(s, "%s.ok client=%d name=%s%s%s", word_of(op->sync.op), op->client->number, h->name,
@@ -639,15 +551,6 @@ void sim_notify(struct sim *s, int client, uint64_t thread, const char *name, co
 void sim_event(struct sim *s, int client, const char *name, uint16_t op, uint32_t timeout_ms)
 {
     sim_op_begin(s, sim_sync_op(s, client, 1, handle_of(s, client, name), op, timeout_ms));
-}
-
-void sim_dict(struct sim *s, int client, const char *name, uint16_t op, uint8_t key, uint8_t value)
-{
-    struct sim_op *o = sim_sync_op(s, client, 1, handle_of(s, client, name), op, UINT32_MAX);
-
-    o->sync.key = key;
-    o->sync.value = value;
-    sim_op_begin(s, o);
 }
 
 void sim_barrier_wait(struct sim *s, int client, uint64_t thread, const char *name,

@@ -66,8 +66,6 @@ void sim_sleep(struct sim *s, int client, uint64_t thread, const char *name, con
 void sim_notify(struct sim *s, int client, uint64_t thread, const char *name, const char *lock,
                 uint32_t count);
 void sim_event(struct sim *s, int client, const char *name, uint16_t op, uint32_t timeout_ms);
-/* A call or a question of a dict. key and value are below 128; what is not asked for is not looked at. */
-void sim_dict(struct sim *s, int client, const char *name, uint16_t op, uint8_t key, uint8_t value);
 void sim_barrier_wait(struct sim *s, int client, uint64_t thread, const char *name,
                       uint32_t timeout_ms, bool action);
 void sim_barrier_release(struct sim *s, int client, const char *name, uint64_t round, bool failed);

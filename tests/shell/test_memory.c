@@ -5,6 +5,12 @@
 #include "tests/shell/lab.h"
 #include "tests/shell/nomem.h"
 
+#include <reeve/batch.h>
+#include <reeve/list.h>
+#include <reeve/namespace.h>
+#include <reeve/set.h>
+#include <reeve/shared.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,6 +296,318 @@ out:
 TEST(memory_that_is_short_for_locks_is_told)
 {
     play(locks);
+}
+
+/* ---- containers ---- */
+
+/* The builder has what the letters say, and nothing else. */
+static reeve_err says(reeve_builder *b, const char *letters, ...)
+{
+    va_list args;
+    reeve_err err = REEVE_OK;
+
+    reeve_builder_reset(b);
+    va_start(args, letters);
+    err = reeve_vpack(b, letters, args);
+    va_end(args);
+    return err;
+}
+
+static reeve_err iterate(reeve_dict *d, size_t wanted)
+{
+    reeve_dict_iter *it = NULL;
+    const reeve_value *key = NULL;
+    const reeve_value *value = NULL;
+    size_t got = 0;
+    reeve_err err = reeve_dict_items(&it, d);
+
+    while (err == REEVE_OK) {
+        err = reeve_dict_next(it, &key, &value);
+        if (err == REEVE_OK && key == NULL)
+            break;
+        got += err == REEVE_OK;
+    }
+    reeve_dict_iter_close(&it);
+    CHECK(err != REEVE_OK || got == wanted);
+    return err;
+}
+
+/* Builders that a story has, and values that it was given. */
+struct props {
+    reeve_builder *key, *value, *path;
+    reeve_value *v[12];
+};
+
+static reeve_err props_begin(struct props *p)
+{
+    p->key = reeve_builder_new();
+    p->value = reeve_builder_new();
+    p->path = reeve_builder_new();
+    return p->key == NULL || p->value == NULL || p->path == NULL ? REEVE_ENOMEM : REEVE_OK;
+}
+
+static void props_end(struct props *p)
+{
+    reeve_builder_free(&p->key);
+    reeve_builder_free(&p->value);
+    reeve_builder_free(&p->path);
+    for (size_t i = 0; i < sizeof p->v / sizeof p->v[0]; i++)
+        reeve_value_free(&p->v[i]);
+}
+
+static reeve_err dicts(void)
+{
+    static char large[LARGE];
+    struct props p = {0};
+    reeve_context *ctx = NULL;
+    reeve_dict *d = NULL;
+    reeve_namespace *ns = NULL;
+    uint64_t version = 0;
+    uint64_t len = 0;
+    int64_t sum = 0;
+    bool yes = false;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(props_begin(&p));
+    TRY(reeve_dict_open(&d, ctx, NULL, NULL));
+    TRY(says(p.key, "s", "key"));
+    TRY(says(p.value, "{s(i)si}", "a", INT64_C(1), "b", INT64_C(2)));
+    TRY(reeve_dict_set(d, p.key, p.value));
+    TRY(reeve_dict_update(d, p.value));
+    TRY(says(p.path, "(si)", "a", INT64_C(0)));
+    TRY(reeve_dict_get_at(d, p.key, p.path, &p.v[0]));
+    TRY(says(p.value, "i", INT64_C(5)));
+    TRY(reeve_dict_add_at(d, p.key, p.path, p.value, &p.v[1]));
+    TRY(says(p.path, "(s)", "a"));
+    TRY(reeve_dict_append_at(d, p.key, p.path, p.value));
+    TRY(reeve_dict_set_at(d, p.key, p.path, p.value));
+    TRY(reeve_dict_del_at(d, p.key, p.path));
+    version = 0;
+    TRY(reeve_dict_wait(d, p.key, &version, WAIT_MS));
+    TRY(reeve_dict_get_version(d, p.key, &p.v[2], &version));
+    TRY(reeve_dict_setdefault(d, p.value, p.value, &p.v[3], &yes));
+    TRY(reeve_dict_cas(d, p.value, p.key, p.value, &yes, &p.v[4]));
+    TRY(reeve_dict_add_int(d, p.value, 7, &sum));
+    TRY(reeve_dict_contains(d, p.key, &yes));
+    CHECK(yes && sum == 12);
+    TRY(says(p.key, "y", large, sizeof large));
+    TRY(reeve_dict_set(d, p.value, p.key));
+    TRY(reeve_dict_get(d, p.value, &p.v[5]));
+    TRY(iterate(d, 4));
+    TRY(reeve_dict_copy(d, &p.v[6]));
+    TRY(reeve_dict_pop(d, p.value, &p.v[7]));
+    TRY(reeve_dict_popitem(d, &p.v[8], &p.v[9]));
+    TRY(reeve_dict_len(d, &len, NULL));
+    CHECK(len == 2);
+    TRY(says(p.key, "s", "key"));
+    TRY(reeve_dict_del(d, p.key));
+    TRY(reeve_dict_clear(d));
+    TRY(reeve_namespace_open(&ns, ctx, NULL, NULL));
+    TRY(reeve_namespace_set(ns, "name", p.value));
+    TRY(reeve_namespace_add_int(ns, "name", 1, &sum));
+    TRY(reeve_namespace_get(ns, "name", &p.v[10]));
+    TRY(reeve_namespace_copy(ns, &p.v[11]));
+    TRY(reeve_namespace_del(ns, "name"));
+out:
+    props_end(&p);
+    reeve_namespace_close(&ns);
+    reeve_dict_close(&d);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_dicts_is_told)
+{
+    play(dicts);
+}
+
+static reeve_err read_row(reeve_list *l, size_t wanted)
+{
+    reeve_list_iter *it = NULL;
+    const reeve_value *value = NULL;
+    size_t got = 0;
+    reeve_err err = reeve_list_iter_open(&it, l, true);
+
+    while (err == REEVE_OK) {
+        err = reeve_list_next(it, &value);
+        if (err == REEVE_OK && value == NULL)
+            break;
+        got += err == REEVE_OK;
+    }
+    reeve_list_iter_close(&it);
+    CHECK(err != REEVE_OK || got == wanted);
+    return err;
+}
+
+static reeve_err rows(void)
+{
+    static const reeve_slice first = {0, 1, REEVE_UNSET};
+    static char large[LARGE];
+    struct props p = {0};
+    reeve_context *ctx = NULL;
+    reeve_list *l = NULL;
+    reeve_list *inner = NULL;
+    reeve_shared *shared = NULL;
+    reeve_array *a = NULL;
+    reeve_ref ref;
+    uint64_t version = 0;
+    uint64_t n = 0;
+    int64_t sum = 0;
+    bool yes = false;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(props_begin(&p));
+    TRY(reeve_list_open(&l, ctx, NULL, NULL));
+    TRY(says(p.value, "(iis)", INT64_C(3), INT64_C(1), "text"));
+    TRY(reeve_list_extend(l, p.value));
+    TRY(reeve_list_insert(l, 0, p.value));
+    TRY(says(p.path, "(i)", INT64_C(0)));
+    TRY(reeve_list_get_at(l, 0, p.path, &p.v[0]));
+    TRY(says(p.key, "i", INT64_C(3)));
+    TRY(reeve_list_add_at(l, 0, p.path, p.key, &p.v[1]));
+    TRY(reeve_list_append_at(l, 0, NULL, p.key));
+    TRY(reeve_list_set_slice(l, first, p.value));
+    TRY(reeve_list_slice(l, first, &p.v[2]));
+    TRY(reeve_list_index(l, p.key, REEVE_UNSET, REEVE_UNSET, &n));
+    TRY(reeve_list_count(l, p.key, &n));
+    TRY(reeve_list_remove(l, p.key));
+    TRY(reeve_list_sort(l, true));
+    TRY(reeve_list_reverse(l));
+    TRY(reeve_list_repeat(l, 2));
+    TRY(says(p.value, "y", large, sizeof large));
+    TRY(reeve_list_append(l, p.value));
+    TRY(read_row(l, 11));
+    TRY(reeve_list_set(l, 0, p.key));
+    TRY(reeve_list_cas(l, 0, p.value, p.key, &yes, &p.v[3]));
+    TRY(reeve_list_add(l, 0, p.key, &p.v[4]));
+    TRY(reeve_list_pop(l, -1, &p.v[5]));
+    TRY(reeve_list_del_slice(l, first));
+    TRY(reeve_list_wait(l, &version, WAIT_MS));
+    TRY(reeve_list_open(&inner, ctx, NULL, NULL));
+    reeve_builder_reset(p.value);
+    TRY(reeve_put_ref(p.value, reeve_list_ref(inner)));
+    TRY(reeve_list_append(l, p.value));
+    reeve_list_close(&inner);
+    TRY(reeve_list_get(l, -1, &p.v[6]));
+    CHECK(reeve_get_ref(p.v[6], &ref));
+    TRY(reeve_list_from(&inner, ctx, ref));
+    TRY(read_row(l, 10));
+    TRY(reeve_list_clear(l));
+    TRY(reeve_shared_open(&shared, ctx, NULL, 'q', NULL));
+    TRY(reeve_shared_set_int(shared, 1));
+    TRY(reeve_shared_add_int(shared, 2, &sum));
+    TRY(reeve_shared_get(shared, &p.v[7], NULL));
+    TRY(reeve_array_open(&a, ctx, NULL, 'd', 100, NULL));
+    TRY(reeve_array_set(a, -1, p.key));
+    TRY(reeve_array_add(a, -1, p.key, &p.v[8]));
+    TRY(reeve_array_slice(a, first, &p.v[9]));
+out:
+    props_end(&p);
+    reeve_array_close(&a);
+    reeve_shared_close(&shared);
+    reeve_list_close(&inner);
+    reeve_list_close(&l);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_lists_is_told)
+{
+    play(rows);
+}
+
+static reeve_err sets(void)
+{
+    struct props p = {0};
+    reeve_context *ctx = NULL;
+    reeve_set *one = NULL;
+    reeve_set *other = NULL;
+    reeve_set *made = NULL;
+    reeve_set_iter *it = NULL;
+    const reeve_value *member = NULL;
+    bool yes = false;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(props_begin(&p));
+    TRY(reeve_set_open(&one, ctx, NULL, NULL));
+    TRY(reeve_set_open(&other, ctx, NULL, NULL));
+    TRY(says(p.value, "(iis)", INT64_C(3), INT64_C(1), "text"));
+    TRY(reeve_set_update_values(one, REEVE_UNION, p.value));
+    TRY(says(p.key, "s", "text"));
+    TRY(reeve_set_add(other, p.key, NULL));
+    TRY(reeve_set_combine(&made, one, REEVE_SYMMETRIC_DIFFERENCE, other));
+    TRY(reeve_set_compare(other, REEVE_SUBSET, one, &yes));
+    CHECK(yes);
+    TRY(reeve_set_compare_values(one, REEVE_SAME, p.value, &yes));
+    CHECK(yes);
+    TRY(reeve_set_update(one, REEVE_DIFFERENCE, other));
+    TRY(reeve_set_contains(one, p.key, &yes));
+    CHECK(!yes);
+    TRY(reeve_set_iter_open(&it, one));
+    TRY(reeve_set_next(it, &member));
+    TRY(reeve_set_copy(one, &p.v[0]));
+    TRY(reeve_set_pop(one, &p.v[1]));
+    TRY(reeve_set_discard(other, p.key, &yes));
+    TRY(reeve_set_clear(made));
+out:
+    props_end(&p);
+    reeve_set_iter_close(&it);
+    reeve_set_close(&made);
+    reeve_set_close(&other);
+    reeve_set_close(&one);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_sets_is_told)
+{
+    play(sets);
+}
+
+static reeve_err batches(void)
+{
+    static char large[LARGE];
+    struct props p = {0};
+    reeve_context *ctx = NULL;
+    reeve_dict *d = NULL;
+    reeve_list *l = NULL;
+    reeve_batch *b = NULL;
+    size_t failed = 0;
+    int64_t x = 0;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(props_begin(&p));
+    TRY(reeve_dict_open(&d, ctx, NULL, NULL));
+    TRY(reeve_list_open(&l, ctx, NULL, NULL));
+    TRY(says(p.key, "s", "key"));
+    TRY(says(p.value, "i", INT64_C(5)));
+    TRY(says(p.path, "y", large, sizeof large));
+    TRY((b = reeve_batch_new(ctx)) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    TRY(reeve_batch_dict_expect(b, d, p.key, NULL));
+    TRY(reeve_batch_dict_set(b, d, p.key, p.value));
+    TRY(reeve_batch_dict_add(b, d, p.key, p.value));
+    TRY(reeve_batch_list_append(b, l, p.path));
+    TRY(reeve_batch_list_append(b, l, p.value));
+    TRY(reeve_batch_list_pop(b, l, 0));
+    TRY(reeve_batch_run(b, &failed));
+    CHECK(reeve_get_int(reeve_batch_result(b, 2), &x) && x == 10);
+    CHECK(reeve_value_type(reeve_batch_result(b, 5)) == REEVE_BYTES);
+out:
+    reeve_batch_free(&b);
+    props_end(&p);
+    reeve_list_close(&l);
+    reeve_dict_close(&d);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_batches_is_told)
+{
+    play(batches);
 }
 
 /* ---- what the manager tells ---- */

@@ -8,7 +8,9 @@
 
 #include "tests/sim/random.h"
 #include "tests/lib/check.h"
+#include "tests/lib/sim_box.h"
 #include "tests/lib/sim_sync.h"
+#include "tests/sim/random_box.h"
 #include "tests/sim/random_sync.h"
 
 #include <signal.h>
@@ -64,6 +66,7 @@ struct history {
     struct sim_event fault, brief, server, room;
     bool memory;
     bool sync; /* with locks and their kin */
+    bool box;  /* with containers */
     bool leaving;
 };
 
@@ -343,6 +346,8 @@ static void idle(struct sim *s, struct sim_client *c)
         rv_ns sync = h->sync ? random_sync_turn(s, c) : RV_NEVER;
 
         next = sync < next ? sync : next;
+        sync = h->box ? random_box_turn(s, c) : RV_NEVER;
+        next = sync < next ? sync : next;
     }
     c->idle_until = next <= s->now ? s->now + RV_MS : next;
 }
@@ -443,6 +448,7 @@ static void map(struct sim *s, struct sim_client *c)
 static void forget_threads(struct client *hc, int client)
 {
     random_sync_forget(client);
+    random_box_forget(client);
     for (int i = 0; i < hc->threads_len; i++)
         hc->threads[i].op = NULL;
     memset(hc->opening, 0, sizeof hc->opening);
@@ -716,6 +722,9 @@ static void begin_history(struct sim *s, struct history *h, uint64_t seed)
     s->server.memory = h->memory;
     s->mild = !h->memory && one_in(s, 3);
     random_sync_begin(s);
+    h->box = one_in(s, 3);
+    if (h->box)
+        random_box_begin(s);
     choose_queues(s, h);
     choose_threads(s, h);
     sim_server_start(s);
@@ -754,6 +763,8 @@ static void end_history(struct sim *s, struct history *h)
     sim_run_until(s, AT(117));
     sim_book_finish(s);
     random_sync_finish(s, h->clients_len);
+    if (h->box)
+        random_box_finish(s, h->clients_len);
     shut_everything(s, h);
     sim_run_until(s, AT(119));
     for (int c = 1; c <= h->clients_len; c++) {
@@ -779,7 +790,7 @@ static void end_history(struct sim *s, struct history *h)
     if (mgr_sessions(s->server.mgr) != 0)
         sim_broken(s, "%zu sessions were not forgotten", mgr_sessions(s->server.mgr));
     /* Each of the lasting queues may have a queue of dead letters. */
-    if (mgr_objects(s->server.mgr) > BRIEF * 2 + sim_book_kept(s))
+    if (mgr_objects(s->server.mgr) > BRIEF * 2 + sim_book_kept(s) + sim_box_kept(s))
         sim_broken(s, "%zu objects were not forgotten", mgr_objects(s->server.mgr));
     for (int c = 1; c <= h->all_len; c++)
         if (s->clients[c].alive)
@@ -792,7 +803,7 @@ struct report {
     uint64_t counts[SIM_FAULTS_LEN];
     uint64_t accepted, delivered, redelivered, done, joins, steps, frames, maps, mapped, crashes,
         snapshots, promises;
-    uint64_t acquired, deaths, dead, referred;
+    uint64_t acquired, deaths, dead, referred, boxed, told;
 };
 
 static struct sim world;
@@ -819,6 +830,7 @@ static void run(uint64_t seed, bool quiet, struct report *out)
                            .referred = world.book.referred};
     memcpy(out->counts, world.counts, sizeof out->counts);
     sim_sync_counts(&world, &out->acquired, &out->deaths);
+    sim_box_counts(&world, &out->boxed, &out->told);
     sim_stop(&world);
 }
 
@@ -911,6 +923,8 @@ static uint64_t run_some(uint64_t from, uint64_t to, bool silent, struct report 
         sum->deaths += report.deaths;
         sum->dead += report.dead;
         sum->referred += report.referred;
+        sum->boxed += report.boxed;
+        sum->told += report.told;
     }
     close(fds[0]);
     waitpid(pid, NULL, 0);
@@ -961,6 +975,8 @@ static int show(const struct report *sum, uint64_t seeds, double real)
            (unsigned long long)sum->acquired, (unsigned long long)sum->deaths);
     printf("  %llu dead letters, %llu references had\n", (unsigned long long)sum->dead,
            (unsigned long long)sum->referred);
+    printf("  %llu calls on containers answered, %llu waits told of a change\n",
+           (unsigned long long)sum->boxed, (unsigned long long)sum->told);
     printf("  %llu histories of 150 s in %.1f s: %.0f times faster than the clock\n",
            (unsigned long long)seeds, real, real > 0 ? (double)seeds * 150 / real : 0);
     return few;
