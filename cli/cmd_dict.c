@@ -293,14 +293,15 @@ static int do_clear(struct container *c)
     return container_end(c, reeve_dict_clear(c->as.dict), NULL);
 }
 
-static int do_load(struct container *c)
+static int load_some(struct container *c)
 {
-    int code = container_load(c, c->value);
-
-    if (code != EXIT_DONE)
-        return code;
     return container_end_many(c, reeve_dict_update(c->as.dict, c->value), "standard input",
                               "object");
+}
+
+static int do_load(struct container *c)
+{
+    return container_load(c, c->value, '{', load_some);
 }
 
 static reeve_err open_dict(struct container *c, const reeve_container_options *options)
@@ -394,14 +395,15 @@ static int delete_attributes(struct container *c)
     return container_each(c, delete_attribute);
 }
 
-static int load_attributes(struct container *c)
+static int load_some_attributes(struct container *c)
 {
-    int code = container_load(c, c->value);
-
-    if (code != EXIT_DONE)
-        return code;
     return container_end_many(c, reeve_namespace_update(c->as.names, c->value), "standard input",
                               "object with names as keys");
+}
+
+static int load_attributes(struct container *c)
+{
+    return container_load(c, c->value, '{', load_some_attributes);
 }
 
 static reeve_err open_namespace(struct container *c, const reeve_container_options *options)

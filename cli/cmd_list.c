@@ -72,14 +72,15 @@ static int do_append(struct container *c)
     return code == EXIT_DONE ? sent : code;
 }
 
-static int do_load(struct container *c)
+static int load_some(struct container *c)
 {
-    int code = container_load(c, c->value);
-
-    if (code != EXIT_DONE)
-        return code;
     return container_end_many(c, reeve_list_extend(c->as.list, c->value), "standard input",
                               "array");
+}
+
+static int do_load(struct container *c)
+{
+    return container_load(c, c->value, '[', load_some);
 }
 
 /* ---- list ---- */

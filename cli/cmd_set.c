@@ -33,14 +33,15 @@ static int do_clear(struct container *c)
     return container_end(c, reeve_set_clear(c->as.set), NULL);
 }
 
-static int do_load(struct container *c)
+static int load_some(struct container *c)
 {
-    int code = container_load(c, c->value);
-
-    if (code != EXIT_DONE)
-        return code;
     return container_end_many(c, reeve_set_update_values(c->as.set, REEVE_UNION, c->value),
                               "standard input", "array");
+}
+
+static int do_load(struct container *c)
+{
+    return container_load(c, c->value, '[', load_some);
 }
 
 /* ---- members ---- */

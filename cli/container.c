@@ -12,13 +12,19 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { OPEN_MS = 5000 };
+enum { OPEN_MS = 5000, PART_BYTES = 1024 * 1024 };
 
 /* ---- ends ---- */
 
 static bool is_not_there(reeve_err err)
 {
     return err == REEVE_EKEY || err == REEVE_EATTR || err == REEVE_EINDEX;
+}
+
+/* What to do about it is in the words of the library. */
+static bool is_told_whole(reeve_err err)
+{
+    return err == REEVE_ETYPE || err == REEVE_EVALUE || err == REEVE_ETOOBIG;
 }
 
 /* Behind "cannot VERB TYPE NAME: ". */
@@ -38,11 +44,11 @@ int container_end(struct container *c, reeve_err err, const char *what)
         return EXIT_DONE;
     if (c->args->follow && (is_not_there(err) || err == REEVE_ECHANGED))
         return EXIT_NOTHING; /* wait for it */
-    if (what == NULL && err != REEVE_ETYPE && err != REEVE_EVALUE)
+    if (what == NULL && !is_told_whole(err))
         return cli_fail_call(err);
     if (what == NULL)
         return cli_fail(cli_exit_of(err), "%s", reeve_errmsg());
-    if (is_not_there(err) || err == REEVE_ETYPE || err == REEVE_EVALUE)
+    if (is_not_there(err) || is_told_whole(err))
         return cli_fail(cli_exit_of(err), "cannot %s %s of %s %s: %s", c->verb->word, what,
                         c->type->word, c->args->words[0],
                         is_not_there(err) ? reeve_strerror(err) : reason(c));
@@ -319,41 +325,86 @@ static int fail_load(const char *why)
     return cli_fail(EXIT_CHANGE, "cannot load standard input: %s", why);
 }
 
-int container_load(struct container *c, reeve_builder *out)
+/* All of standard input, that it is JSON, and where its bracket is; *text is the caller's. */
+static int read_json(reeve_builder *out, char open, char **text, size_t *len, const char **at)
 {
     char why[CLI_WHY];
-    char *text = NULL;
-    size_t len = 0;
-    int code = read_input(&text, &len);
+    int code = read_input(text, len);
 
-    (void)c;
+    if (code != EXIT_DONE)
+        return code;
+    *at = *text + strspn(*text, " \t\r\n");
     reeve_builder_reset(out);
-    if (code == EXIT_DONE && !cli_put_json(out, text, len, why))
-        code = fail_load(why);
+    if (!(open == '{' ? cli_put_json_map : cli_put_json)(out, *text, *len, why))
+        return fail_load(why);
+    if (**at != open)
+        return fail_load(open == '{' ? "it is not a JSON object" : "it is not a JSON array");
+    return EXIT_DONE;
+}
+
+/* Some elements or members, with what makes a whole of them. */
+static int take_part(struct container *c, reeve_builder *out, const char *const around[2],
+                     const char *part, size_t len, int (*take)(struct container *c))
+{
+    bool map = around[0][0] == '{' && around[0][1] == '\0';
+    char why[CLI_WHY] = "out of memory";
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    bool good = to != NULL;
+
+    if (good) {
+        fputs(around[0], to);
+        fwrite(part, 1, len, to);
+        fputs(around[1], to);
+        good = fclose(to) == 0;
+    }
+    reeve_builder_reset(out);
+    good = good && (map ? cli_put_json_map : cli_put_json)(out, text, size, why);
+    free(text);
+    return good ? take(c) : fail_load(why);
+}
+
+int container_load(struct container *c, reeve_builder *out, char open,
+                   int (*take)(struct container *c))
+{
+    static const char *const arounds[][2] = {{"[", "]"}, {"{", "}"}, {"{\"pairs\": [", "]}"}};
+    const char *const *around = arounds[open == '{'];
+    char *text = NULL;
+    const char *at = NULL;
+    const char *element = NULL;
+    const char *part = NULL;
+    size_t len = 0;
+    size_t size = 0;
+    int code = read_json(out, open, &text, &len, &at);
+
+    if (code == EXIT_DONE && open == '{' && cli_json_pairs(&at, text + len))
+        around = arounds[2];
+    while (code == EXIT_DONE && cli_next_element(&at, text + len, &element, &size)) {
+        part = part == NULL ? element : part;
+        if ((size_t)(element + size - part) < PART_BYTES)
+            continue;
+        code = take_part(c, out, around, part, (size_t)(element + size - part), take);
+        part = NULL;
+    }
+    if (code == EXIT_DONE && part != NULL)
+        code = take_part(c, out, around, part, (size_t)(element + size - part), take);
     free(text);
     return code;
 }
 
 int container_load_each(struct container *c, reeve_builder *out, int (*take)(struct container *c))
 {
-    char why[CLI_WHY];
+    static const char *const alone[2] = {"", ""};
     char *text = NULL;
     const char *at = NULL;
     const char *element = NULL;
     size_t len = 0;
     size_t size = 0;
-    int code = read_input(&text, &len);
+    int code = read_json(out, '[', &text, &len, &at);
 
-    reeve_builder_reset(out);
-    at = text;
-    if (code == EXIT_DONE && !cli_put_json(out, text, len, why)) /* all of it, before it begins */
-        code = fail_load(why);
-    else if (code == EXIT_DONE && text[strspn(text, " \t\r\n")] != '[')
-        code = fail_load("it is not a JSON array");
-    while (code == EXIT_DONE && cli_next_element(&at, text + len, &element, &size)) {
-        reeve_builder_reset(out);
-        code = cli_put_json(out, element, size, why) ? take(c) : fail_load(why);
-    }
+    while (code == EXIT_DONE && cli_next_element(&at, text + len, &element, &size))
+        code = take_part(c, out, alone, element, size, take);
     free(text);
     return code;
 }

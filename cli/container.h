@@ -93,14 +93,23 @@ int container_cas(struct container *c, reeve_err err, bool done, reeve_value **n
 /* The words, or without any the lines of standard input, one after the other. */
 int container_each(struct container *c, int (*take)(struct container *c, const char *word));
 
-/* All of standard input as one JSON value. */
-int container_load(struct container *c, reeve_builder *out);
+/* Standard input, which is one JSON array or object (open is its bracket), in parts of it that are
+ * such: each in out. It is read, and checked, before the first is taken. */
+int container_load(struct container *c, reeve_builder *out, char open,
+                   int (*take)(struct container *c));
 /* Each element of a JSON array there, in out. */
 int container_load_each(struct container *c, reeve_builder *out, int (*take)(struct container *c));
 
 /* ---- parse_json.c ---- */
 
-/* Cut an array of JSON: *text goes behind the next element, which is *element. False: no more. */
+/* As cli_put_json, but an outermost map is one, also if it has the one key "bytes" or "pairs". */
+bool cli_put_json_map(reeve_builder *builder, const char *text, size_t len, char why[CLI_WHY]);
+
+/* Is it {"pairs": [[key, item], ...]}? Then *text becomes the outer array. */
+bool cli_json_pairs(const char **text, const char *end);
+
+/* Cut an array or a map of JSON: *text, which begins with its bracket, goes behind the next element or
+ * member, which is *element. False: no more. */
 bool cli_next_element(const char **text, const char *end, const char **element, size_t *len);
 
 #endif

@@ -18,6 +18,7 @@ struct json {
     const char *start;
     reeve_builder *out;
     unsigned depth;
+    bool plain;        /* the outermost map is one, whatever its keys are */
     const char *wrong; /* the first thing that is; NULL while all is well */
     const char *wrong_at;
 };
@@ -432,14 +433,15 @@ static bool put_container(struct json *j, bool map)
 {
     size_t len = 0;
     bool good = false;
+    bool plain = j->plain && j->depth == 0;
 
     j->at++;
-    if (map && is_bytes(*j))
+    if (map && !plain && is_bytes(*j))
         return put_bytes(j);
     if (j->depth == DEPTH_MAX)
         return fail(j, "more than 64 levels of nesting");
     j->depth++;
-    if (map && is_pairs(*j)) {
+    if (map && !plain && is_pairs(*j)) {
         good = put_pairs(j);
     } else {
         len = count_elements(j);
@@ -473,9 +475,10 @@ static bool put_any(struct json *j)
     return fail(j, "a value was expected");
 }
 
-bool cli_put_json(reeve_builder *builder, const char *text, size_t len, char why[CLI_WHY])
+static bool put_all(reeve_builder *builder, const char *text, size_t len, bool plain,
+                    char why[CLI_WHY])
 {
-    struct json j = {.at = text, .end = text + len, .start = text, .out = builder};
+    struct json j = {.at = text, .end = text + len, .start = text, .out = builder, .plain = plain};
     bool good = put_any(&j);
 
     skip_blanks(&j);
@@ -490,6 +493,27 @@ bool cli_put_json(reeve_builder *builder, const char *text, size_t len, char why
     return good;
 }
 
+bool cli_put_json(reeve_builder *builder, const char *text, size_t len, char why[CLI_WHY])
+{
+    return put_all(builder, text, len, false, why);
+}
+
+bool cli_put_json_map(reeve_builder *builder, const char *text, size_t len, char why[CLI_WHY])
+{
+    return put_all(builder, text, len, true, why);
+}
+
+bool cli_json_pairs(const char **text, const char *end)
+{
+    struct json j = {.at = *text, .end = end};
+
+    if (!take(&j, '{') || !is_pairs(j))
+        return false;
+    (void)begin_pairs(&j);
+    *text = j.at - 1;
+    return true;
+}
+
 bool cli_next_element(const char **text, const char *end, const char **element, size_t *len)
 {
     struct json p = {.at = *text, .end = end};
@@ -497,9 +521,9 @@ bool cli_next_element(const char **text, const char *end, const char **element, 
     bool quoted = false;
 
     skip_blanks(&p);
-    if (p.at == p.end || *p.at == ']')
+    if (p.at == p.end || *p.at == ']' || *p.at == '}')
         return false;
-    p.at++; /* the [ of the array, or a comma */
+    p.at++; /* the bracket, or a comma */
     skip_blanks(&p);
     *element = p.at;
     for (; p.at < p.end; p.at++) {
@@ -509,7 +533,7 @@ bool cli_next_element(const char **text, const char *end, const char **element, 
             p.at++;
         else if (c == '"')
             quoted = !quoted;
-        else if (!quoted && depth == 0 && (c == ',' || c == ']'))
+        else if (!quoted && depth == 0 && (c == ',' || c == ']' || c == '}'))
             break;
         else if (!quoted && (c == '[' || c == '{'))
             depth++;

@@ -94,6 +94,7 @@ true
 [1, [], {}, [[2]]]
 {"a": {"b": [1, 2, 3]}, "c": "x,y]}"}
 {"bytes": "AAEC/w=="}
+{"pairs": [[1, [2]], [[3], {"a": 4}]]}
 END
 reeve put --json values <"$tmp/json"
 reeve get --json values >"$tmp/got"
@@ -106,7 +107,7 @@ END
 check 'JSON there and back is the same' python3 "$tmp/same.py" "$tmp/json" "$tmp/got"
 reeve put --json values '"text"' '[1, 2]'
 equal 'texts are printed as they are' "$(reeve get values | tr '\n' ,)" 'text,[1, 2],'
-for text in '{' '[1,]' '[1 2]' '{"a" 1}' '"x' '"\u12"' '"\ud800"' '1 2' 'nul' '01x' '+1' '' '{,}' \
+for text in '{' '[1,]' '[1 2]' '{"a" 1}' '"x' '"\u12"' '"\ud800"' '1 2' 'nul' '01x' '+1' '' '{,}' 007 1. .5 1e 1e999 \
     "$(printf '[%.0s' $(seq 1 70))"; do
     run reeve put --json values "$text"
     says "not JSON: $text" 100 '^reeve: cannot put item 1: not JSON at character [0-9]+: '
