@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* ---- exit codes: EXIT(name, code, meaning) ---- */
 #define CLI_EXITS(X)                                                                               \
@@ -79,6 +80,12 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "queues, agents and jobs.\n")                                                                \
     X(ls, "[PREFIX]", 0, 1, "list the objects whose names begin with PREFIX",                      \
       "With --json: an array of one map for each object.\n")                                       \
+    X(show, "OBJECT", 1, 1, "show what an object is, who is at it, and what is in it",             \
+      "Of any type: its options, how much it holds, and who holds it or waits for it. Of a "       \
+      "dict,\n"                                                                                    \
+      "list, set, Value, Array or Namespace also the first 100 values, long ones cut, or with\n"   \
+      "--all all of it. What is in a queue shows only to who takes it out.\n"                      \
+      "With --json: one map, with `who` and `contents` in it.\n")                                  \
     X(put, "QUEUE [ITEM]...", 1, CLI_MANY, "put items into a queue",                               \
       "Without ITEM each line of standard input is an item. Items are texts, unless --json or\n"   \
       "--bytes is given. A queue that is missing is made; without --maxsize and --joinable an\n"   \
@@ -328,8 +335,9 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
     X(FLAG, reset, "reset", 0, NULL, CLI_ON(barrier), "send away who waits, and make it as new")   \
     X(FLAG, json, "json", 0, NULL,                                                                 \
       CLI_ON(status) | CLI_ON(ls) | CLI_ON(why) | CLI_ON(put) | CLI_ON(get) | CLI_ON(jobs) |       \
-          CLI_ON(logs) | CLI_ON(dead) | CLI_CONTAINERS,                                            \
+          CLI_ON(logs) | CLI_ON(dead) | CLI_ON(show) | CLI_CONTAINERS,                             \
       "values are JSON, one a line; {\"bytes\": \"<base64>\"} stands for bytes")                   \
+    X(FLAG, all, "all", 0, NULL, CLI_ON(show), "all values, whole")                                \
     X(FLAG, verbose, "verbose", 'v', NULL, CLI_ON(put) | CLI_ON(get),                              \
       "say how many items there were, and what they survive")                                      \
     X(TIME, timeout, "timeout", 't', "S", CLI_CONNECTED,                                           \
@@ -404,7 +412,14 @@ int cli_exit_of(reeve_err err);
 
 /* A number of a map; 0 when it is not there. A value as JSON, and what follows it; an exit code. */
 uint64_t cli_number(const reeve_value *map, const char *key);
+
+/* A text of a map, cut, in out, which is returned. What could move the cursor is not in it. */
+enum { CLI_NAME = 256 };
+const char *cli_name(char out[CLI_NAME], const reeve_value *map, const char *key);
 int cli_print_json(const reeve_value *value, const char *end);
+
+/* A key of a map as JSON: one that is no text becomes a text of its JSON. False without memory. */
+bool cli_print_key(FILE *to, const reeve_value *key);
 
 /* ---- units.c ---- */
 
@@ -443,6 +458,11 @@ int cli_stopped(void); /* the signal; 0: none */
  * builder must be reset. */
 enum { CLI_WHY = 128 };
 bool cli_put_json(reeve_builder *builder, const char *text, size_t len, char why[CLI_WHY]);
+
+/* ---- cmd_why.c ---- */
+
+/* What reeve_why() tells, a line each. */
+void cli_print_why(const reeve_value *rows);
 
 /* ---- the commands, each in cmd_NAME.c; they return an exit code ---- */
 #define CLI_COMMAND_RUN(name, words, fewest, most, line, more)                                     \

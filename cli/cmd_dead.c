@@ -9,22 +9,6 @@
 
 enum { CALL_MS = 5000, ITEM_BYTES = 65536, SHOWN = 60 };
 
-/* What could move the cursor is not printed. */
-static const char *text_of(char out[256], const reeve_value *map, const char *key)
-{
-    const char *text = "";
-    size_t len = 0;
-
-    (void)reeve_get_str(reeve_value_find(map, key), &text, &len);
-    len = len < 255 ? len : 255;
-    memcpy(out, text, len);
-    out[len] = '\0';
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
-            out[i] = '?';
-    return out;
-}
-
 static const reeve_value *last_of(const reeve_value *array)
 {
     size_t len = reeve_value_len(array);
@@ -34,15 +18,15 @@ static const reeve_value *last_of(const reeve_value *array)
 
 static void show_past(const reeve_value *row)
 {
-    char how[256];
-    char key[256];
-    char host[256];
-    char program[256];
+    char how[CLI_NAME];
+    char key[CLI_NAME];
+    char host[CLI_NAME];
+    char program[CLI_NAME];
     char age[CLI_TEXT];
 
-    printf("    %-8s  %s ago  by %s: %s on %s, pid %" PRIu64 "\n", text_of(how, row, "how"),
-           cli_span(age, cli_number(row, "age_ms")), text_of(key, row, "key"),
-           text_of(program, row, "program"), text_of(host, row, "host"), cli_number(row, "pid"));
+    printf("    %-8s  %s ago  by %s: %s on %s, pid %" PRIu64 "\n", cli_name(how, row, "how"),
+           cli_span(age, cli_number(row, "age_ms")), cli_name(key, row, "key"),
+           cli_name(program, row, "program"), cli_name(host, row, "host"), cli_number(row, "pid"));
 }
 
 /* A line: how it ended last, and the beginning of the item. */
@@ -51,16 +35,16 @@ static void show_line(const reeve_value *letter)
     const reeve_value *last = last_of(reeve_value_find(letter, "past"));
     const reeve_value *item = reeve_value_find(letter, "item");
     char *json = item == NULL ? NULL : reeve_value_json(item);
-    char how[256];
-    char host[256];
-    char origin[256];
+    char how[CLI_NAME];
+    char host[CLI_NAME];
+    char origin[CLI_NAME];
     char age[CLI_TEXT];
     char bytes[CLI_TEXT];
 
     printf("%-6" PRIu64 "  of %s  %s ago  %" PRIu64 " deliveries, the last %s on %s  %s  %.*s\n",
-           cli_number(letter, "number"), text_of(origin, letter, "origin"),
+           cli_number(letter, "number"), cli_name(origin, letter, "origin"),
            cli_span(age, cli_number(letter, "age_ms")), cli_number(letter, "deliveries"),
-           text_of(how, last, "how"), text_of(host, last, "host"),
+           cli_name(how, last, "how"), cli_name(host, last, "host"),
            cli_bytes(bytes, cli_number(letter, "bytes")), SHOWN, json == NULL ? "" : json);
     free(json);
 }

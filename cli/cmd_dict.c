@@ -100,12 +100,8 @@ static int each_pair(struct container *c,
 static bool write_member(struct container *c, uint64_t i, const reeve_value *key,
                          const reeve_value *item)
 {
-    bool plain = is_text(key);
-
     fputs(i == 0 ? "{" : ", ", c->out);
-    fputs(plain ? "" : "\"", c->out);
-    return container_write_json(c->out, key, plain ? ": " : "\": ") &&
-           container_write_json(c->out, item, "");
+    return cli_print_key(c->out, key) && container_write_json(c->out, item, "");
 }
 
 /* As JSON for people; also with references in it, of which there is no copy. */

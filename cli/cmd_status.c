@@ -186,25 +186,35 @@ int run_status(const struct cli_args *args)
 
 /* ---- ls ---- */
 
-static int name_width(const reeve_value *objects)
+/* "fifo,joinable", "q", "-": what it is beside its type. */
+static void add_option(char *out, size_t size, const char *option)
 {
-    size_t width = 4;
+    size_t len = strlen(out);
 
-    for (size_t i = 0; i < reeve_value_len(objects); i++) {
-        size_t len = strlen(text_of(reeve_value_at(objects, i), "name").text);
-
-        width = len > width ? len : width;
-    }
-    return (int)width;
+    snprintf(out + len, size - len, "%s%s", len == 0 || option[0] == '\0' ? "" : ",", option);
 }
 
-static void show_kind(char *out, size_t size, const reeve_value *o)
+static void show_options(char *out, size_t size, const reeve_value *o)
 {
-    bool queue = strstr(text_of(o, "type").text, "Queue") != NULL;
+    struct shown durable = text_of(o, "durable");
+    uint64_t ttl_ms = cli_number(o, "ttl_ms");
+    char span[CLI_TEXT];
+    char text[CLI_TEXT + 8];
 
-    snprintf(out, size, "%s%s%s%s", queue ? text_of(o, "order").text : "-",
-             truth_of(o, "joinable") ? ",joinable" : "", cli_number(o, "later") > 0 ? ",later" : "",
-             truth_of(o, "shutdown") ? ",shut" : "");
+    out[0] = '\0';
+    if (strstr(text_of(o, "type").text, "Queue") != NULL)
+        add_option(out, size, text_of(o, "order").text);
+    add_option(out, size, text_of(o, "typecode").text);
+    add_option(out, size, truth_of(o, "joinable") ? "joinable" : "");
+    add_option(out, size, cli_number(o, "later") > 0 ? "later" : "");
+    add_option(out, size, truth_of(o, "shutdown") ? "shut" : "");
+    add_option(out, size, strcmp(durable.text, "sync") == 0 ? "" : durable.text);
+    if (ttl_ms > 0) {
+        snprintf(text, sizeof text, "ttl %s", cli_span(span, ttl_ms));
+        add_option(out, size, text);
+    }
+    if (out[0] == '\0')
+        snprintf(out, size, "-");
 }
 
 static void show_bound(char *out, size_t size, const reeve_value *o)
@@ -217,25 +227,53 @@ static void show_bound(char *out, size_t size, const reeve_value *o)
         snprintf(out, size, "%" PRIu64, max);
 }
 
-static void show_objects(const reeve_value *objects)
-{
-    int width = name_width(objects);
+struct widths {
+    int name, type, options;
+};
 
-    if (reeve_value_len(objects) > 0)
-        printf("%-*s  %-6s %-14s %8s %8s %9s %10s %7s %7s\n", width, "NAME", "TYPE", "OPTIONS",
-               "ITEMS", "AT MOST", "BYTES", "UNFINISHED", "GETTERS", "PUTTERS");
+static int wider(int width, const char *text)
+{
+    int len = (int)strlen(text);
+
+    return len > width ? len : width;
+}
+
+static struct widths widths_of(const reeve_value *objects)
+{
+    struct widths w = {4, 6, 14};
+
     for (size_t i = 0; i < reeve_value_len(objects); i++) {
         const reeve_value *o = reeve_value_at(objects, i);
-        char kind[96];
+        char options[96];
+
+        show_options(options, sizeof options, o);
+        w.name = wider(w.name, text_of(o, "name").text);
+        w.type = wider(w.type, text_of(o, "type").text);
+        w.options = wider(w.options, options);
+    }
+    return w;
+}
+
+static void show_objects(const reeve_value *objects)
+{
+    struct widths w = widths_of(objects);
+
+    if (reeve_value_len(objects) > 0)
+        printf("%-*s  %-*s %-*s %8s %8s %9s %10s %7s %7s\n", w.name, "NAME", w.type, "TYPE",
+               w.options, "OPTIONS", "ITEMS", "AT MOST", "BYTES", "UNFINISHED", "GETTERS",
+               "PUTTERS");
+    for (size_t i = 0; i < reeve_value_len(objects); i++) {
+        const reeve_value *o = reeve_value_at(objects, i);
+        char options[96];
         char bound[24];
         char bytes[CLI_TEXT];
 
-        show_kind(kind, sizeof kind, o);
+        show_options(options, sizeof options, o);
         show_bound(bound, sizeof bound, o);
-        printf("%-*s  %-6s %-14s %8" PRIu64 " %8s %9s %10" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n",
-               width, text_of(o, "name").text, text_of(o, "type").text, kind, cli_number(o, "size"),
-               bound, cli_bytes(bytes, cli_number(o, "bytes")), cli_number(o, "unfinished"),
-               cli_number(o, "getters"), cli_number(o, "putters"));
+        printf("%-*s  %-*s %-*s %8" PRIu64 " %8s %9s %10" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n",
+               w.name, text_of(o, "name").text, w.type, text_of(o, "type").text, w.options, options,
+               cli_number(o, "size"), bound, cli_bytes(bytes, cli_number(o, "bytes")),
+               cli_number(o, "unfinished"), cli_number(o, "getters"), cli_number(o, "putters"));
     }
 }
 

@@ -9,48 +9,32 @@
 
 enum { CALL_MS = 5000 };
 
-/* What could move the cursor is not printed. */
-static const char *text_of(char out[256], const reeve_value *map, const char *key)
-{
-    const char *text = "";
-    size_t len = 0;
-
-    (void)reeve_get_str(reeve_value_find(map, key), &text, &len);
-    len = len < 255 ? len : 255;
-    memcpy(out, text, len);
-    out[len] = '\0';
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
-            out[i] = '?';
-    return out;
-}
-
 /* ---- lines ---- */
 
 static void print_who(const reeve_value *row)
 {
-    char host[256];
-    char program[256];
+    char host[CLI_NAME];
+    char program[CLI_NAME];
     uint64_t thread = cli_number(row, "thread");
 
     printf("session %" PRIu64 "  %s on %s, pid %" PRIu64, cli_number(row, "session"),
-           text_of(program, row, "program"), text_of(host, row, "host"), cli_number(row, "pid"));
+           cli_name(program, row, "program"), cli_name(host, row, "host"), cli_number(row, "pid"));
     if (thread != 0)
         printf(", thread %" PRIu64, thread);
 }
 
 static void show_row(const reeve_value *row)
 {
-    char role[256];
-    char program[256];
-    char name[256];
-    char type[256];
+    char role[CLI_NAME];
+    char program[CLI_NAME];
+    char name[CLI_NAME];
+    char type[CLI_NAME];
     char since[CLI_TEXT];
 
-    printf("%-6s  %s %s  ", text_of(role, row, "role"), text_of(type, row, "type"),
-           text_of(name, row, "name"));
+    printf("%-6s  %s %s  ", cli_name(role, row, "role"), cli_name(type, row, "type"),
+           cli_name(name, row, "name"));
     if (strcmp(role, "died") == 0)
-        printf("%s", text_of(program, row, "program"));
+        printf("%s", cli_name(program, row, "program"));
     else
         print_who(row);
     printf("  for %s", cli_span(since, cli_number(row, "since_ms")));
@@ -64,8 +48,8 @@ static void show_row(const reeve_value *row)
 /* The rows of a cycle stand at the end, one after the other. */
 static void show_cycle(const reeve_value *rows, size_t first)
 {
-    char name[256];
-    char type[256];
+    char name[CLI_NAME];
+    char type[CLI_NAME];
     char since[CLI_TEXT];
 
     puts("cycle: none of these goes on before another gives up");
@@ -75,20 +59,18 @@ static void show_cycle(const reeve_value *rows, size_t first)
         printf("  ");
         print_who(row);
         printf("  has waited %s for %s %s, held by\n", cli_span(since, cli_number(row, "since_ms")),
-               text_of(type, row, "type"), text_of(name, row, "name"));
+               cli_name(type, row, "type"), cli_name(name, row, "name"));
     }
     printf("  session %" PRIu64 ", the first of these\n",
            cli_number(reeve_value_at(rows, first), "session"));
 }
 
-static void show(const reeve_value *rows)
+void cli_print_why(const reeve_value *rows)
 {
     size_t i = 0;
 
     while (i < reeve_value_len(rows) && cli_number(reeve_value_at(rows, i), "cycle") == 0)
         show_row(reeve_value_at(rows, i++));
-    if (reeve_value_len(rows) == 0)
-        puts("nobody holds it, nobody waits");
     if (i < reeve_value_len(rows))
         show_cycle(rows, i);
 }
@@ -123,7 +105,9 @@ int run_why(const struct cli_args *args)
         puts(text == NULL ? "[]" : text);
         free(text);
     } else {
-        show(rows);
+        cli_print_why(rows);
+        if (reeve_value_len(rows) == 0)
+            puts("nobody holds it, nobody waits");
     }
     reeve_value_free(&rows);
     return cli_close(&ctx, code);

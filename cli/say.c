@@ -109,6 +109,21 @@ uint64_t cli_number(const reeve_value *map, const char *key)
     return x;
 }
 
+const char *cli_name(char out[CLI_NAME], const reeve_value *map, const char *key)
+{
+    const char *text = "";
+    size_t len = 0;
+
+    (void)reeve_get_str(reeve_value_find(map, key), &text, &len);
+    len = len < CLI_NAME - 1 ? len : CLI_NAME - 1;
+    memcpy(out, text, len);
+    out[len] = '\0';
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
+            out[i] = '?';
+    return out;
+}
+
 int cli_print_json(const reeve_value *value, const char *end)
 {
     char *text = reeve_value_json(value);
@@ -118,4 +133,19 @@ int cli_print_json(const reeve_value *value, const char *end)
     printf("%s%s", text, end);
     free(text);
     return EXIT_DONE;
+}
+
+bool cli_print_key(FILE *to, const reeve_value *key)
+{
+    char *text = reeve_value_json(key);
+    bool plain = reeve_value_type(key) == REEVE_STR;
+
+    if (text == NULL)
+        return false;
+    fputs(plain ? text : "\"", to);
+    for (const char *c = text; !plain && *c != '\0'; c++)
+        fprintf(to, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
+    fputs(plain ? ": " : "\": ", to);
+    free(text);
+    return true;
 }

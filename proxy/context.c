@@ -973,10 +973,14 @@ reeve_err reeve_close(reeve_context **context)
     deadline = rv_after_ms(rv_clock_now(), ctx->linger_ms);
     pthread_mutex_lock(&ctx->mutex);
     rv_link_hurry(&ctx->link);
-    if (!rv_wait(ctx, all_flushed, ctx, deadline))
+    if (!rv_wait(ctx, all_flushed, ctx, deadline) && ctx->link.puts_in_flight > 0)
         err =
             rv_fail(REEVE_ETIME, "cannot flush to %s: %llu items have no answer after %u ms",
                     rv_endpoint(ctx), (unsigned long long)ctx->link.puts_in_flight, ctx->linger_ms);
+    else if (!all_flushed(ctx))
+        err =
+            rv_fail(REEVE_ETIME, "cannot flush to %s: it has not heard the last calls after %u ms",
+                    rv_endpoint(ctx), ctx->linger_ms);
     else if (ctx->link.state == RV_LINK_DEAD)
         err = rv_fail(ctx->link.error, "cannot flush to %s: %s", rv_endpoint(ctx), ctx->link.why);
     if (err == REEVE_OK) {

@@ -150,6 +150,7 @@ static const char *kind_of(uint8_t kind)
         [RV_KIND_VALUE] = "Value",
         [RV_KIND_ARRAY] = "Array",
         [RV_KIND_NAMESPACE] = "Namespace",
+        [RV_KIND_JOB] = "Job",
     };
 
     return kind < rv_countof(kinds) && kinds[kind] != NULL ? kinds[kind] : "?";
@@ -169,8 +170,11 @@ static const char *type_of(const struct rv_object_row *row)
 static void put_object(reeve_builder *b, const struct rv_object_row *row)
 {
     static const char *const orders[] = {"fifo", "lifo", "priority"};
+    static const char *const levels[] = {
+        [RV_DURABLE_NONE] = "none", [RV_DURABLE_OS] = "os", [RV_DURABLE_SYNC] = "sync"};
+    uint8_t level = row->durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : row->durable;
 
-    (void)reeve_put_map(b, 16);
+    (void)reeve_put_map(b, 20);
     put_number(b, "object", row->object);
     put_slice(b, "name", row->name);
     put_slice(b, "type", rv_slice_str(type_of(row)));
@@ -187,6 +191,10 @@ static void put_object(reeve_builder *b, const struct rv_object_row *row)
     put_number(b, "later", row->later);
     put_number(b, "deliveries", row->deliveries);
     put_slice(b, "dead", row->dead);
+    put_slice(b, "typecode", rv_slice(&row->typecode, row->typecode == 0 ? 0 : 1));
+    put_number(b, "ttl_ms", row->ttl_ms);
+    put_slice(b, "durable", rv_slice_str(level < rv_countof(levels) ? levels[level] : "?"));
+    put_number(b, "max_bytes", row->most);
 }
 
 static void put_debug(reeve_builder *b, const struct rv_debug_row *row)

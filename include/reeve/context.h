@@ -97,7 +97,8 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_status(reeve_value **out, reeve_contex
 
 /* The named objects whose names begin with prefix (NULL: all) as an array of maps: object,
  * name, type, order, joinable, maxsize, size, bytes, unfinished, getters, putters, refs,
- * shutdown, later (items that wait to be delivered again), deliveries, dead. Else as reeve_status. */
+ * shutdown, later (items that wait to be delivered again), deliveries, dead, typecode, ttl_ms (0: it stays),
+ * durable, max_bytes (0: no bound); getters of a container wait for a change of it. Else as reeve_status. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_objects(reeve_value **out, reeve_context *ctx,
                                                   const char *prefix, uint32_t timeout_ms);
 

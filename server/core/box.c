@@ -821,6 +821,15 @@ bool box_fits(const struct object *o, const struct rv_object_open_args *args)
     return args->bytes == 0 || args->bytes == box->most;
 }
 
+void box_row(const struct box *box, struct rv_object_row *out)
+{
+    const struct call *call = NULL;
+
+    out->bytes = box->bytes;
+    out->most = box->most;
+    DL_COUNT(box->waiters, call, out->getters);
+}
+
 void box_drop_ref(struct mgr *mgr, struct ref *ref, bool died)
 {
     (void)mgr;

@@ -140,6 +140,7 @@ void box_init(struct box *box, const struct rv_object_open_args *args);
 void box_end_call(struct mgr *mgr, struct call *call, reeve_err error);
 void box_timeout(struct mgr *mgr, struct call *call);
 void box_unparked(struct mgr *mgr, struct call *call);
+void box_row(const struct box *box, struct rv_object_row *out);
 void box_drop_ref(struct mgr *mgr, struct ref *ref, bool died);
 /* Who waits is told EGONE. */
 void box_removed(struct mgr *mgr, struct box *box);

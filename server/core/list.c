@@ -835,8 +835,8 @@ static void row(const struct object *o, struct rv_object_row *out)
 {
     const struct list *l = (const struct list *)o;
 
+    box_row(&l->box, out);
     out->size = l->len;
-    out->bytes = l->box.bytes;
     out->typecode = l->typecode;
     if (o->kind == RV_KIND_ARRAY)
         out->maxsize = (uint32_t)l->len;

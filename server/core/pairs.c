@@ -280,8 +280,8 @@ void pairs_row(const struct object *o, struct rv_object_row *out)
 {
     const struct pairs *d = (const struct pairs *)o;
 
+    box_row(&d->box, out);
     out->size = pairs_len(d);
-    out->bytes = d->box.bytes;
 }
 
 void pairs_check(const struct object *o)

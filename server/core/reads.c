@@ -52,8 +52,12 @@ static void read_objects(struct mgr *mgr, struct session *s, const struct rv_rea
             continue;
         if (page_full(&result, &rows))
             break;
-        row =
-            (struct rv_object_row){.object = o->id, .name = name, .kind = o->kind, .refs = o->refs};
+        row = (struct rv_object_row){.object = o->id,
+                                     .name = name,
+                                     .kind = o->kind,
+                                     .refs = o->refs,
+                                     .ttl_ms = o->ttl_ms == UINT32_MAX ? 0 : o->ttl_ms,
+                                     .durable = o->durable};
         o->ops->row(o, &row);
         rv_write_number(&rows, 0, 4);
         rv_object_row_encode(&rows, &row);

@@ -369,7 +369,7 @@ class Lab:
         self.proxy.start()
         url = "tcp://127.0.0.1:%d" % self.proxy.port
         client = dict(env, REEVE_URL=url, REEVE_KEY=self.path("keys/alice.key"), REEVE_RESUME_MS=RESUME_MS)
-        self.mapper = dict(env, REEVE_URL=url, REEVE_KEY=self.path("keys/alice.key"), REEVE_RESUME_MS=PATIENT_MS)
+        self.mapper = dict(env, REEVE_LINGER_MS="60000", REEVE_URL=url, REEVE_KEY=self.path("keys/alice.key"), REEVE_RESUME_MS=PATIENT_MS)
         self.producers = [Role(self, "put%d" % i, [CLIENT, "put", "WHO"], client, True) for i in range(2)]
         self.consumers = [Role(self, "get%d" % i, [CLIENT, "get", "WHO"], client, True) for i in range(2)]
         self.liners = [Role(self, "line%d" % i, [CLIENT, "put", "WHO", "line"], client, True) for i in range(2)]

@@ -202,15 +202,50 @@ gives "$(printf 'limit\t7;7\tx;')" namespace m items
 gives '' namespace m del limit 7
 gives '{};' namespace m
 
+# ---- show, ls ----
+
+# shows NAME PATTERN...: a line for each.
+shows() {
+    run reeve show "$1"
+    equal "show $1" "$code $(cat "$tmp/err")" '0 '
+    shift
+    for line in "$@"; do check "it has $line" grep -qxE -- "$line" "$tmp/out"; done
+}
+gives '' dict seen set '["k"]' '{"a": "b"}' --ttl 1h
+shows seen 'dict seen   pairs 1   .* B   object [0-9]+   open in 0 sessions' \
+    'it goes when nobody has had it open for 1h 0m' '  \["k"\]: \{"a": "b"\}'
+shows hits 'Value hits   typecode q   .*' '  3'
+shows long '  1' '  100' '  and 2400 more: --all shows them'
+equal 'or all' "$(reeve show long --all | grep -c '^  ')" 2500
+shows t 'set t   members 2   .*' '  "b"'
+shows a 'Array a   typecode d   values 3   .*' '  1\.5'
+shows n 'Namespace n   attributes 2   .*' '  "limit": 7'
+background "$BUILD/reeve" lock mutex -- sleep 60
+held() { reeve show mutex 2>/dev/null | grep -q '^holds'; }
+check 'show tells who holds a lock' wait_until held
+stop "$started"
+reeve put q x
+shows q 'Queue q   fifo   items 1   .*'
+refused 1 '^reeve: cannot show nobody: no such object; ' show nobody
+contents() { reeve show "$1" --json | python3 -c 'import json, sys; m = json.load(sys.stdin); print(m["type"], m["size"], json.dumps(m["contents"]), len(m["who"]))'; }
+equal 'for programs' "$(contents seen) $(contents t) $(contents hits)" \
+    'dict 1 {"[\"k\"]": {"a": "b"}} 0 set 2 ["b", "c"] 0 Value 1 3 0'
+equal 'and a hundred of them' "$(contents long)" "list 2500 [$(seq 1 100 | tr '\n' ' ' | sed 's/ $//; s/ /, /g')] 0"
+reeve ls >"$tmp/ls"
+check 'ls has the typecode' grep -qE '^a +Array +d +3 +3 ' "$tmp/ls"
+check 'and how long one stays' grep -qE '^seen +dict +ttl 1h 0m +1 ' "$tmp/ls"
+
 # ---- --follow: no change is waited for by asking again and again ----
 
 lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 gives '' dict f set other 1
+waiters() { [ "$(reeve ls f --json | sed -E 's/.*"getters": ([0-9]+).*/\1/')" = 2 ]; }
 out=$tmp/key background "$BUILD/reeve" dict f get k --follow
 key=$started
 out=$tmp/whole background "$BUILD/reeve" dict f --follow
 whole=$started
 check 'what is there is printed' wait_until lines "$tmp/whole" 1
+check 'and both wait' wait_until waiters
 reeve dict f set k 1
 check 'the key came' wait_until lines "$tmp/key" 1
 check 'the dict changed' wait_until lines "$tmp/whole" 2

@@ -99,12 +99,18 @@ TEST(status_and_listings_tell_what_is_there)
     struct stage s;
     reeve_queue *jobs = NULL;
     reeve_queue *mail = NULL;
+    reeve_dict *dict = NULL;
+    reeve_array *array = NULL;
     reeve_value *v = NULL;
     const reeve_value *row = NULL;
 
     stage_begin(&s);
     jobs = lab_queue(s.ctx, "jobs", &(reeve_queue_options){.maxsize = 5, .joinable = true});
-    mail = lab_queue(s.ctx, "mail", &(reeve_queue_options){.order = REEVE_LIFO});
+    mail = lab_queue(
+        s.ctx, "mail",
+        &(reeve_queue_options){.order = REEVE_LIFO, .ttl_ms = 60000, .durable = REEVE_DURABLE_OS});
+    OK(reeve_dict_open(&dict, s.ctx, "dict", &(reeve_container_options){.max_bytes = 1000}));
+    OK(reeve_array_open(&array, s.ctx, "array", 'd', 3, NULL));
     OK(reeve_queue_put_str(jobs, "one", 1000));
     CHECK(reeve_reached() == REEVE_DURABLE_NONE); /* there is no log */
 
@@ -115,22 +121,28 @@ TEST(status_and_listings_tell_what_is_there)
     CHECK(reeve_value_type(reeve_value_find(v, "server")) == REEVE_STR);
     reeve_value_free(&v);
     CHECK(lab_status(s.ctx, "sessions") == 1 && lab_status(s.ctx, "attached") == 1);
-    CHECK(lab_status(s.ctx, "objects") == 2 && lab_status(s.ctx, "queued") == 1);
+    CHECK(lab_status(s.ctx, "objects") == 4 && lab_status(s.ctx, "queued") == 1);
     CHECK(lab_status(s.ctx, "puts") == 1 && lab_status(s.ctx, "gets") == 0);
 
     OK(reeve_objects(&v, s.ctx, NULL, 5000));
-    CHECK(reeve_value_len(v) == 2);
-    row = reeve_value_at(v, 0);
-    CHECK(reeve_value_len(row) == 16);
+    CHECK(reeve_value_len(v) == 4); /* by their names */
+    check_text(reeve_value_find(reeve_value_at(v, 0), "typecode"), "d");
+    row = reeve_value_at(v, 2);
+    CHECK(reeve_value_len(row) == 20);
     check_text(reeve_value_find(row, "name"), "jobs");
     check_text(reeve_value_find(row, "type"), "JoinableQueue");
-    check_text(reeve_value_find(reeve_value_at(v, 1), "type"), "LifoQueue");
+    check_text(reeve_value_find(row, "durable"), "sync");
+    check_text(reeve_value_find(reeve_value_at(v, 3), "type"), "LifoQueue");
+    check_text(reeve_value_find(reeve_value_at(v, 3), "durable"), "os");
     reeve_value_free(&v);
     OK(reeve_objects(&v, s.ctx, "ma", 5000));
     CHECK(reeve_value_len(v) == 1);
     reeve_value_free(&v);
     CHECK(lab_listed(s.ctx, "jobs", "maxsize") == 5 && lab_listed(s.ctx, "jobs", "size") == 1);
     CHECK(lab_listed(s.ctx, "jobs", "unfinished") == 1);
+    CHECK(lab_listed(s.ctx, "jobs", "ttl_ms") == 0 && lab_listed(s.ctx, "mail", "ttl_ms") == 60000);
+    CHECK(lab_listed(s.ctx, "dict", "max_bytes") == 1000);
+    CHECK(lab_listed(s.ctx, "array", "size") == 3 && lab_listed(s.ctx, "array", "maxsize") == 3);
 
     OK(reeve_sessions(&v, s.ctx, 5000));
     CHECK(reeve_value_len(v) == 1);
@@ -141,6 +153,8 @@ TEST(status_and_listings_tell_what_is_there)
     CHECK(lab_sessions(s.ctx, program_invocation_short_name, "pid") == (uint64_t)getpid());
     reeve_queue_close(&jobs);
     reeve_queue_close(&mail);
+    reeve_dict_close(&dict);
+    reeve_array_close(&array);
     stage_end(&s);
 }
 
