@@ -79,7 +79,8 @@
     X(UNDO_COUNTED, "what a call that failed had added counts for the quota for ever")             \
     X(CHANGE_EARLY, "who waits for a change hears of one that is undone")                          \
     X(VERSION_UNSAVED, "a snapshot forgets the version of a container")                            \
-    X(SEEN_UNSAVED, "a snapshot forgets what who waits for a change has seen")
+    X(SEEN_UNSAVED, "a snapshot forgets what who waits for a change has seen")                     \
+    X(LATE_NEVER, "what is in no hurry never leaves alone")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,
 enum rv_mutant { RV_MUTANT_LIST(RV_MUTANT_ENUM) RV_MUTANTS_LEN };

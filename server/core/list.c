@@ -21,9 +21,10 @@ static struct list *list_of(const struct box_call *c)
     return (struct list *)c->box;
 }
 
+/* NULL: it never had any. */
 static struct cell *cell_at(const struct list *l, size_t i)
 {
-    return l->room + l->head + i;
+    return l->room == NULL ? NULL : l->room + l->head + i;
 }
 
 static bool fixed(const struct list *l)
@@ -185,7 +186,8 @@ static void back_ordered(struct mgr *mgr, struct undo *undo)
     struct list *l = (struct list *)undo->box;
 
     (void)mgr;
-    memcpy(cell_at(l, 0), u->cells, u->went * sizeof *u->cells);
+    if (u->went > 0)
+        memcpy(cell_at(l, 0), u->cells, u->went * sizeof *u->cells);
     free(u->cells);
 }
 
@@ -810,7 +812,7 @@ static bool fits(const struct object *o, const struct rv_object_open_args *args)
 
 static void drop_all(struct mgr *mgr, struct list *l)
 {
-    drop_cells(mgr, l->room + l->head, l->len);
+    drop_cells(mgr, cell_at(l, 0), l->len);
     free(l->room);
     l->room = NULL;
     l->head = l->len = l->cap = 0;
@@ -845,7 +847,7 @@ static void check(const struct object *o)
     const struct list *l = (const struct list *)o;
 
     rv_assert(l->head + l->len <= l->cap);
-    rv_assert(bytes_of(l->room + l->head, l->len) == l->box.bytes);
+    rv_assert(bytes_of(cell_at(l, 0), l->len) == l->box.bytes);
     for (size_t i = 0; i < l->len && !RV_MUTANT(ARRAY_ANY); i++) {
         struct rv_buf made = {0};
         const char *text = NULL;

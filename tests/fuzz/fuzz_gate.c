@@ -1,10 +1,10 @@
 /* Some clients of a manager do anything at all, and the manager asserts nothing.
  *
  * The input is a script. Its first byte chooses a log that commits at once or one that commits
- * when the script says so, whether two queues are open to everybody from the start, and whether a
- * random history follows the script; every further step begins with a byte that says who does what:
- * connect, say hello, send a frame of well-formed messages, send garbage, receive, disappear, let
- * time pass. At the end everybody receives and acknowledges everything, and then nothing
+ * when the script says so, whether two queues are open to everybody from the start, and containers
+ * of all types, and whether a random history follows the script; every further step begins with a
+ * byte that says who does what: connect, say hello, send a frame of well-formed messages, of
+ * containers also such that are nearly so, send garbage, receive, disappear, let time pass. At the end everybody receives and acknowledges everything, and then nothing
  * may be left that the manager has to say; and when all have gone, no session.
  *
  * With -DFUZZ_TRACE the script is told on stderr. */
@@ -14,6 +14,7 @@
 
 #include "server/core/gate.h"
 #include "server/core/log.h"
+#include "server/core/save.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { CLIENTS = 4, MESSAGES = 12, ITEMS = 24, STEPS_MAX = 200 };
@@ -59,17 +60,25 @@ struct world {
     bool late;    /* commands are committed when the script says so */
     bool full;    /* the log's disk */
     bool thieves; /* clients may say hello with the session of another */
+    bool boxes;   /* containers are open to everybody, too */
     struct pending *first, **last;
     struct client clients[CLIENTS];
     struct rv_buf frame;
     struct rv_buf args;
     struct rv_buf items;
+    struct rv_buf calls; /* of a batch */
+    struct rv_buf call;
 };
 
 static const struct rv_id store = {{'s', 't', 'o', 'r', 'e'}};
 
 /* The bytes of all large items. */
 static const uint8_t payload[RV_LIMIT_BODY_BYTES + 1];
+
+/* The same as one whole value each, so long as sizes and fragments are: bin 32. */
+static uint8_t wholes[4][RV_LIMIT_BODY_BYTES];
+static const uint32_t totals[] = {RV_LIMIT_BODY_BYTES + 1, RV_LIMIT_BODY_BYTES + 200001,
+                                  RV_LIMIT_BODY_BYTES + 400001, 70000};
 
 static const uint32_t sizes[] = {0,     1,     3,     10,     100,    1000,   4096,   4097,
                                  16000, 65535, 65536, 65537,  70000,  100000, 262143, 262144,
@@ -361,7 +370,8 @@ static void add_fragment(struct world *w, struct client *c, struct draft *d)
     c->body_at += len;
     told("    fragment body=%llu offset=%u total=%u\n", (unsigned long long)msg.fragment.body,
          msg.fragment.offset, msg.fragment.total);
-    d->bodies[d->bodies_len++] = rv_slice(payload, len);
+    d->bodies[d->bodies_len++] = rv_slice(
+        c->body_at == len && how > 2 ? wholes[(c->body_len - totals[0]) / 200000] : payload, len);
     d->numbered++;
     rv_msg_encode(&w->frame, &msg);
 }
@@ -444,13 +454,371 @@ static void add_sync(struct world *w, uint64_t object)
     add_call(w, op, object);
 }
 
+/* ---- containers ---- */
+
+enum { BOX_FIRST = 3, BOX_KINDS = 6 }; /* the first container, when all are open from the start */
+
+/* Small values: numbers, texts, nests, what equals another one, what is no key, what is no value. */
+static const struct {
+    const char *bytes;
+    size_t len;
+} small[] = {
+#define BYTES(text)                                                                                \
+    {                                                                                              \
+        text, sizeof text - 1                                                                      \
+    }
+    BYTES("\x00"),
+    BYTES("\x01"),
+    BYTES("\x02"),
+    BYTES("\x7f"),
+    BYTES("\xff"),
+    BYTES("\xc0"),
+    BYTES("\xc3"),
+    BYTES("\xa1"
+          "a"),
+    BYTES("\xa1"
+          "b"),
+    BYTES("\xa4"
+          "name"),
+    BYTES("\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00"), /* 1.0 */
+    BYTES("\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"), /* no number */
+    BYTES("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
+    BYTES("\xd3\x80\x00\x00\x00\x00\x00\x00\x00"),
+    BYTES("\xcc\xc8"),
+    BYTES("\x90"),
+    BYTES("\x91\x00"),
+    BYTES("\x92\x01\xa1"
+          "a"),
+    BYTES("\x81\xa1"
+          "a\x01"),
+    BYTES("\x82\x01\x02\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00\x03"), /* a key twice */
+    BYTES(
+        "\x92\x91\x91\x91\x91\x00\xc7\x0d\x01\x03\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00"),
+    BYTES("\xc4\x01x"),
+    BYTES("\xa1\xff"),
+    BYTES("\xc1"),
+    BYTES("\x92\x01"),
+    BYTES(""),
+#undef BYTES
+};
+
+static void make_values(void)
+{
+    for (size_t i = 0; i < rv_countof(totals); i++) {
+        wholes[i][0] = 0xc6;
+        rv_set_number(wholes[i] + 1, totals[i] - 5, 4);
+    }
+}
+
+/* The first ones are good numbers, and come most often. */
+static struct rv_slice some_small(struct world *w)
+{
+    uint32_t how = pick(&w->in, 64);
+    size_t i = how < 26 ? how : how % 5;
+
+    return rv_slice(small[i].bytes, small[i].len);
+}
+
+/* Values of a call, or of all calls of a batch, at the end of w->items. */
+static uint32_t add_values(struct world *w, struct client *c, struct draft *d, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t how = pick(&w->in, 32);
+        struct rv_item item = {.bytes = some_small(w)};
+        uint8_t refs[8];
+
+        if (how == 0 && d->bodies_len < RV_LIMIT_BODIES) {
+            item.place = RV_BODY;
+            item.bytes = rv_slice(wholes[3], totals[3]);
+            d->bodies[d->bodies_len++] = item.bytes;
+        } else if (how == 1 && c->body_len > RV_LIMIT_BODY_BYTES) {
+            item.place = RV_FRAGMENTS;
+            item.body = c->body;
+            item.bytes.len = c->body_len;
+        } else if (how == 2) {
+            item.bytes = rv_slice(wholes[3], 300); /* a part of one */
+        }
+        item.len = (uint32_t)item.bytes.len;
+        if (item.len >= 8 && (how & 8) != 0) {
+            rv_set_number(refs, 1 + pick(&w->in, 6), 8);
+            item.refs = rv_slice(refs, 8);
+        }
+        rv_item_write(&w->items, &item);
+    }
+    return count;
+}
+
+static const uint16_t box_ops[] = {
+    RV_OP_dict_set,      RV_OP_dict_setdefault, RV_OP_dict_del,    RV_OP_dict_pop,
+    RV_OP_dict_popitem,  RV_OP_dict_clear,      RV_OP_dict_fetch,  RV_OP_dict_edit,
+    RV_OP_dict_cas,      RV_OP_dict_wait,       RV_OP_list_insert, RV_OP_list_set,
+    RV_OP_list_del,      RV_OP_list_pop,        RV_OP_list_splice, RV_OP_list_remove,
+    RV_OP_list_reverse,  RV_OP_list_sort,       RV_OP_list_repeat, RV_OP_list_clear,
+    RV_OP_list_fetch,    RV_OP_list_edit,       RV_OP_list_cas,    RV_OP_list_wait,
+    RV_OP_set_add,       RV_OP_set_discard,     RV_OP_set_pop,     RV_OP_set_clear,
+    RV_OP_set_update,    RV_OP_set_combine,     RV_OP_set_wait,    RV_OP_dict_get,
+    RV_OP_dict_contains, RV_OP_dict_len,        RV_OP_dict_page,   RV_OP_list_get,
+    RV_OP_list_page,     RV_OP_list_find,       RV_OP_list_len,    RV_OP_set_contains,
+    RV_OP_set_len,       RV_OP_set_page,        RV_OP_set_compare,
+};
+
+/* One that the operation is made for, or any. */
+static uint64_t some_box(struct world *w, uint16_t op)
+{
+    uint32_t how = pick(&w->in, 16);
+
+    if (how == 15)
+        return pick(&w->in, 12);
+    if (rv_op_family(op) == rv_op_family(RV_OP_dict_set))
+        return BOX_FIRST + how % 2; /* a dict, a namespace */
+    if (rv_op_family(op) == rv_op_family(RV_OP_list_set))
+        return BOX_FIRST + 3 + how % 3; /* a list, an array, a value */
+    return BOX_FIRST + 2;
+}
+
+static int64_t some_place(struct world *w)
+{
+    static const int64_t far[] = {INT64_MAX, INT64_MIN, INT64_MIN + 1, 1000000};
+    uint32_t how = pick(&w->in, 16);
+
+    return how < 4 ? far[how] : (int64_t)how - 10;
+}
+
+/* Its values stand in `values` already, or come from elsewhere. */
+static void add_box_args(struct world *w, struct rv_buf *out, uint16_t op, struct rv_items values)
+{
+    uint32_t how = pick(&w->in, 16);
+    struct rv_slice key = some_small(w);
+    struct rv_slice path = how < 3 ? some_small(w) : rv_slice(NULL, 0);
+    uint64_t other = how < 8 ? 0 : some_box(w, op);
+    uint8_t what = (uint8_t)(how < 15 ? how % 6 : 200);
+
+    switch ((enum rv_op)op) {
+    case RV_OP_dict_set:
+    case RV_OP_set_add:
+        rv_set_add_args_encode(out, &(struct rv_set_add_args){values, 0});
+        break;
+    case RV_OP_dict_setdefault:
+        rv_dict_setdefault_args_encode(out, &(struct rv_dict_setdefault_args){key, values, 0});
+        break;
+    case RV_OP_dict_del:
+    case RV_OP_dict_pop:
+    case RV_OP_dict_contains:
+    case RV_OP_set_contains:
+    case RV_OP_list_remove:
+        rv_dict_del_args_encode(out, &(struct rv_dict_del_args){.key = key});
+        break;
+    case RV_OP_dict_get:
+    case RV_OP_dict_fetch:
+        rv_dict_get_args_encode(out, &(struct rv_dict_get_args){.key = key, .path = path});
+        break;
+    case RV_OP_dict_edit:
+        rv_dict_edit_args_encode(out, &(struct rv_dict_edit_args){what, key, path, values, 0});
+        break;
+    case RV_OP_dict_cas:
+        rv_dict_cas_args_encode(out, &(struct rv_dict_cas_args){(uint8_t)how, key, values, 0});
+        break;
+    case RV_OP_dict_page:
+    case RV_OP_set_page:
+        rv_dict_page_args_encode(
+            out, &(struct rv_dict_page_args){.changes = how, .after = how < 8 ? path : key});
+        break;
+    case RV_OP_dict_wait:
+    case RV_OP_list_wait:
+    case RV_OP_set_wait:
+        rv_dict_wait_args_encode(
+            out, &(struct rv_dict_wait_args){.seen = how, .key = how < 8 ? path : key});
+        break;
+    case RV_OP_list_insert:
+    case RV_OP_list_set:
+        rv_list_set_args_encode(out, &(struct rv_list_set_args){some_place(w), values, 0});
+        break;
+    case RV_OP_list_del:
+    case RV_OP_list_pop:
+    case RV_OP_list_repeat:
+        rv_list_del_args_encode(out, &(struct rv_list_del_args){.at = some_place(w)});
+        break;
+    case RV_OP_list_get:
+    case RV_OP_list_fetch:
+        rv_list_get_args_encode(out, &(struct rv_list_get_args){.at = some_place(w), .path = path});
+        break;
+    case RV_OP_list_edit:
+        rv_list_edit_args_encode(out,
+                                 &(struct rv_list_edit_args){what, some_place(w), path, values, 0});
+        break;
+    case RV_OP_list_cas:
+        rv_list_cas_args_encode(out,
+                                &(struct rv_list_cas_args){(uint8_t)how, some_place(w), values, 0});
+        break;
+    case RV_OP_list_splice:
+        rv_list_splice_args_encode(out, &(struct rv_list_splice_args){(uint8_t)how, some_place(w),
+                                                                      some_place(w), some_place(w),
+                                                                      values, 0});
+        break;
+    case RV_OP_list_page:
+        rv_list_page_args_encode(out, &(struct rv_list_page_args){.bounds = (uint8_t)how,
+                                                                  .start = some_place(w),
+                                                                  .stop = some_place(w),
+                                                                  .step = some_place(w),
+                                                                  .skip = how});
+        break;
+    case RV_OP_list_sort:
+        rv_list_sort_args_encode(out, &(struct rv_list_sort_args){.reverse = how & 1});
+        break;
+    case RV_OP_list_find:
+        rv_list_find_args_encode(
+            out, &(struct rv_list_find_args){what, key, some_place(w), some_place(w), 0});
+        break;
+    case RV_OP_set_discard:
+        rv_set_discard_args_encode(out, &(struct rv_set_discard_args){how & 1, values, 0});
+        break;
+    case RV_OP_set_update:
+    case RV_OP_set_combine:
+        rv_set_update_args_encode(out, &(struct rv_set_update_args){what, other, values, 0});
+        break;
+    case RV_OP_set_compare:
+        rv_set_compare_args_encode(out, &(struct rv_set_compare_args){what, other, key, 0});
+        break;
+    default: /* without arguments */
+        break;
+    }
+}
+
+/* Now and then the arguments are not quite what they have to be. */
+static void spoil(struct world *w, struct rv_buf *b, size_t start, uint32_t one_in)
+{
+    uint32_t how = pick(&w->in, 128);
+
+    if (how >= 128 / one_in || b->len == start)
+        return;
+    if ((how & 1) != 0)
+        b->len--;
+    else
+        b->data[start + pick(&w->in, 64) % (b->len - start)] ^= (uint8_t)(1u << how % 8);
+}
+
+static bool has_values(uint16_t op)
+{
+    switch ((enum rv_op)op) {
+    case RV_OP_dict_set:
+    case RV_OP_dict_setdefault:
+    case RV_OP_dict_edit:
+    case RV_OP_dict_cas:
+    case RV_OP_list_insert:
+    case RV_OP_list_set:
+    case RV_OP_list_edit:
+    case RV_OP_list_cas:
+    case RV_OP_list_splice:
+    case RV_OP_set_add:
+    case RV_OP_set_discard:
+    case RV_OP_set_update:
+    case RV_OP_set_combine:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static uint32_t some_count(struct world *w, uint16_t op)
+{
+    uint32_t how = pick(&w->in, 16);
+
+    if (!has_values(op))
+        return how == 15;
+    return how < 8 ? (op == RV_OP_dict_set ? 2 : 1) : how < 12 ? 2 : how == 15 ? 9 : how - 12;
+}
+
+static void add_batch(struct world *w, struct client *c, struct draft *d)
+{
+    uint32_t count = pick(&w->in, 8);
+    uint32_t of_items = 0;
+
+    rv_buf_clear(&w->items);
+    rv_buf_clear(&w->calls);
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t op = box_ops[pick(&w->in, rv_countof(box_ops) - 11)];
+        uint32_t len = has_values(op) ? some_count(w, op) : 0;
+        size_t start = w->calls.len;
+
+        rv_buf_clear(&w->call);
+        add_box_args(w, &w->call, op, (struct rv_items){0});
+        spoil(w, &w->call, 0, 16);
+        rv_write_number(&w->calls, 0, 4);
+        rv_batch_call_encode(&w->calls, &(struct rv_batch_call){.op = op,
+                                                                .object = some_box(w, op),
+                                                                .values = len,
+                                                                .args = rv_buf_slice(&w->call)});
+        spoil(w, &w->calls, start + 4, 32);
+        rv_set_number(w->calls.data + start, w->calls.len - start - 4, 4);
+        of_items += add_values(w, c, d, len);
+    }
+    rv_batch_args_encode(&w->args,
+                         &(struct rv_batch_args){.count = count + (pick(&w->in, 32) == 0),
+                                                 .calls = rv_buf_slice(&w->calls),
+                                                 .values = {of_items, rv_buf_slice(&w->items)}});
+    add_call(w, RV_OP_batch, 0);
+}
+
+static void add_box(struct world *w, struct client *c, struct draft *d)
+{
+    uint16_t op = box_ops[pick(&w->in, rv_countof(box_ops))];
+    struct rv_items of_call = {0};
+
+    rv_buf_clear(&w->items);
+    if (has_values(op))
+        of_call.count = add_values(w, c, d, some_count(w, op));
+    of_call.bytes = rv_buf_slice(&w->items);
+    add_box_args(w, &w->args, op, of_call);
+    if (pick(&w->in, 16) == 0)
+        spoil(w, &w->args, 0, 8);
+    if (rv_op_info(op)->flags & RV_OP_WRITE) {
+        d->numbered++;
+        add_call(w, op, some_box(w, op));
+    } else {
+        add_read(w, op, some_box(w, op));
+    }
+}
+
+static void open_box(struct world *w, uint32_t i, uint32_t how)
+{
+    static const struct rv_object_open_args kinds[BOX_KINDS] = {
+        {.kind = RV_KIND_DICT},
+        {.kind = RV_KIND_NAMESPACE},
+        {.kind = RV_KIND_SET},
+        {.kind = RV_KIND_LIST},
+        {.kind = RV_KIND_ARRAY, .maxsize = 3, .typecode = 'i'},
+        {.kind = RV_KIND_VALUE},
+    };
+    static const char *const names[BOX_KINDS] = {"dict", "ns", "set", "list", "array", "value"};
+    struct rv_object_open_args args = kinds[i];
+
+    args.create = 1;
+    args.name = rv_slice_str(names[i]);
+    args.bytes = how & 1 ? 60 : 0;
+    args.ttl_ms = how & 2 ? 30 : 0;
+    if ((how & 0x3c) == 0x3c)
+        args.typecode = (uint8_t) "bBdfu?cx"[how >> 6 & 7];
+    rv_object_open_args_encode(&w->args, &args);
+    add_call(w, RV_OP_object_open, 0);
+}
+
 static void add_message(struct world *w, struct client *c, struct draft *d)
 {
-    uint32_t what = pick(&w->in, 31);
+    uint32_t what = pick(&w->in, w->boxes ? 60 : 31);
     uint64_t object = pick(&w->in, 16);
 
     object = object < 10 ? 1 : object < 14 ? 2 : object - 11;
     rv_buf_clear(&w->args);
+    if (what > 30) {
+        d->numbered += what > 50;
+        if (what > 58)
+            open_box(w, pick(&w->in, BOX_KINDS), (uint32_t)take_number(&w->in, 2));
+        else if (what > 50)
+            add_batch(w, c, d);
+        else
+            add_box(w, c, d);
+        return;
+    }
     d->numbered += what < 18 || (what >= 24 && what < 30);
     switch (what) {
     case 0:
@@ -892,9 +1260,36 @@ static void begin_well(struct world *w)
         add_open(w, how & 0xff08, rv_slice_str("a"));
         add_open(w, (how << 3) & 0xff08, rv_slice_str("jobs"));
         c->next += 2;
+        for (uint32_t k = 0; w->boxes && k < BOX_KINDS; k++, c->next++)
+            open_box(w, k, 0);
         send_frame(w, c, rv_buf_slice(&w->frame), NULL, 0);
         commit(w, SIZE_MAX);
     }
+}
+
+static void add_block(void *arg, struct rv_slice bytes)
+{
+    rv_buf_add(arg, bytes.data, bytes.len);
+}
+
+/* What a snapshot has of it is all there is. */
+static void compare_with_snapshot(const struct world *w, const struct mgr_conf *conf)
+{
+    struct rv_buf state = {0};
+    struct rv_buf again = {0};
+    struct mgr *loaded = NULL;
+
+    if (!mgr_can_save(w->mgr))
+        return;
+    mgr_save(w->mgr, &(struct saver){.block = add_block, .arg = &state});
+    loaded = mgr_new(conf);
+    rv_assert(mgr_load(loaded, rv_buf_slice(&state)));
+    mgr_check(loaded);
+    mgr_save(loaded, &(struct saver){.block = add_block, .arg = &again});
+    rv_assert(rv_slice_equal(rv_buf_slice(&state), rv_buf_slice(&again)));
+    mgr_free(&loaded);
+    rv_buf_free(&state);
+    rv_buf_free(&again);
 }
 
 /* Everybody reads and acknowledges; then the manager has nothing left to say to anybody. */
@@ -909,7 +1304,7 @@ static void settle(struct world *w)
         for (size_t i = 0; i < CLIENTS; i++)
             if (gate_session(w->gate, w->clients[i].peer) != 0)
                 acknowledge(w, &w->clients[i]);
-        busy = receive(w, GATE_SENT);
+        busy = receive(w, GATE_SENT) || w->first != NULL;
     }
     for (size_t i = 0; i < CLIENTS; i++) {
         struct session *s = mgr_session(w->mgr, gate_session(w->gate, w->clients[i].peer));
@@ -954,6 +1349,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     how = take_number(&w.in, 1);
     w.late = (how & 1) != 0;
     w.thieves = (how & 0x30) == 0x30;
+    w.boxes = (how & 0x40) != 0;
+    make_values();
     if ((how & 8) != 0)
         for (size_t i = 0; i < len; i++)
             w.in.more.state = w.in.more.state * 31 + data[i];
@@ -964,6 +1361,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         cut_off(&w);
     }
     settle(&w);
+    if (w.boxes)
+        compare_with_snapshot(&w, &conf);
     go_home(&w);
     gate_free(&w.gate);
     mgr_free(&w.mgr);
@@ -971,5 +1370,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     rv_buf_free(&w.frame);
     rv_buf_free(&w.args);
     rv_buf_free(&w.items);
+    rv_buf_free(&w.calls);
+    rv_buf_free(&w.call);
     return 0;
 }

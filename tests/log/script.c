@@ -1,10 +1,15 @@
 #include "tests/log/script.h"
+
+#include "common/value/path.h"
 #include "tests/lib/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { SESSIONS = 3, QUEUES = 3, GROUP = 3, SNAPSHOT_EVERY = 45 };
+
+/* Objects in the order in which they are opened: behind the queues. */
+enum { DICT = QUEUES + 1, LIST, SET, ARRAY, BOXES = ARRAY - QUEUES };
 
 struct step {
     struct command cmd;
@@ -199,13 +204,191 @@ static void add_cancel(int session, uint64_t object)
     rv_buf_free(&b);
 }
 
+/* ---- containers ---- */
+
+static void add_open_box(int session, uint64_t object)
+{
+    static const struct rv_object_open_args boxes[BOXES] = {
+        {.kind = RV_KIND_DICT, .bytes = 400},
+        {.kind = RV_KIND_LIST},
+        {.kind = RV_KIND_SET},
+        {.kind = RV_KIND_ARRAY, .maxsize = 4, .typecode = 'i'},
+    };
+    static const char *const names[BOXES] = {"dict", "list", "set", "array"};
+    struct rv_object_open_args box = boxes[object - DICT];
+    struct rv_buf args = {0};
+
+    box.create = 1;
+    box.name = rv_slice_str(names[object - DICT]);
+    box.ttl_ms = 60000;
+    rv_object_open_args_encode(&args, &box);
+    add_call(session, RV_OP_object_open, 0, 0, &args, rv_slice(NULL, 0));
+    rv_buf_free(&args);
+}
+
+/* Small numbers, each of them one byte; now and then one refers to a queue. */
+static void add_value(struct rv_buf *items, uint64_t limit, bool refers)
+{
+    uint8_t bytes[17] = {(uint8_t)below(limit)};
+    uint8_t ref[8] = {0};
+    struct rv_item item = {.len = 1, .bytes = rv_slice(bytes, 1)};
+
+    if (refers && below(4) == 0) {
+        static const uint8_t head[] = {0x91, 0xc7, 0x0d, 0x01, RV_KIND_QUEUE};
+
+        memset(bytes, 0, sizeof bytes);
+        memcpy(bytes, head, sizeof head);
+        rv_set_number(ref, 1 + below(QUEUES), 8);
+        memcpy(bytes + sizeof head, ref, 8);
+        item.len = sizeof bytes;
+        item.bytes = rv_slice(bytes, sizeof bytes);
+        item.refs = rv_slice(ref, 8);
+    }
+    rv_item_write(items, &item);
+}
+
+/* The arguments of some change without its values; how many those are. */
+static uint16_t some_change(uint64_t object, struct rv_buf *args, uint32_t *count)
+{
+    uint8_t key = (uint8_t)below(6);
+    struct rv_slice bytes = rv_slice(&key, 1);
+    uint64_t how = below(5);
+
+    *count = 1;
+    if (object == DICT && how == 0) {
+        *count = 0;
+        rv_dict_pop_args_encode(args, &(struct rv_dict_pop_args){.key = bytes});
+        return RV_OP_dict_pop;
+    }
+    if (object == DICT && how == 1) {
+        rv_dict_edit_args_encode(args,
+                                 &(struct rv_dict_edit_args){.verb = RV_EDIT_ADD, .key = bytes});
+        return RV_OP_dict_edit;
+    }
+    if (object == DICT) {
+        *count = 2;
+        rv_dict_set_args_encode(args, &(struct rv_dict_set_args){0});
+        return RV_OP_dict_set;
+    }
+    if (object == LIST && how == 0) {
+        *count = 0;
+        rv_list_pop_args_encode(args, &(struct rv_list_pop_args){.at = -1});
+        return RV_OP_list_pop;
+    }
+    if (object == LIST && how == 1) {
+        *count = 0;
+        rv_list_sort_args_encode(args, &(struct rv_list_sort_args){.reverse = key & 1});
+        return RV_OP_list_sort;
+    }
+    if (object == LIST) {
+        *count = 2;
+        rv_list_insert_args_encode(args, &(struct rv_list_insert_args){.at = key});
+        return RV_OP_list_insert;
+    }
+    if (object == SET && how == 0) {
+        rv_set_discard_args_encode(args, &(struct rv_set_discard_args){0});
+        return RV_OP_set_discard;
+    }
+    if (object == SET) {
+        rv_set_add_args_encode(args, &(struct rv_set_add_args){0});
+        return RV_OP_set_add;
+    }
+    rv_list_set_args_encode(args, &(struct rv_list_set_args){.at = (int64_t)below(5)});
+    return RV_OP_list_set;
+}
+
+static void add_values(struct rv_buf *args, uint64_t object, uint32_t count)
+{
+    size_t start = args->len;
+
+    for (uint32_t i = 0; i < count; i++)
+        add_value(args, 6, (object == DICT && count == 2 && i == 1) || object == LIST);
+    if (count == 0)
+        return;
+    rv_set_number(args->data + start - 8, count, 4);
+    rv_set_number(args->data + start - 4, args->len - start, 4);
+}
+
+static void add_change(int session)
+{
+    uint64_t object = DICT + below(BOXES);
+    struct rv_buf args = {0};
+    uint32_t count = 0;
+    uint16_t op = some_change(object, &args, &count);
+
+    add_values(&args, object, count);
+    add_call(session, op, object, 0, &args, rv_slice(NULL, 0));
+    rv_buf_free(&args);
+}
+
+/* Three changes, one of which may fail. */
+static void add_batch(int session)
+{
+    struct rv_buf args = {0};
+    struct rv_buf calls = {0};
+    struct rv_buf items = {0};
+    uint32_t values = 0;
+
+    for (int i = 0; i < 3; i++) {
+        uint64_t object = DICT + below(BOXES);
+        size_t start = calls.len;
+        uint32_t count = 0;
+        uint16_t op = 0;
+
+        rv_buf_clear(&args);
+        op = some_change(object, &args, &count);
+        rv_write_number(&calls, 0, 4);
+        rv_batch_call_encode(
+            &calls, &(struct rv_batch_call){
+                        .op = op, .object = object, .values = count, .args = rv_buf_slice(&args)});
+        rv_set_number(calls.data + start, calls.len - start - 4, 4);
+        for (uint32_t k = 0; k < count; k++)
+            add_value(&items, 6, false);
+        values += count;
+    }
+    rv_buf_clear(&args);
+    rv_batch_args_encode(&args, &(struct rv_batch_args){.count = 3,
+                                                        .calls = rv_buf_slice(&calls),
+                                                        .values = {values, rv_buf_slice(&items)}});
+    add_call(session, RV_OP_batch, 0, 0, &args, rv_slice(NULL, 0));
+    rv_buf_free(&args);
+    rv_buf_free(&calls);
+    rv_buf_free(&items);
+}
+
+/* What it has seen is told at once, or waited past. */
+static void add_wait(int session)
+{
+    uint8_t key = (uint8_t)below(6);
+    struct rv_buf args = {0};
+
+    rv_dict_wait_args_encode(&args,
+                             &(struct rv_dict_wait_args){.seen = below(3) == 0 ? below(30) : 0,
+                                                         .key = rv_slice(&key, 1)});
+    add_call(session, RV_OP_dict_wait, DICT, 300, &args, rv_slice(NULL, 0));
+    rv_buf_free(&args);
+}
+
 static void add_any(void)
 {
     static uint32_t attempts = 1;
     int session = 1 + (int)below(SESSIONS);
     uint64_t object = 1 + below(QUEUES);
 
-    switch (below(17)) {
+    switch (below(24)) {
+    case 17:
+    case 18:
+    case 19:
+    case 20:
+        add_change(session);
+        break;
+    case 21:
+    case 22:
+        add_batch(session);
+        break;
+    case 23:
+        add_wait(session);
+        break;
     case 16: {
         struct rv_buf none = {0};
 
@@ -297,6 +480,9 @@ void script_make(void)
     for (int s = 1; s <= SESSIONS; s++)
         for (int q = 0; q < QUEUES; q++)
             add_open(s, q);
+    for (int s = 1; s <= SESSIONS; s++)
+        for (uint64_t o = DICT; o < DICT + BOXES; o++)
+            add_open_box(s, o);
     while (steps_len + 1 < SCRIPT_COMMANDS)
         add_any();
     mgr = new_mgr();

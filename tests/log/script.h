@@ -4,7 +4,7 @@
 /*
  * script.h -- a run of a manager with a log, whose state is known after every record.
  *
- * Some 200 commands of three sessions and three queues, always the same; they are stepped on
+ * Some 200 commands of three sessions on three queues, a dict, a list, a set and an array, always the same; they are stepped on
  * once, and the hash of the state after each is kept. Whatever a disk does to the log of a
  * run, a recovery must find one of these states: that of the last record which it read, and not an
  * earlier one than was acknowledged.
@@ -16,6 +16,7 @@
 
 enum {
     SCRIPT_COMMANDS = 200,
+    SCRIPT_OBJECTS = 7,
     SCRIPT_SEGMENT = 4096, /* so that there are many */
 };
 

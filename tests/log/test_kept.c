@@ -51,7 +51,7 @@ static void read_kept(const char *folder)
     mgr_check(mgr);
     journal_stat(j, &stat);
     CHECK(stat.sealed && stat.index == SCRIPT_COMMANDS + 1);
-    CHECK(mgr_sessions(mgr) == 3 && mgr_objects(mgr) == 3);
+    CHECK(mgr_sessions(mgr) == 3 && mgr_objects(mgr) == SCRIPT_OBJECTS);
     journal_close(&j);
     disk_dir_close(&d);
     mgr_free(&mgr);
