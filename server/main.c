@@ -153,6 +153,67 @@ static void remove_folder(const char *path)
     (void)rmdir(path);
 }
 
+/* Signals are read from a descriptor; every thread that libzmq starts inherits the mask. */
+static void block_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* What the options say to the shell. */
+static struct shell_conf shell_conf_of(const struct options *o)
+{
+    struct shell_conf conf = {.data = o->data, .repair = o->repair != NULL, .lifeline_fd = -1};
+
+    if (conf.repair && strcmp(o->repair, "truncate") != 0)
+        fatal(EXIT_OPERATOR, "--repair can only be truncate");
+    if (conf.repair && conf.data == NULL)
+        fatal(EXIT_OPERATOR, "--repair wants --data: the folder of the log that is damaged");
+    if (o->lifeline_fd != NULL) {
+        rv_notify_never();
+        conf.lifeline_fd = (int)number(o->lifeline_fd, 1 << 20, "lifeline-fd");
+    }
+    return conf;
+}
+
+static struct rv_net *open_net(const struct options *o, const struct rv_keyfile *key,
+                               const struct rv_keyfile *second, const struct principals *principals)
+{
+    size_t keys_len = 0;
+    struct rv_net_key *keys = principals_keys(principals, &keys_len);
+    struct rv_net *net = NULL;
+    char why[1024];
+    reeve_err err = rv_net_open(&net,
+                                &(struct rv_net_conf){
+                                    .binds = o->binds,
+                                    .binds_len = o->binds_len,
+                                    .public_key = key->public_key,
+                                    .secret_key = key->secret_key,
+                                    .second_bind = o->second_bind,
+                                    .second_secret_key = second == NULL ? NULL : second->secret_key,
+                                    .io_threads = number(o->io_threads, 16, "io-threads"),
+                                    .keys = keys,
+                                    .keys_len = keys_len,
+                                    .ipc_same_uid = true,
+                                    .ipc_principal = PRINCIPAL_LOCAL,
+                                    .sink = {.line = shell_line},
+                                },
+                                why);
+
+    free(keys);
+    if (err != REEVE_OK)
+        fatal(err == REEVE_EINVAL ? EXIT_OPERATOR : EXIT_AGAIN, why);
+    if (rv_net_selftest(net, why) != REEVE_OK)
+        fatal(EXIT_OPERATOR, why);
+    return net;
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -160,40 +221,20 @@ int main(int argc, char **argv)
     struct rv_keyfile *second = NULL;
     struct principals principals = {0};
     struct keyring *keyring = NULL;
-    struct rv_net_key *keys = NULL;
-    size_t keys_len = 0;
     struct rv_net *net = NULL;
     struct shell *shell = NULL;
-    struct shell_conf conf = {.lifeline_fd = -1};
+    struct shell_conf conf;
     char why[1024];
-    sigset_t set;
-    reeve_err err = REEVE_OK;
 
     options_parse(&o, argc, argv);
     shell_log_level(level_of(o.log_level));
     if (o.log != NULL)
         return log_tool(o.log, o.data, o.to);
-    conf.data = o.data;
-    conf.repair = o.repair != NULL;
-    if (conf.repair && strcmp(o.repair, "truncate") != 0)
-        fatal(EXIT_OPERATOR, "--repair can only be truncate");
-    if (conf.repair && conf.data == NULL)
-        fatal(EXIT_OPERATOR, "--repair wants --data: the folder of the log that is damaged");
-    if (o.lifeline_fd != NULL) {
-        rv_notify_never();
-        conf.lifeline_fd = (int)number(o.lifeline_fd, 1 << 20, "lifeline-fd");
-    }
+    conf = shell_conf_of(&o);
     raise_limits();
     if (o.audit != NULL && !audit_open(o.audit, why))
         fatal(EXIT_OPERATOR, why);
-
-    /* Signals are read from a descriptor; every thread that libzmq starts inherits the mask. */
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    block_signals();
 
     key = rv_secret_new(sizeof *key);
     if (key == NULL)
@@ -211,28 +252,7 @@ int main(int argc, char **argv)
     if (shell == NULL)
         fatal(EXIT_OPERATOR, why);
     shell_recognise(shell, &principals);
-    keys = principals_keys(&principals, &keys_len);
-    err = rv_net_open(&net,
-                      &(struct rv_net_conf){
-                          .binds = o.binds,
-                          .binds_len = o.binds_len,
-                          .public_key = key->public_key,
-                          .secret_key = key->secret_key,
-                          .second_bind = o.second_bind,
-                          .second_secret_key = second == NULL ? NULL : second->secret_key,
-                          .io_threads = number(o.io_threads, 16, "io-threads"),
-                          .keys = keys,
-                          .keys_len = keys_len,
-                          .ipc_same_uid = true,
-                          .ipc_principal = PRINCIPAL_LOCAL,
-                          .sink = {.line = shell_line},
-                      },
-                      why);
-    free(keys);
-    if (err != REEVE_OK)
-        fatal(err == REEVE_EINVAL ? EXIT_OPERATOR : EXIT_AGAIN, why);
-    if (rv_net_selftest(net, why) != REEVE_OK)
-        fatal(EXIT_OPERATOR, why);
+    net = open_net(&o, key, second, &principals);
 
     shell_serve(shell, net);
     shell_admit(shell, &principals);
