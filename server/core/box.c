@@ -150,7 +150,8 @@ static void settle(struct mgr *mgr)
 
         if (u->done != NULL)
             u->done(mgr, u);
-        wake(mgr, u->box);
+        if (next == NULL || next->box != u->box) /* once for many changes of one */
+            wake(mgr, u->box);
         free(u);
         u = next;
     }
