@@ -9,6 +9,7 @@
 #include "tests/conform/conform.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,27 @@ void party_end(struct party *p)
 {
     CHECK(lab_exit_code(p->pid) == 0);
     close(p->from);
+}
+
+reeve_builder *make(const char *letters, ...)
+{
+    static reeve_builder *made[8];
+    static unsigned next;
+    reeve_builder **b = &made[next++ % 8];
+    va_list args;
+
+    if (*b == NULL)
+        *b = reeve_builder_new();
+    reeve_builder_reset(*b);
+    va_start(args, letters);
+    OK(reeve_vpack(*b, letters, args));
+    va_end(args);
+    return *b;
+}
+
+reeve_builder *integer(int64_t i)
+{
+    return make("i", i);
 }
 
 int main(int argc, char **argv)

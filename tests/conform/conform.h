@@ -27,6 +27,10 @@ void stage_end(struct stage *s);
 /* A name that no other test and no other run has: the i-th of this one. */
 const char *stage_name(struct stage *s, int i);
 
+/* A builder with what the letters say; it is the next of some that are used in turn. */
+reeve_builder *make(const char *letters, ...);
+reeve_builder *integer(int64_t i);
+
 /* Another party: fn(ctx, stage, fd) in a process of its own, which tells by fd. */
 struct party {
     pid_t pid;

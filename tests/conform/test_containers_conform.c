@@ -19,28 +19,6 @@ enum { LONG = 20000 };
 
 static const reeve_slice ALL = {REEVE_UNSET, REEVE_UNSET, REEVE_UNSET};
 
-/* A builder with what the letters say; it is the next of some that are used in turn. */
-static reeve_builder *make(const char *letters, ...)
-{
-    static reeve_builder *made[8];
-    static unsigned next;
-    reeve_builder **b = &made[next++ % 8];
-    va_list args;
-
-    if (*b == NULL)
-        *b = reeve_builder_new();
-    reeve_builder_reset(*b);
-    va_start(args, letters);
-    OK(reeve_vpack(*b, letters, args));
-    va_end(args);
-    return *b;
-}
-
-static reeve_builder *integer(int64_t i)
-{
-    return make("i", i);
-}
-
 /* As JSON; the caller owns it. Takes the value. */
 static char *json(reeve_value *v)
 {
