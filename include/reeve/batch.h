@@ -74,7 +74,7 @@ REEVE_API reeve_err reeve_batch_namespace_set(reeve_batch *batch, reeve_namespac
                                               const char *name, const reeve_builder *value);
 
 /* Run all of them. On an error nothing has happened, and *failed, which may be NULL, is the index of the call that
- * was refused; it is the number of calls if the batch was refused as a whole. Blocks for a round trip. A batch
+ * was refused; it tells nothing if the batch was refused as a whole. Blocks for a round trip. A batch
  * runs once: later calls are EINVAL. Errors: those of its calls, EINVAL (handles of another context), ELIMIT and
  * ETOOBIG (too many, too large), EFENCED, and as reeve_ping. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_batch_run(reeve_batch *batch, size_t *failed);
