@@ -131,6 +131,7 @@ static struct model_val value(struct sim *s, const struct sim_client *c)
         v.len = one_in(s, 4) ? 66000 + (uint32_t)sim_below(s, 250000) : 3000;
     if (private->opened && one_in(s, 3))
         v.refers = private->channel.port.object;
+    v.again = (uint8_t)(v.refers == 0 ? 0 : v.n % 4);
     return v;
 }
 
@@ -176,6 +177,8 @@ static void on_dict(struct sim *s, const struct sim_client *c, struct model_act 
         a->op = RV_OP_dict_edit;
     a->key = key(s);
     a->keyed = one_in(s, 2);
+    if (a->op == RV_OP_dict_fetch)
+        a->part = (uint8_t)sim_below(s, 6);
     if (a->op == RV_OP_dict_set)
         a->len = 2 * (1 + (uint32_t)sim_below(s, 3));
     for (uint32_t i = 0; i < a->len; i++)
