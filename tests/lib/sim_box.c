@@ -609,7 +609,7 @@ void sim_box_close(struct sim *s, int client, int box)
 
     (void)rv_link_say(&c->link, RV_OP_object_close, c->boxes[box], rv_slice(NULL, 0));
     c->boxes[box] = 0;
-    sim_client_pump(s, c);
+    sim_client_nudge(s, c);
 }
 
 /* ---- arguments ---- */
