@@ -549,6 +549,12 @@ struct sim_op *sim_box_op(struct sim *s, int client, const struct model_act *act
     return op_new(s, client, d, timeout_ms);
 }
 
+const struct model_act *sim_box_acts(const struct sim_op *op, size_t *len)
+{
+    *len = op->deed->len;
+    return op->deed->acts;
+}
+
 void sim_box_op_refused(struct sim_op *op, reeve_err error, size_t done)
 {
     op->deed->refused = error;
