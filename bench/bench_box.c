@@ -1,6 +1,7 @@
 /* P6 and what a container costs by its length, everything on one processor.
  *   --what 0   create a dict without a name and drop it, both calls together
- *   --what 1   calls of containers of --elements values: each should cost the same, however many those are */
+ *   --what 1   calls of containers of --elements values: each should cost the same, however many those are
+ *   --what 2   reeve_list_count, which looks at all of them */
 
 #include "bench/harness.h"
 
@@ -94,6 +95,14 @@ static void get_index(int64_t i)
     reeve_value_free(&v);
 }
 
+static void count_value(int64_t i)
+{
+    uint64_t count = 0;
+
+    int_is(value, i);
+    harness_check(reeve_list_count(list, value, &count), "count");
+}
+
 static void append_and_pop(int64_t i)
 {
     reeve_value *v = NULL;
@@ -139,19 +148,23 @@ static void measure(const char *name, void (*body)(int64_t i))
     bench_latency(figure, samples, calls);
 }
 
-static void by_length(void)
+static void by_length(bool count)
 {
     reeve_context *ctx = harness_open();
 
     key = reeve_builder_new();
     value = reeve_builder_new();
     fill(ctx);
-    measure("dict_get", get_key);
-    measure("dict_set", set_key);
-    measure("list_get", get_index);
-    measure("list_ends", append_and_pop);
-    measure("list_rotate", rotate);
-    measure("set_add", add_and_discard);
+    if (count) {
+        measure("list_count", count_value);
+    } else {
+        measure("dict_get", get_key);
+        measure("dict_set", set_key);
+        measure("list_get", get_index);
+        measure("list_ends", append_and_pop);
+        measure("list_rotate", rotate);
+        measure("set_add", add_and_discard);
+    }
     reeve_builder_free(&key);
     reeve_builder_free(&value);
     reeve_set_close(&set);
@@ -168,7 +181,7 @@ static void body(void *arg)
     if (*(const long *)arg == 0)
         create_and_drop();
     else
-        by_length();
+        by_length(*(const long *)arg == 2);
     harness_stop();
     free(samples);
 }
@@ -179,8 +192,8 @@ int main(int argc, char **argv)
 
     calls = (size_t)bench_option(argc, argv, "calls", 10000);
     elements = bench_option(argc, argv, "elements", 10);
-    if (what < 0 || what > 1 || calls == 0 || elements <= 0)
-        bench_die("--what 0 or 1, --calls and --elements 1 or more");
+    if (what < 0 || what > 2 || calls == 0 || elements <= 0)
+        bench_die("--what 0, 1 or 2, --calls and --elements 1 or more");
     bench_join(bench_fork(body, &what));
     return 0;
 }

@@ -73,6 +73,18 @@ bool rv_ledger_note(struct rv_ledger *ledger, reeve_value *value, struct rv_slic
     return true;
 }
 
+void rv_ledger_unnote(reeve_value *value)
+{
+    struct rv_value_origin *origin = rv_value_origin(value);
+    struct lien *lien = origin->lien;
+
+    if (origin->freed != on_freed)
+        return;
+    origin->freed = NULL;
+    rv_ledger_leave(&lien->ledger);
+    free(lien);
+}
+
 void rv_ledger_release(struct rv_link *link, struct rv_slice refs)
 {
     for (size_t i = 0; i < refs.len / 8; i++)

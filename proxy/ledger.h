@@ -20,6 +20,9 @@ void rv_ledger_leave(struct rv_ledger **ledger);
 /* The value keeps the objects that it was handed: u64 each, as on the wire. False without memory. */
 bool rv_ledger_note(struct rv_ledger *ledger, reeve_value *value, struct rv_slice refs);
 
+/* It does not, after all, and nobody is told. It may never have been noted. */
+void rv_ledger_unnote(reeve_value *value);
+
 /* Tell what was freed. With the context's mutex. */
 void rv_ledger_settle(struct rv_ledger *ledger, struct rv_link *link);
 

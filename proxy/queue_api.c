@@ -618,6 +618,45 @@ static reeve_err remember(reeve_queue *q, uint64_t delivery)
     return REEVE_OK;
 }
 
+static void forget(struct shared *shared, struct unfinished *u)
+{
+    HASH_DEL(shared->unfinished, u);
+    DL_DELETE(shared->oldest, u);
+    free(u);
+}
+
+static struct unfinished *unfinished_of(const struct shared *shared, uint64_t delivery)
+{
+    struct unfinished *u = NULL;
+
+    HASH_FIND(hh, shared->unfinished, &delivery, sizeof delivery, u);
+    return u;
+}
+
+/* Nobody has the item, which stays here. */
+static void put_back(reeve_queue *q, uint64_t delivery, reeve_value **out)
+{
+    struct unfinished *u = unfinished_of(q->shared, delivery);
+
+    if (u != NULL)
+        forget(q->shared, u);
+    if (*out != NULL)
+        rv_ledger_unnote(*out);
+    rv_value_free(out);
+}
+
+/* The item as a value, with all that its owner will need. */
+static reeve_err unpack(reeve_queue *q, const struct rv_handed *item, reeve_value **out)
+{
+    reeve_err err = rv_value_parse(out, item->bytes);
+
+    if (err == REEVE_OK && q->shared->channel.joinable)
+        err = remember(q, item->delivery);
+    if (err == REEVE_OK && item->refs.len > 0 && !rv_ledger_note(q->ctx->ledger, *out, item->refs))
+        err = REEVE_ENOMEM;
+    return err;
+}
+
 /* Hand out what is here: up to max items. */
 static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t *len)
 {
@@ -630,14 +669,12 @@ static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t 
             now = rv_clock_now();
         if (!rv_channel_peek(&q->shared->channel, &item))
             break;
-        err = rv_value_parse(&out[*len], item.bytes);
-        if (err == REEVE_OK && q->shared->channel.joinable)
-            err = remember(q, item.delivery);
-        if (err == REEVE_ENOMEM) {
-            rv_value_free(&out[*len]);
-            break; /* it is here for who asks next */
+        err = unpack(q, &item, &out[*len]);
+        if (err == REEVE_ENOMEM || !rv_channel_pop(&q->shared->channel, now, &item)) {
+            put_back(q, item.delivery, &out[*len]); /* for who asks next */
+            err = REEVE_ENOMEM;
+            break;
         }
-        (void)rv_channel_pop(&q->shared->channel, now, &item);
         if (err == REEVE_OK) {
             struct rv_value_origin *origin = rv_value_origin(out[*len]);
 
@@ -645,8 +682,6 @@ static reeve_err hand_out(reeve_queue *q, reeve_value **out, size_t max, size_t 
             origin->deliveries = item.deliveries;
             origin->redelivered = item.deliveries > 0;
             origin->queue = q->shared;
-            if (item.refs.len > 0 && !rv_ledger_note(q->ctx->ledger, out[*len], item.refs))
-                rv_ledger_release(&q->ctx->link, item.refs); /* without memory they are lost */
             ++*len;
         } else {
             rv_ledger_release(&q->ctx->link, item.refs);
@@ -740,22 +775,13 @@ static struct unfinished *find_unfinished(reeve_queue *q, const reeve_value *ite
     if (item != NULL) {
         const struct rv_value_origin *origin = rv_value_origin((reeve_value *)(uintptr_t)item);
 
-        if (origin->queue == q->shared)
-            HASH_FIND(hh, q->shared->unfinished, &origin->delivery, sizeof origin->delivery, u);
-        return u;
+        return origin->queue == q->shared ? unfinished_of(q->shared, origin->delivery) : NULL;
     }
     DL_FOREACH (q->shared->oldest, u) {
         if (u->thread == thread)
             return u;
     }
     return NULL;
-}
-
-static void forget(struct shared *shared, struct unfinished *u)
-{
-    HASH_DEL(shared->unfinished, u);
-    DL_DELETE(shared->oldest, u);
-    free(u);
 }
 
 static reeve_err finish_item(reeve_queue *q, struct unfinished *u)
@@ -779,7 +805,7 @@ static reeve_err finish_item_fenced(reeve_queue *q, uint64_t delivery)
     if (show_fence(q))
         call = rv_channel_done_call(&q->shared->channel, delivery);
     err = rv_finish(q->ctx, call, (uint32_t)RV_LIMIT_GONE_MS, "finish an item of", q->label, NULL);
-    HASH_FIND(hh, q->shared->unfinished, &delivery, sizeof delivery, u);
+    u = unfinished_of(q->shared, delivery);
     if (err == REEVE_OK && u != NULL)
         forget(q->shared, u);
     return err;

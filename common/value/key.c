@@ -175,3 +175,84 @@ reeve_err rv_value_equal(const msgpack_object *a, const msgpack_object *b, bool 
     rv_buf_free(&right);
     return err == REEVE_EINVAL ? REEVE_OK : err; /* what has no spelling equals nothing */
 }
+
+/* ---- one among many ---- */
+
+reeve_err rv_sought_init(struct rv_sought *s, struct rv_slice bytes)
+{
+    const reeve_value *v = NULL;
+    reeve_err err = REEVE_OK;
+
+    *s = (struct rv_sought){0};
+    err = rv_value_parse_in(&v, &s->room, bytes);
+    if (err == REEVE_OK)
+        err = rv_value_key(&s->spelt, rv_value_object(v));
+    s->any = err == REEVE_OK;
+    s->nests = s->any && !rv_value_scalar(&s->scalar, rv_buf_slice(&s->spelt));
+    return err == REEVE_EINVAL ? REEVE_OK : err;
+}
+
+void rv_sought_free(struct rv_sought *s)
+{
+    rv_buf_free(&s->spelt);
+    rv_buf_free(&s->other);
+    rv_value_room_free(&s->room);
+    *s = (struct rv_sought){0};
+}
+
+static bool same_bytes(const char *a, uint32_t a_len, const char *b, uint32_t b_len)
+{
+    return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
+/* a is as it was spelt: a float that equals an integer is one. */
+static bool same_scalar(const msgpack_object *a, const msgpack_object *b)
+{
+    if (b->type == MSGPACK_OBJECT_FLOAT64 && a->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+        return b->via.f64 >= 0 && b->via.f64 < 0x1p64 && (uint64_t)b->via.f64 == a->via.u64 &&
+               (double)a->via.u64 == b->via.f64;
+    if (b->type == MSGPACK_OBJECT_FLOAT64 && a->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+        return b->via.f64 < 0 && b->via.f64 >= -0x1p63 && (int64_t)b->via.f64 == a->via.i64 &&
+               (double)a->via.i64 == b->via.f64;
+    if (a->type != b->type)
+        return false;
+    switch (a->type) {
+    case MSGPACK_OBJECT_BOOLEAN:
+        return a->via.boolean == b->via.boolean;
+    case MSGPACK_OBJECT_POSITIVE_INTEGER:
+    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
+        return a->via.u64 == b->via.u64;
+    case MSGPACK_OBJECT_FLOAT64:
+        return a->via.f64 == b->via.f64;
+    case MSGPACK_OBJECT_STR:
+        return same_bytes(a->via.str.ptr, a->via.str.size, b->via.str.ptr, b->via.str.size);
+    case MSGPACK_OBJECT_BIN:
+        return same_bytes(a->via.bin.ptr, a->via.bin.size, b->via.bin.ptr, b->via.bin.size);
+    case MSGPACK_OBJECT_EXT:
+        return a->via.ext.type == b->via.ext.type &&
+               same_bytes(a->via.ext.ptr, a->via.ext.size, b->via.ext.ptr, b->via.ext.size);
+    default:
+        return true; /* nil */
+    }
+}
+
+reeve_err rv_sought_equals(struct rv_sought *s, struct rv_slice bytes, bool *equal)
+{
+    msgpack_object scalar;
+    const reeve_value *v = NULL;
+    reeve_err err = REEVE_OK;
+
+    *equal = s->any && rv_slice_equal(bytes, rv_buf_slice(&s->spelt));
+    if (*equal || !s->any)
+        return err;
+    if (!s->nests) {
+        *equal = rv_value_scalar(&scalar, bytes) && same_scalar(&s->scalar, &scalar);
+        return err;
+    }
+    rv_buf_clear(&s->other);
+    err = rv_value_parse_in(&v, &s->room, bytes);
+    if (err == REEVE_OK)
+        err = rv_value_key(&s->other, rv_value_object(v));
+    *equal = err == REEVE_OK && rv_slice_equal(rv_buf_slice(&s->other), rv_buf_slice(&s->spelt));
+    return err == REEVE_EINVAL ? REEVE_OK : err;
+}

@@ -16,6 +16,7 @@
 #include <reeve/error.h>
 
 #include "common/base/buf.h"
+#include "common/value/value.h"
 
 /* Append that spelling, which is MessagePack: the shortest integer, also for a float that equals
  * one, and maps in the order of their keys' bytes. Errors, with nothing appended: EINVAL (it has
@@ -25,5 +26,22 @@ REEVE_NODISCARD reeve_err rv_value_key(struct rv_buf *out, const msgpack_object 
 /* Errors, with *equal false: ENOMEM. */
 REEVE_NODISCARD reeve_err rv_value_equal(const msgpack_object *a, const msgpack_object *b,
                                          bool *equal);
+
+/* One value that many are compared with. All zero is a valid one that equals nothing. */
+struct rv_sought {
+    struct rv_buf spelt;
+    struct rv_buf other;       /* how the last one is spelt that it was compared with */
+    struct rv_value_room room; /* and where that was parsed */
+    msgpack_object scalar;     /* its text lies in spelt */
+    bool any;                  /* it has a spelling */
+    bool nests;                /* else it is scalar */
+};
+
+/* EPROTO: bytes are not one value. ENOMEM. Whatever comes of it, rv_sought_free. */
+REEVE_NODISCARD reeve_err rv_sought_init(struct rv_sought *s, struct rv_slice bytes);
+void rv_sought_free(struct rv_sought *s);
+
+/* Does it equal the value of these bytes, which is valid? ENOMEM, with *equal false. */
+REEVE_NODISCARD reeve_err rv_sought_equals(struct rv_sought *s, struct rv_slice bytes, bool *equal);
 
 #endif

@@ -438,21 +438,6 @@ void rv_value_refs(const msgpack_object *o, struct rv_buf *out)
     }
 }
 
-bool rv_value_refers(const msgpack_object *o, uint64_t object)
-{
-    bool refers = false;
-    reeve_ref ref;
-
-    if (rv_value_ref_read(&ref, o))
-        return ref.object == object;
-    for (uint32_t i = 0; !refers && o->type == MSGPACK_OBJECT_ARRAY && i < o->via.array.size; i++)
-        refers = rv_value_refers(&o->via.array.ptr[i], object);
-    for (uint32_t i = 0; !refers && o->type == MSGPACK_OBJECT_MAP && i < o->via.map.size; i++)
-        refers = rv_value_refers(&o->via.map.ptr[i].key, object) ||
-                 rv_value_refers(&o->via.map.ptr[i].val, object);
-    return refers;
-}
-
 struct rv_value_origin *rv_value_origin(reeve_value *root)
 {
     return &root->origin;

@@ -79,8 +79,6 @@ void rv_value_ref_write(uint8_t out[static RV_VALUE_REF_BYTES], reeve_ref ref);
 /* False when the object is no reference. */
 bool rv_value_ref_read(reeve_ref *out, const msgpack_object *o);
 
-/* Is there a reference to that object in the value? */
-bool rv_value_refers(const msgpack_object *o, uint64_t object);
 /* Append the objects of all references in it, u64 each in big endian, as often as they are there. */
 void rv_value_refs(const msgpack_object *o, struct rv_buf *out);
 

@@ -517,26 +517,10 @@ bool rv_channel_peek(struct rv_channel *ch, struct rv_handed *out)
     return true;
 }
 
-bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
+/* Tell, and ask for as much again. Who got references may use them with its next call. */
+static void tell_taken(struct rv_channel *ch, rv_ns now, bool refers)
 {
-    struct rv_batch *batch = NULL;
-    struct rv_item item;
-
-    if (!rv_channel_peek(ch, out))
-        return false;
-    batch = ch->head;
-    rv_item_read(&batch->at, &item);
-    batch->bodies_next += item.place != RV_INLINE;
-    batch->delivery++;
-    batch->left--;
-    batch->direct -= batch->direct > 0;
-    ch->buffered--;
-    ch->taken = out->delivery;
-    ch->counted++;
-    if (ch->working_since == 0)
-        ch->working_since = now;
-    /* Tell, and ask for as much again. Who got references may use them with its next call. */
-    if (item.refs.len > 0 && !half_through(ch, 0)) {
+    if (refers && !half_through(ch, 0)) {
         tell(ch, 0);
     } else if (half_through(ch, 0)) {
         count_work(ch, now, true);
@@ -545,6 +529,34 @@ bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
     } else if (ch->port.tick_at == RV_NEVER) {
         ch->port.tick_at = rv_after_ms(now, RV_LIMIT_TAKE_MS);
     }
+}
+
+bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
+{
+    uint64_t taken = ch->taken;
+    struct rv_batch *batch = NULL;
+    struct rv_item item;
+
+    if (!rv_channel_peek(ch, out))
+        return false;
+    ch->buffered--;
+    ch->taken = out->delivery;
+    ch->counted++;
+    if (ch->working_since == 0)
+        ch->working_since = now;
+    tell_taken(ch, now, out->refs.len > 0);
+    if (out->refs.len > 0 && ch->told < out->delivery && ch->link->state != RV_LINK_DEAD) {
+        ch->buffered++;
+        ch->taken = taken;
+        ch->counted--;
+        return false;
+    }
+    batch = ch->head;
+    rv_item_read(&batch->at, &item);
+    batch->bodies_next += item.place != RV_INLINE;
+    batch->delivery++;
+    batch->left--;
+    batch->direct -= batch->direct > 0;
     return true;
 }
 

@@ -99,9 +99,10 @@ reeve_err rv_channel_failure(struct rv_channel *ch, char *why, size_t why_len);
 /* Does the next pop need the time? Reading the clock costs as much as the rest of it. */
 bool rv_channel_wants_clock(const struct rv_channel *ch);
 
-/* Hand out an item that is here. now counts only when the clock is wanted. */
-/* The item that it would give, which stays here. Its body is borrowed, too. */
+/* The item that rv_channel_pop() would give, which stays here. Its body is borrowed, too. */
 bool rv_channel_peek(struct rv_channel *ch, struct rv_handed *out);
+/* Hand out an item that is here. now counts only when the clock is wanted. False when there is none,
+ * and without memory for one with references, which the manager must know of: it stays here. */
 bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out);
 void rv_handed_free(struct rv_handed *item);
 

@@ -34,6 +34,67 @@ struct rv_slice cell_bytes(const struct cell *cell)
     return cell->body == NULL ? rv_slice(NULL, 0) : rv_slice(cell->body->data, cell->body->len);
 }
 
+/* An object that a value may refer to. */
+struct referred {
+    uint64_t object;
+    bool there;
+};
+
+static int by_object(const void *left, const void *right)
+{
+    const struct referred *a = left;
+    const struct referred *b = right;
+
+    return (a->object > b->object) - (a->object < b->object);
+}
+
+static size_t add_referred(struct referred *all, size_t len, const struct carried *refs, bool there)
+{
+    for (uint32_t i = 0; refs != NULL && i < refs->len; i++)
+        all[len++] = (struct referred){refs->to[i], there};
+    return len;
+}
+
+static void find_referred(struct referred *all, size_t len, struct rv_slice bytes)
+{
+    msgpack_object o;
+    reeve_ref ref;
+
+    while (rv_value_take(&bytes, &o)) {
+        struct referred *found = NULL;
+
+        if (rv_value_ref_read(&ref, &o))
+            found =
+                bsearch(&(struct referred){.object = ref.object}, all, len, sizeof *all, by_object);
+        if (found != NULL)
+            found->there = true;
+    }
+}
+
+/* The objects among those of first and second, which may be NULL, that a value of these bytes refers to,
+ * as on the wire, each once: so they take less room than the bytes do. `whole`: it has all of them. */
+static struct rv_slice refs_in(struct rv_slice bytes, bool whole, const struct carried *first,
+                               const struct carried *second, struct rv_buf *out)
+{
+    struct referred all[2 * RV_LIMIT_ITEM_REFS];
+    size_t len = add_referred(all, add_referred(all, 0, first, whole), second, whole);
+    size_t distinct = 0;
+
+    rv_buf_clear(out);
+    if (len > 1)
+        qsort(all, len, sizeof *all, by_object);
+    for (size_t i = 0; i < len; i++)
+        if (distinct == 0 || all[distinct - 1].object != all[i].object)
+            all[distinct++] = all[i];
+    if (distinct > 0 && !whole)
+        find_referred(all, distinct, bytes);
+    for (size_t i = 0; i < distinct; i++)
+        if (all[i].there)
+            rv_write_number(out, all[i].object, 8);
+    rv_assert(!out->bad);
+    return rv_buf_slice(out);
+}
+
 struct cell cell_new(struct rv_slice bytes)
 {
     struct cell cell = {.body = rv_body_new(bytes.len)};
@@ -201,29 +262,14 @@ bool box_page_full(const struct box_call *c)
            c->bodies + 2 > RV_LIMIT_BODIES;
 }
 
-/* The references in v: those of what it is in, as far as they are in its own bytes. */
-static struct rv_slice refs_of(const struct box_value *v, struct rv_buf *found)
-{
-    reeve_value *parsed = NULL;
-
-    rv_buf_clear(found);
-    if (v->refs == NULL || rv_value_parse(&parsed, v->bytes) != REEVE_OK)
-        return rv_slice(NULL, 0);
-    for (uint32_t i = 0; i < v->refs->len; i++)
-        if (v->body != NULL || rv_value_refers(rv_value_object(parsed), v->refs->to[i]))
-            rv_write_number(found, v->refs->to[i], 8);
-    rv_value_free(&parsed);
-    rv_assert(!found->bad);
-    return rv_buf_slice(found);
-}
-
 /* One value into mgr->items; the session has its references from now on. */
 static void write_value(struct mgr *mgr, struct session *s, const struct box_value *v,
                         struct rv_body **bodies, size_t *bodies_len)
 {
     struct rv_buf found = {0};
-    struct rv_item item = {
-        .len = (uint32_t)v->bytes.len, .bytes = v->bytes, .refs = refs_of(v, &found)};
+    struct rv_item item = {.len = (uint32_t)v->bytes.len,
+                           .bytes = v->bytes,
+                           .refs = refs_in(v->bytes, v->body != NULL, v->refs, NULL, &found)};
     struct rv_body *body = NULL;
 
     carry_give_refs(mgr, s, item.refs);
@@ -732,24 +778,23 @@ reeve_err box_answer_path(struct mgr *mgr, struct box_call *c, const struct cell
     return REEVE_ETOOBIG;
 }
 
-/* The references of the old value that are still in the new one, and those that came with it. */
-static void carry_over(struct mgr *mgr, struct box_call *c, const struct cell *old,
-                       struct carried *came, struct cell *out)
+/* A value of these bytes. It has those references of the old one that are still in it, and those that came. */
+static reeve_err carry_over(struct mgr *mgr, struct box_call *c, const struct cell *old,
+                            struct rv_slice bytes, struct cell *out)
 {
-    struct rv_buf refs = {0};
-    reeve_value *v = NULL;
-    const struct carried *from[] = {old == NULL ? NULL : old->refs, came};
+    struct rv_buf found = {0};
+    struct rv_slice refs = refs_in(bytes, false, old == NULL ? NULL : old->refs,
+                                   c->values_len == 0 ? NULL : c->values[0].refs, &found);
+    bool fit = refs.len <= CARRY_BYTES;
 
-    if ((from[0] == NULL && from[1] == NULL) || rv_value_parse(&v, cell_bytes(out)) != REEVE_OK)
-        return;
-    for (size_t k = 0; k < 2; k++)
-        for (uint32_t i = 0; from[k] != NULL && i < from[k]->len; i++)
-            if (refs.len < CARRY_BYTES && rv_value_refers(rv_value_object(v), from[k]->to[i]))
-                rv_write_number(&refs, from[k]->to[i], 8);
-    rv_assert(!refs.bad);
-    out->refs = carry(mgr, &c->box->object, rv_buf_slice(&refs));
-    rv_value_free(&v);
-    rv_buf_free(&refs);
+    if (fit) {
+        *out = cell_new(bytes);
+        out->refs = carry(mgr, &c->box->object, refs);
+    } else {
+        c->text = "a value refers to at most 255 objects";
+    }
+    rv_buf_free(&found);
+    return fit ? REEVE_OK : REEVE_ETOOBIG;
 }
 
 reeve_err box_edited(struct mgr *mgr, struct box_call *c, const struct cell *cell, uint8_t verb,
@@ -774,10 +819,8 @@ reeve_err box_edited(struct mgr *mgr, struct box_call *c, const struct cell *cel
         err = REEVE_ETOOBIG;
     }
     rv_assert(!bytes.bad);
-    if (err == REEVE_OK) {
-        *out = cell_new(rv_buf_slice(&bytes));
-        carry_over(mgr, c, cell, c->values_len == 0 ? NULL : c->values[0].refs, out);
-    }
+    if (err == REEVE_OK)
+        err = carry_over(mgr, c, cell, rv_buf_slice(&bytes), out);
     rv_buf_free(&bytes);
     return path_error(err);
 }

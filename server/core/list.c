@@ -428,11 +428,32 @@ static reeve_err on_splice(struct mgr *mgr, struct box_call *c)
     return err;
 }
 
+/* Nothing when it is no value. */
+static reeve_err seek(struct box_call *c, struct rv_slice value, struct rv_sought *out)
+{
+    reeve_err err = rv_sought_init(out, value);
+
+    rv_assert(err != REEVE_ENOMEM);
+    if (err == REEVE_OK)
+        return err;
+    rv_sought_free(out);
+    c->text = "what came is not one whole value";
+    return REEVE_EINVAL;
+}
+
+static bool equals(struct rv_sought *value, const struct cell *cell)
+{
+    bool equal = false;
+
+    rv_assert(rv_sought_equals(value, cell_bytes(cell), &equal) == REEVE_OK);
+    return equal;
+}
+
 /* The first that equals it from start on, below stop; len: none. */
-static size_t search(const struct list *l, struct rv_slice value, size_t start, size_t stop)
+static size_t search(const struct list *l, struct rv_sought *value, size_t start, size_t stop)
 {
     for (; start < stop; start++)
-        if (box_equal(cell_bytes(cell_at(l, start)), value))
+        if (equals(value, cell_at(l, start)))
             return start;
     return l->len;
 }
@@ -447,16 +468,18 @@ static reeve_err on_remove(struct mgr *mgr, struct box_call *c)
 {
     struct list *l = list_of(c);
     struct rv_list_remove_args args;
+    struct rv_sought value;
     size_t at = 0;
+    reeve_err err = REEVE_OK;
 
     rv_assert(rv_list_remove_args_decode(&args, c->args));
     if (fixed(l))
         return is_fixed(c);
-    if (!rv_value_valid(args.value)) {
-        c->text = "what came is not one whole value";
-        return REEVE_EINVAL;
-    }
-    at = search(l, args.value, 0, l->len);
+    err = seek(c, args.value, &value);
+    if (err != REEVE_OK)
+        return err;
+    at = search(l, &value, 0, l->len);
+    rv_sought_free(&value);
     return at == l->len ? no_value(c) : splice(mgr, c, at, 1, NULL, 0);
 }
 
@@ -711,25 +734,28 @@ static reeve_err read_find(struct mgr *mgr, struct box_call *c)
 {
     const struct list *l = list_of(c);
     struct rv_list_find_args args;
+    struct rv_sought value;
     size_t start = 0;
     size_t stop = 0;
     uint64_t count = 0;
+    reeve_err err = REEVE_OK;
 
     rv_assert(rv_list_find_args_decode(&args, c->args));
-    if (!rv_value_valid(args.value)) {
-        c->text = "what came is not one whole value";
-        return REEVE_EINVAL;
-    }
+    err = seek(c, args.value, &value);
+    if (err != REEVE_OK)
+        return err;
     start = (size_t)clamp(args.start, l->len, 0, (int64_t)l->len);
     stop = (size_t)clamp(args.stop, l->len, 0, (int64_t)l->len);
     if (args.what == RV_FIND_INDEX) {
-        count = search(l, args.value, start, stop);
-        if (count == l->len)
-            return no_value(c);
+        count = search(l, &value, start, stop);
+        err = count == l->len ? no_value(c) : REEVE_OK;
     } else {
         for (; start < stop; start++)
-            count += box_equal(cell_bytes(cell_at(l, start)), args.value);
+            count += equals(&value, cell_at(l, start));
     }
+    rv_sought_free(&value);
+    if (err != REEVE_OK)
+        return err;
     encode_count(mgr, count);
     return REEVE_OK;
 }

@@ -164,3 +164,96 @@ TEST(what_is_no_reference_is_a_copy)
     reeve_queue_close(&q);
     stage_end(&s);
 }
+
+/* So many times the queue, in an array. */
+static reeve_builder *times(reeve_ref ref, uint32_t count)
+{
+    reeve_builder *b = reeve_builder_new();
+
+    OK(reeve_put_array(b, count));
+    for (uint32_t i = 0; i < count; i++)
+        OK(reeve_put_ref(b, ref));
+    return b;
+}
+
+/* row: R11 */
+TEST(value_that_refers_to_an_object_several_times_is_cut)
+{
+    enum { TIMES = 5 };
+    struct stage s;
+    reeve_queue *q = NULL;
+    reeve_dict *d = NULL;
+    reeve_list *l = NULL;
+    reeve_builder *b = NULL;
+    reeve_value *v = NULL;
+    reeve_ref ref;
+    reeve_ref got;
+
+    stage_begin(&s);
+    OK(reeve_queue_open(&q, s.ctx, NULL, NULL));
+    OK(reeve_dict_open(&d, s.ctx, NULL, NULL));
+    OK(reeve_list_open(&l, s.ctx, NULL, NULL));
+    ref = reeve_queue_ref(q);
+    b = times(ref, TIMES);
+    OK(reeve_dict_set(d, integer(1), b));
+    OK(reeve_list_append(l, b));
+    reeve_builder_free(&b);
+    OK(reeve_dict_get_at(d, integer(1), make("(i)", INT64_C(0)), &v));
+    CHECK(reeve_get_ref(v, &got) && got.object == ref.object);
+    reeve_value_free(&v);
+    OK(reeve_list_get_at(l, 0, make("(i)", INT64_C(-1)), &v));
+    CHECK(reeve_get_ref(v, &got) && got.object == ref.object);
+    reeve_value_free(&v);
+    for (int i = 1; i < TIMES; i++) {
+        OK(reeve_dict_del_at(d, integer(1), make("(i)", INT64_C(0))));
+        OK(reeve_list_del_at(l, 0, make("(i)", INT64_C(0))));
+    }
+    OK(reeve_dict_get(d, integer(1), &v));
+    CHECK(reeve_value_len(v) == 1 && reeve_get_ref(reeve_value_at(v, 0), &got));
+    reeve_value_free(&v);
+    OK(reeve_list_get(l, 0, &v));
+    CHECK(reeve_value_len(v) == 1 && reeve_get_ref(reeve_value_at(v, 0), &got));
+    reeve_value_free(&v);
+    reeve_queue_close(&q);
+    CHECK(lives(s.ctx, ref));
+    OK(reeve_dict_del_at(d, integer(1), make("(i)", INT64_C(0))));
+    CHECK(lives(s.ctx, ref));
+    OK(reeve_list_del_at(l, 0, make("(i)", INT64_C(0))));
+    EVENTUALLY(LONG, !lives(s.ctx, ref)); /* what was handed out was handed back, too */
+    reeve_list_close(&l);
+    reeve_dict_close(&d);
+    stage_end(&s);
+}
+
+/* One that came with a change and could not be counted would be gone one day, and the value refer to nothing. */
+TEST(value_does_not_grow_beyond_the_references_that_are_counted)
+{
+    enum { MOST = 255 };
+    struct stage s;
+    reeve_event *events[MOST + 1] = {NULL};
+    reeve_dict *d = NULL;
+    reeve_builder *b = reeve_builder_new();
+    reeve_value *v = NULL;
+
+    stage_begin(&s);
+    OK(reeve_dict_open(&d, s.ctx, NULL, NULL));
+    for (int i = 0; i <= MOST; i++)
+        OK(reeve_event_open(&events[i], s.ctx, NULL, NULL));
+    OK(reeve_put_array(b, MOST));
+    for (int i = 0; i < MOST; i++)
+        OK(reeve_put_ref(b, reeve_event_ref(events[i])));
+    OK(reeve_dict_set(d, integer(1), b));
+    reeve_builder_reset(b);
+    OK(reeve_put_ref(b, reeve_event_ref(events[MOST])));
+    FAILS(REEVE_ETOOBIG, reeve_dict_append_at(d, integer(1), NULL, b));
+    OK(reeve_dict_del_at(d, integer(1), make("(i)", INT64_C(7))));
+    OK(reeve_dict_append_at(d, integer(1), NULL, b));
+    OK(reeve_dict_get(d, integer(1), &v));
+    CHECK(reeve_value_len(v) == MOST);
+    reeve_value_free(&v);
+    for (int i = 0; i <= MOST; i++)
+        reeve_event_close(&events[i]);
+    reeve_builder_free(&b);
+    reeve_dict_close(&d);
+    stage_end(&s);
+}

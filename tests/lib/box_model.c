@@ -14,14 +14,15 @@ enum { REF_BYTES = 3 + RV_VALUE_REF_BYTES };
 /* An array of the bytes, and what they refer to. */
 static void encode_referring(struct rv_buf *b, struct model_val v)
 {
-    static const uint8_t array = 0x92;
+    uint8_t array = (uint8_t)(0x92 + v.again);
     uint8_t ref[REF_BYTES] = {0xc7, RV_VALUE_REF_BYTES, RV_VALUE_REF_TYPE};
 
     rv_value_ref_write(ref + 3, (reeve_ref){.kind = RV_KIND_QUEUE, .object = v.refers});
     v.refers = 0;
     rv_buf_add(b, &array, 1);
     model_encode(b, v);
-    rv_buf_add(b, ref, sizeof ref);
+    for (int i = 0; i <= v.again; i++)
+        rv_buf_add(b, ref, sizeof ref);
     rv_assert(!b->bad);
 }
 
@@ -88,11 +89,12 @@ struct model_val model_decode(struct rv_slice bytes)
 
     if (bytes.len == 0)
         return v;
-    if (d[0] == 0x92 && bytes.len > 1 + REF_BYTES) {
-        size_t len = bytes.len - 1 - REF_BYTES;
+    if (d[0] >= 0x92 && d[0] < 0xa0 && bytes.len > 1u + (d[0] - 0x91u) * REF_BYTES) {
+        size_t len = bytes.len - 1 - (d[0] - 0x91u) * REF_BYTES;
 
         v = model_decode(rv_slice(d + 1, len));
         v.refers = rv_get_number(d + 1 + len + 3 + 1, 8);
+        v.again = (uint8_t)(d[0] - 0x92);
         return v;
     }
     for (size_t i = 1; i < bytes.len && i < 9; i++)
@@ -131,7 +133,7 @@ static bool equal(struct model_val a, struct model_val b)
     if ((a.form == MODEL_BYTES) != (b.form == MODEL_BYTES))
         return false;
     if (a.form == MODEL_BYTES)
-        return a.len == b.len && a.refers == b.refers &&
+        return a.len == b.len && a.refers == b.refers && (a.refers == 0 || a.again == b.again) &&
                (a.len == 0 || (uint8_t)a.n == (uint8_t)b.n);
     return a.n == b.n;
 }
@@ -175,7 +177,7 @@ static void add_val(struct rv_buf *b, struct model_val v)
     else
         add(b, v.form == MODEL_REAL ? "%lld.0" : "%lld", (long long)v.n);
     if (v.refers != 0)
-        add(b, "->%llu", (unsigned long long)v.refers);
+        add(b, v.again == 0 ? "->%llu" : "->%llu*%d", (unsigned long long)v.refers, 1 + v.again);
 }
 
 void model_answer_text(struct rv_buf *b, const struct model_answer *a)
@@ -212,6 +214,25 @@ static void say_read(struct model_answer *a, struct model_val v)
     if (v.refers != 0 || model_encoded(v) > RV_LIMIT_ITEM_INLINE_BYTES)
         v = (struct model_val){.form = MODEL_NONE};
     model_answer_add(a, v);
+}
+
+/* What is at the act's place in it. */
+static reeve_err say_part(struct model_answer *a, const struct model_act *act, struct model_val v)
+{
+    if (act->part == 0) {
+        model_answer_add(a, v);
+        return REEVE_OK;
+    }
+    if (v.refers == 0)
+        return REEVE_ETYPE;
+    if (act->part > 2 + v.again)
+        return REEVE_EKEY;
+    if (act->part > 1)
+        v = (struct model_val){.form = MODEL_NONE, .len = REF_BYTES, .refers = v.refers};
+    else
+        v.refers = v.again = 0;
+    model_answer_add(a, v);
+    return REEVE_OK;
 }
 
 /* ---- a box ---- */
@@ -348,6 +369,14 @@ static reeve_err sum(struct model_val *v, struct model_val more)
     return REEVE_OK;
 }
 
+/* There is one reference more than this one. */
+static struct model_val without_part(struct model_val v, const struct model_act *act)
+{
+    rv_assert(v.again > 0 && act->part > 1 && act->part <= 2 + v.again);
+    v.again--;
+    return v;
+}
+
 static reeve_err edit_key(struct model_box *b, const struct model_act *act, struct model_answer *a)
 {
     size_t i = find_key(b, act->key);
@@ -357,6 +386,8 @@ static reeve_err edit_key(struct model_box *b, const struct model_act *act, stru
     if (act->how == RV_EDIT_ADD && i < b->len) {
         v = b->at[i].value;
         err = sum(&v, act->values[0]);
+    } else if (act->how == RV_EDIT_DELETE) {
+        v = without_part(b->at[i].value, act);
     }
     if (err == REEVE_OK)
         err = put(b, act->key, v);
@@ -448,7 +479,9 @@ static reeve_err on_dict(struct model_box *b, const struct model_act *act, struc
         if (!there)
             return REEVE_EKEY;
         say_version(a, b->at[i].version);
-        (act->op == RV_OP_dict_get ? say_read : model_answer_add)(a, b->at[i].value);
+        if (act->op == RV_OP_dict_fetch)
+            return say_part(a, act, b->at[i].value);
+        say_read(a, b->at[i].value);
         return REEVE_OK;
     case RV_OP_dict_contains:
         say_n(a, there);
@@ -799,6 +832,8 @@ static reeve_err edit_at(struct model_box *b, const struct model_act *act, struc
     if (act->how == RV_EDIT_ADD) {
         v = b->at[i].value;
         err = sum(&v, act->values[0]);
+    } else if (act->how == RV_EDIT_DELETE) {
+        v = without_part(b->at[i].value, act);
     }
     if (err == REEVE_OK)
         err = set_at(b, i, v);
@@ -858,7 +893,9 @@ static reeve_err on_list(struct model_box *b, const struct model_act *act, struc
         if (!find_at(b, act->at, &i))
             return REEVE_EINDEX;
         say_version(a, b->version);
-        (act->op == RV_OP_list_get ? say_read : model_answer_add)(a, b->at[i].value);
+        if (act->op == RV_OP_list_fetch)
+            return say_part(a, act, b->at[i].value);
+        say_read(a, b->at[i].value);
         return REEVE_OK;
     case RV_OP_list_page:
         say_version(a, b->version);

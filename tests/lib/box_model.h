@@ -27,6 +27,7 @@ struct model_val {
     uint32_t len;    /* of bytes */
     uint8_t form;    /* enum model_form */
     uint64_t refers; /* to this object; 0: to none */
+    uint8_t again;   /* so many times more */
 };
 
 /* A call on a container. What its operation does not have is not looked at. */
@@ -37,7 +38,8 @@ struct model_act {
     uint8_t how;   /* a verb, flags, bounds, ... */
     int64_t at, stop, step;
     uint64_t seen;
-    bool keyed; /* a wait for the key */
+    bool keyed;   /* a wait for the key */
+    uint8_t part; /* 1 + an index in the value there; 0: all of it */
     struct model_val key;
     struct model_val values[MODEL_VALUES];
     uint32_t len;

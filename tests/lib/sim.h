@@ -335,6 +335,7 @@ struct sim_client {
     struct sim *sim;
     int number;
     bool alive, stopped;
+    bool pumping; /* it is in the middle of its turn */
     rv_ns continued_at;
     bool ready; /* as told in the story */
     bool leaving;
@@ -374,7 +375,9 @@ void sim_client_kill(struct sim *s, int client, enum sim_death how);
 void sim_client_stop(struct sim *s, int client);
 void sim_client_continue(struct sim *s, int client);
 void sim_client_goodbye(struct sim *s, int client);
+/* Its turn: now, but never from inside it (an idle hook, a call that ends); or as soon as that is over. */
 void sim_client_pump(struct sim *s, struct sim_client *c);
+void sim_client_nudge(struct sim *s, struct sim_client *c);
 void sim_client_free(struct sim *s, struct sim_client *c);
 /* Give the process up and free all it had; its connection is the caller's matter. */
 void sim_client_end(struct sim *s, struct sim_client *c);

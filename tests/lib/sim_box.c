@@ -549,6 +549,12 @@ struct sim_op *sim_box_op(struct sim *s, int client, const struct model_act *act
     return op_new(s, client, d, timeout_ms);
 }
 
+const struct model_act *sim_box_acts(const struct sim_op *op, size_t *len)
+{
+    *len = op->deed->len;
+    return op->deed->acts;
+}
+
 void sim_box_op_refused(struct sim_op *op, reeve_err error, size_t done)
 {
     op->deed->refused = error;
@@ -609,7 +615,7 @@ void sim_box_close(struct sim *s, int client, int box)
 
     (void)rv_link_say(&c->link, RV_OP_object_close, c->boxes[box], rv_slice(NULL, 0));
     c->boxes[box] = 0;
-    sim_client_pump(s, c);
+    sim_client_nudge(s, c);
 }
 
 /* ---- arguments ---- */
@@ -619,6 +625,14 @@ static struct rv_slice bytes_of(struct rv_buf *room, struct model_val v)
     rv_buf_clear(room);
     model_encode(room, v);
     return rv_buf_slice(room);
+}
+
+/* The path to it; none is the whole value. */
+static struct rv_slice path_of(uint8_t path[static 2], const struct model_act *act)
+{
+    path[0] = 0x91;
+    path[1] = (uint8_t)(act->part - 1);
+    return rv_slice(path, act->part == 0 ? 0 : 2);
 }
 
 static void encode_array(struct rv_buf *out, const struct model_act *act)
@@ -656,6 +670,8 @@ static void encode(struct rv_buf *out, const struct sim_client *c, const struct 
     uint64_t other = act->other == 0 ? 0 : c->boxes[act->other - 1];
     struct rv_buf room = {0};
     struct rv_slice key = bytes_of(&room, act->key);
+    uint8_t path_bytes[2];
+    struct rv_slice path = path_of(path_bytes, act);
 
     switch ((enum rv_op)act->op) {
     case RV_OP_dict_set:
@@ -674,10 +690,11 @@ static void encode(struct rv_buf *out, const struct sim_client *c, const struct 
         break;
     case RV_OP_dict_get:
     case RV_OP_dict_fetch:
-        rv_dict_get_args_encode(out, &(struct rv_dict_get_args){.key = key});
+        rv_dict_get_args_encode(out, &(struct rv_dict_get_args){.key = key, .path = path});
         break;
     case RV_OP_dict_edit:
-        rv_dict_edit_args_encode(out, &(struct rv_dict_edit_args){.verb = act->how, .key = key});
+        rv_dict_edit_args_encode(
+            out, &(struct rv_dict_edit_args){.verb = act->how, .key = key, .path = path});
         break;
     case RV_OP_dict_cas:
         rv_dict_cas_args_encode(out, &(struct rv_dict_cas_args){.flags = act->how, .key = key});
@@ -704,10 +721,11 @@ static void encode(struct rv_buf *out, const struct sim_client *c, const struct 
         break;
     case RV_OP_list_get:
     case RV_OP_list_fetch:
-        rv_list_get_args_encode(out, &(struct rv_list_get_args){.at = act->at});
+        rv_list_get_args_encode(out, &(struct rv_list_get_args){.at = act->at, .path = path});
         break;
     case RV_OP_list_edit:
-        rv_list_edit_args_encode(out, &(struct rv_list_edit_args){.verb = act->how, .at = act->at});
+        rv_list_edit_args_encode(
+            out, &(struct rv_list_edit_args){.verb = act->how, .at = act->at, .path = path});
         break;
     case RV_OP_list_cas:
         rv_list_cas_args_encode(out, &(struct rv_list_cas_args){.flags = act->how, .at = act->at});
@@ -776,11 +794,13 @@ static void add_values(struct rv_buf *args, struct sim_deed *d, struct rv_body *
             const struct model_val *v = &d->acts[i].values[k];
             struct rv_parcel p;
             struct rv_buf room = {0};
-            uint8_t ref[8];
+            uint8_t refs[8 * (1 + UINT8_MAX)];
 
-            rv_set_number(ref, v->refers, 8);
+            for (size_t r = 0; r <= v->again; r++)
+                rv_set_number(refs + 8 * r, v->refers, 8);
             rv_assert(rv_parcel_make(&p, &d->client->link, rv_slice(NULL, 0), bytes_of(&room, *v),
-                                     rv_slice(ref, v->refers == 0 ? 0 : 8), 0) == REEVE_OK);
+                                     rv_slice(refs, v->refers == 0 ? 0 : 8u * (1u + v->again)),
+                                     0) == REEVE_OK);
             rv_parcel_write(args, &p);
             if (p.item.place == RV_BODY)
                 bodies[(*bodies_len)++] = p.body;
@@ -850,6 +870,7 @@ static void take_values(struct sim_deed *d, struct rv_link *link, const struct r
             rv_assert(rv_item_receive(&item, &link->assembly, outcome->bodies, outcome->bodies_len,
                                       outcome->frames, &body));
         v = model_decode(body == NULL ? item.bytes : rv_slice(body->data, body->len));
+        rv_assert(item.refs.len <= 8); /* each object once */
         v.refers = item.refs.len == 0 ? 0 : rv_item_ref(item.refs, 0);
         keep_refs(d->client, item.refs);
         model_answer_add(out, v);

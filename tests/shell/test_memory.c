@@ -195,6 +195,50 @@ TEST(memory_that_is_short_for_queues_is_told)
     play(queues_from_the_start);
 }
 
+/* Who is given an item can use what it refers to. */
+static reeve_err references(void)
+{
+    static const bool joinable[] = {false, true};
+    reeve_context *ctx = NULL;
+    reeve_queue *q = NULL;
+    reeve_queue *inner = NULL;
+    reeve_builder *b = NULL;
+    reeve_value *v = NULL;
+    reeve_ref ref;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY((b = reeve_builder_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    for (int i = 0; i < 2; i++) {
+        TRY(reeve_queue_open(&q, ctx, NULL, &(reeve_queue_options){.joinable = joinable[i]}));
+        TRY(reeve_queue_open(&inner, ctx, NULL, NULL));
+        reeve_builder_reset(b);
+        TRY(reeve_put_ref(b, reeve_queue_ref(inner)));
+        TRY(reeve_queue_put(q, b, WAIT_MS));
+        reeve_queue_close(&inner);
+        TRY(reeve_queue_get(&v, q, WAIT_MS));
+        CHECK(reeve_get_ref(v, &ref));
+        TRY(reeve_queue_from(&inner, ctx, ref));
+        if (joinable[i])
+            TRY(reeve_queue_task_done(q, v));
+        reeve_value_free(&v);
+        reeve_queue_close(&inner);
+        reeve_queue_close(&q);
+    }
+out:
+    reeve_value_free(&v);
+    reeve_builder_free(&b);
+    reeve_queue_close(&inner);
+    reeve_queue_close(&q);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_references_is_told)
+{
+    play(references);
+}
+
 /* ---- dead letters ---- */
 
 /* What a story that broke off has left at the manager is in nobody's way. */

@@ -634,6 +634,54 @@ TEST(references_of_a_batch_that_fails_are_given_back)
     sim_stop(&s);
 }
 
+/* The bytes, and five times the object. */
+static struct model_val five_times(uint64_t object)
+{
+    return (struct model_val){.form = MODEL_BYTES, .n = 1, .len = 1, .refers = object, .again = 4};
+}
+
+/* What is cut out of a value, or left of it, hands over each object in it once. */
+TEST(value_that_refers_to_an_object_several_times_is_cut)
+{
+    struct sim s;
+    struct model_act acts[2] = {set(1, 0), append(0)};
+    const struct model_act cut[2] = {
+        {.op = RV_OP_dict_edit, .box = D, .key = model_int(1), .how = RV_EDIT_DELETE, .part = 2},
+        {.op = RV_OP_list_edit, .box = L, .how = RV_EDIT_DELETE, .part = 3}};
+    const struct model_act whole[2] = {on_key(RV_OP_dict_fetch, 1), act(RV_OP_list_fetch, L)};
+    uint64_t queue = 0;
+
+    start(&s, 2);
+    CHECK(sim_open(&s, 1, "", NULL) == REEVE_OK);
+    queue = s.clients[1].queues[0].channel.port.object;
+    acts[0].values[1] = acts[1].values[0] = five_times(queue);
+    for (int i = 0; i < 2; i++) {
+        struct model_act part = whole[i];
+
+        sim_box_call(&s, 1, acts[i]);
+        sim_run(&s, 10);
+        part.part = 4;
+        sim_box_call(&s, 2, part);
+        sim_run(&s, 10);
+        CHECK(s.clients[2].liens_len == 1);
+        sim_unlien(&s, 2, 0);
+        for (int k = 0; k < 4; k++)
+            sim_box_call(&s, 1, cut[i]);
+        sim_box_call(&s, 2, whole[i]);
+        sim_run(&s, 10);
+        CHECK(s.clients[2].liens_len == 1);
+        sim_unlien(&s, 2, 0);
+    }
+    sim_queue_close(&s, 1, 0);
+    expect_objects(&s, BOXES + 1); /* both still refer to it */
+    restart(&s);
+    sim_box_call(&s, 1, on_key(RV_OP_dict_del, 1));
+    expect_objects(&s, BOXES + 1);
+    sim_box_call(&s, 1, act(RV_OP_list_clear, L));
+    expect_objects(&s, BOXES);
+    sim_stop(&s);
+}
+
 TEST(references_fall_with_the_name_of_what_they_are_in)
 {
     struct sim s;

@@ -37,6 +37,20 @@ static reeve_builder *begin(void)
 
 #define MAKE(...) (reeve_pack(begin(), __VA_ARGS__), pack(built))
 
+static bool sought_equals(const reeve_value *a, const reeve_value *b)
+{
+    struct rv_sought sought;
+    bool same = true;
+    bool again = false;
+
+    assert_int_equal(rv_sought_init(&sought, rv_value_bytes(a)), REEVE_OK);
+    assert_int_equal(rv_sought_equals(&sought, rv_value_bytes(b), &same), REEVE_OK);
+    assert_int_equal(rv_sought_equals(&sought, rv_value_bytes(b), &again), REEVE_OK);
+    assert_int_equal(same, again);
+    rv_sought_free(&sought);
+    return same;
+}
+
 /* Takes both. */
 static bool equal(reeve_value *a, reeve_value *b)
 {
@@ -46,6 +60,8 @@ static bool equal(reeve_value *a, reeve_value *b)
     assert_int_equal(rv_value_equal(rv_value_object(a), rv_value_object(b), &same), REEVE_OK);
     assert_int_equal(rv_value_equal(rv_value_object(b), rv_value_object(a), &other), REEVE_OK);
     assert_int_equal(same, other);
+    assert_int_equal(same, sought_equals(a, b));
+    assert_int_equal(same, sought_equals(b, a));
     reeve_value_free(&a);
     reeve_value_free(&b);
     return same;
