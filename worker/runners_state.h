@@ -16,11 +16,10 @@ struct zygote {
     const struct agent_env *env; /* borrowed until runners_unload */
     uint32_t number;             /* its place in the array, for descriptors */
     enum zygote_state state;
-    bool hung;       /* it has closed its socket */
-    bool loaded;     /* the core heard that it can run */
-    uint32_t killed; /* by a signal before it was up, in a row */
-    char *path;      /* of the program; NULL: our own */
-    char *module;    /* that our own program loads; NULL */
+    bool hung;    /* it has closed its socket */
+    bool loaded;  /* the core heard that it can run */
+    char *path;   /* of the program; NULL: our own */
+    char *module; /* that our own program loads; NULL */
     bool own_libs;
     pid_t pid;
     int fd;         /* socket */
@@ -83,6 +82,7 @@ struct runners {
 struct cannot {
     uint64_t env;
     char *why;
+    bool again; /* as agent_on_loaded has it */
     struct cannot *next;
 };
 
@@ -106,8 +106,9 @@ void zygote_hear(struct runners *r, rv_ns now, struct zygote *z);
 void zygote_hear_output(struct zygote *z);
 void zygote_late(struct runners *r, rv_ns now, struct zygote *z);
 
-/* End its process and all its runners, and wait for that; slots are told. */
-void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why);
+/* End its process and all its runners, and wait for that; slots are told. why: NULL for how its
+ * process ended; again: the next one may come further. */
+void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why, bool again);
 
 /* ---- runner_io.c ---- */
 
