@@ -16,10 +16,11 @@ struct zygote {
     const struct agent_env *env; /* borrowed until runners_unload */
     uint32_t number;             /* its place in the array, for descriptors */
     enum zygote_state state;
-    bool hung;    /* it has closed its socket */
-    bool loaded;  /* the core heard that it can run */
-    char *path;   /* of the program; NULL: our own */
-    char *module; /* that our own program loads; NULL */
+    bool hung;       /* it has closed its socket */
+    bool loaded;     /* the core heard that it can run */
+    uint32_t killed; /* by a signal before it was up, in a row */
+    char *path;      /* of the program; NULL: our own */
+    char *module;    /* that our own program loads; NULL */
     bool own_libs;
     pid_t pid;
     int fd;         /* socket */

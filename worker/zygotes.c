@@ -21,6 +21,7 @@ enum {
     UP_MS = 10000,       /* from the start to reeve_main() */
     HUNG_MS = 1000,      /* from closing its socket to its end */
     SAID_BYTES = 2048,   /* of what it printed before, the last ones */
+    START_TRIES = 3,     /* zygotes that a signal ends before they are up, in a row */
     ZYGOTE_AT = 3,       /* its socket's number there */
     STRINGS_MAX = 65536, /* arguments or variables */
 };
@@ -329,6 +330,7 @@ static void up(struct runners *r, rv_ns now, struct zygote *z)
         return;
     z->state = ZYGOTE_UP;
     z->deadline = RV_NEVER;
+    z->killed = 0;
     if (!z->loaded) {
         z->loaded = true;
         runners_line(r, RV_INFO, "zygote.up env=%llu pid=%d", (unsigned long long)z->env->id,
@@ -430,6 +432,12 @@ static void reason(const struct zygote *z, int status, char *out, size_t len)
         snprintf(out, len, "%s", z->refused);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && line[0] != '\0')
         snprintf(out, len, "the program cannot be started: %s", line);
+    else if (WIFSIGNALED(status))
+        snprintf(
+            out, len,
+            "%s ended the program before reeve_main(), which must be the first line of main(), "
+            "%u times in a row%s%s",
+            how, z->killed, line[0] == '\0' ? "" : ": ", line);
     else
         snprintf(out, len,
                  "the program ended before reeve_main(), which must be the first line of main() "
@@ -511,9 +519,16 @@ static void end_runners(struct runners *r, rv_ns now, struct zygote *z)
     }
 }
 
+/* A signal is rarely the program's doing: somebody ended it, or memory was short. */
+static bool tries_again(struct zygote *z, int status)
+{
+    return WIFSIGNALED(status) && ++z->killed < START_TRIES;
+}
+
 void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why)
 {
     bool starting = z->state == ZYGOTE_STARTING || (z->state == ZYGOTE_GONE && why != NULL);
+    bool again = false;
     char words[600] = "";
     int status = 0;
 
@@ -521,6 +536,7 @@ void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why)
         zygote_hear_output(z);
         status = rv_proc_reap_group(z->pid);
     }
+    again = starting && why == NULL && tries_again(z, status);
     if (why == NULL)
         reason(z, status, words, sizeof words);
     else
@@ -536,6 +552,10 @@ void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why)
     end_runners(r, now, z);
     runners_line(r, starting ? RV_WARN : RV_DEBUG, "zygote.end env=%llu why=\"%s\"",
                  (unsigned long long)z->env->id, words);
+    if (again) { /* who waits for it goes on waiting */
+        zygote_want(r, now, z);
+        return;
+    }
     for (uint32_t i = 0; starting && i < r->conf.slots; i++) {
         struct runner_slot *s = &r->slots[i];
 

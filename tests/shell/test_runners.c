@@ -614,6 +614,48 @@ TEST(session_before_the_first_line_is_refused)
     stage_end(&s);
 }
 
+/* This program, but one that a signal ends the first times that it is started; returns how often it was. */
+static unsigned load_killed(struct stage *s, unsigned times)
+{
+    char path[] = "/tmp/test-runners.XXXXXX";
+    char count[64];
+    struct stat about;
+    char self[4096] = "";
+    int fd = mkstemp(path);
+
+    snprintf(count, sizeof count, "%s.count", path);
+    CHECK(fd >= 0 && readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    CHECK(dprintf(fd,
+                  "#!/bin/sh\n"
+                  "printf x >>%s\n"
+                  "[ $(wc -c <%s) -gt %u ] || kill -9 $$\n"
+                  "exec %s\n",
+                  count, count, times, self) > 0);
+    CHECK(fchmod(fd, 0700) == 0 && close(fd) == 0);
+    load(s, path);
+    CHECK(stat(count, &about) == 0 && unlink(count) == 0 && unlink(path) == 0);
+    return (unsigned)about.st_size;
+}
+
+TEST(zygote_that_is_killed_before_it_is_up_is_started_again)
+{
+    struct stage s;
+
+    stage_begin(&s);
+    CHECK(load_killed(&s, 2) == 3);
+    CHECK(strcmp(s.core.why, "") == 0);
+    start(&s);
+    give_one(&s, ECHO);
+    UNTIL(&s, s.core.ends == 1);
+    stage_end(&s);
+
+    stage_begin(&s);
+    CHECK(load_killed(&s, 1000) == 3);
+    CHECK(strstr(s.core.why, "SIGKILL ended the program before reeve_main()") != NULL);
+    CHECK(strstr(s.core.why, "3 times in a row") != NULL);
+    stage_end(&s);
+}
+
 TEST(what_the_loader_says_is_passed_on)
 {
     struct stage s;
