@@ -63,6 +63,23 @@ int container_end_pop(struct container *c, reeve_err err)
                     c->args->words[0]);
 }
 
+const reeve_builder *container_place(struct container *c)
+{
+    if (c->place != NULL)
+        return c->place;
+    reeve_builder_reset(c->other);
+    (void)reeve_put_array(c->other, 0);
+    return c->other;
+}
+
+const char *container_where(struct container *c, const char *word)
+{
+    if (c->place == NULL)
+        return word;
+    snprintf(c->where, sizeof c->where, "%.60s at %.60s", word, c->args->at);
+    return c->where;
+}
+
 int container_end_many(struct container *c, reeve_err err, const char *word, const char *kind)
 {
     if (err != REEVE_ETYPE)
@@ -176,6 +193,51 @@ bool container_slice(struct container *c, reeve_slice *out, const char *word)
     (void)cli_fail_usage(c->args, "cannot %s %s: it is not a slice, as 0:10, -3: or ::2",
                          c->verb->word, word);
     return false;
+}
+
+/* --at: JSON, an array of steps or one alone; what is no JSON is a key. */
+static bool read_place(struct container *c)
+{
+    const char *word = c->args->at;
+    char why[CLI_WHY];
+
+    if (word == NULL)
+        return true;
+    c->place = reeve_builder_new();
+    if (*word == '[') {
+        if (cli_put_json(c->place, word, strlen(word), why))
+            return true;
+        (void)cli_fail_usage(c->args, "cannot take --at %s: %s", word, why);
+        return false;
+    }
+    if (reeve_put_array(c->place, 1) == REEVE_OK && !is_long_integer(word) &&
+        cli_put_json(c->place, word, strlen(word), why))
+        return true;
+    reeve_builder_reset(c->place);
+    if (reeve_put_array(c->place, 1) == REEVE_OK && reeve_put_str(c->place, word) == REEVE_OK)
+        return true;
+    (void)cli_fail_usage(c->args, "cannot take --at %s: it is not UTF-8", word);
+    return false;
+}
+
+/* 4096, 64K, 10M, 1G; 0: it is none of these. */
+static uint64_t read_bytes(const char *word)
+{
+    static const char units[] = "KMG";
+    const char *unit = NULL;
+    uint64_t bytes = 0;
+    char *end = NULL;
+
+    errno = 0;
+    bytes = strtoull(word, &end, 10);
+    if (*word < '0' || *word > '9' || errno != 0)
+        return 0;
+    unit = *end == '\0' ? NULL : strchr(units, *end);
+    if (*end != '\0' && (unit == NULL || end[1] != '\0'))
+        return 0;
+    for (const char *at = units; unit != NULL && at <= unit; at++)
+        bytes = bytes > UINT64_MAX / 1024 ? 0 : bytes * 1024;
+    return bytes;
 }
 
 /* ---- values ---- */
@@ -415,13 +477,14 @@ int container_load_each(struct container *c, reeve_builder *out, int (*take)(str
 static reeve_err open_it(struct container *c)
 {
     const struct cli_args *args = c->args;
-    bool asked =
-        args->durable != NULL || args->ttl.given || args->typecode != NULL || args->length.given;
+    bool asked = args->durable != NULL || args->ttl.given || args->typecode != NULL ||
+                 args->length.given || args->max_bytes != NULL;
     reeve_container_options options = {
         .create = asked ? REEVE_CREATE_OR_GET : REEVE_GET_ONLY,
         .ttl_ms = args->ttl.value,
         .timeout_ms = args->follow ? OPEN_MS : cli_timeout(args, OPEN_MS),
         .durable = cli_durable(args),
+        .max_bytes = args->max_bytes == NULL ? 0 : read_bytes(args->max_bytes),
     };
     reeve_err err = c->type->open(c, &options);
 
@@ -581,6 +644,16 @@ static const struct verb *find_verb(const struct container_type *type, const cha
     return NULL;
 }
 
+static bool goes_to_place(const struct verb *verb)
+{
+    static const char *const words[] = {"get", "set", "add", "del", "append-at"};
+
+    for (size_t i = 0; verb->word != NULL && i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(verb->word, words[i]) == 0)
+            return true;
+    return false;
+}
+
 static int check(struct container *c)
 {
     const char *word = c->args->words_len > 1 ? c->args->words[1] : NULL;
@@ -601,6 +674,14 @@ static int check(struct container *c)
                               c->verb->word);
     if (c->args->count.given && !c->args->follow)
         return cli_fail_usage(c->args, "cannot take --count: it goes with --follow");
+    if (c->args->at != NULL && !goes_to_place(c->verb))
+        return cli_fail_usage(c->args, "cannot take --at: it goes with get, set, add, del and "
+                                       "append-at");
+    if (c->args->max_bytes != NULL && read_bytes(c->args->max_bytes) == 0)
+        return cli_fail_usage(c->args,
+                              "cannot take --max-bytes %s: it is a number of bytes, as "
+                              "4096, 64K, 10M or 1G",
+                              c->args->max_bytes);
     if (c->args->typecode != NULL && strlen(c->args->typecode) != 1)
         return cli_fail_usage(c->args, "cannot take --typecode %s: it is one letter",
                               c->args->typecode);
@@ -624,11 +705,14 @@ int container_run(const struct cli_args *args, const struct container_type *type
     int code = check(&c);
     reeve_err err = REEVE_OK;
 
-    if (code != EXIT_DONE)
+    if (code == EXIT_DONE && !read_place(&c))
+        code = EXIT_USAGE;
+    if (code == EXIT_DONE)
+        code = cli_open(&c.ctx, args);
+    if (code != EXIT_DONE) {
+        reeve_builder_free(&c.place);
         return code;
-    code = cli_open(&c.ctx, args);
-    if (code != EXIT_DONE)
-        return code;
+    }
     c.key = reeve_builder_new();
     c.value = reeve_builder_new();
     c.other = reeve_builder_new();
@@ -641,5 +725,6 @@ int container_run(const struct cli_args *args, const struct container_type *type
     reeve_builder_free(&c.key);
     reeve_builder_free(&c.value);
     reeve_builder_free(&c.other);
+    reeve_builder_free(&c.place);
     return cli_close(&c.ctx, code);
 }

@@ -160,6 +160,39 @@ check 'and which it was' grep -q '^reeve: the lines before line 3 were taken$' "
 gives '[1, 2];' list some
 refused 100 'cannot open list d: object or value of another type; ' list d
 
+# ---- places inside a value ----
+
+gives '' dict places set db '{"hosts": ["a"], "port": 1, "deep": {"x": [1, 2]}}'
+gives 'a;' dict places get db --at '["hosts", 0]'
+gives '1;' dict places get db --at port
+gives '2;' dict places get db --at '["deep", "x", -1]'
+gives '' dict places append-at db b --at hosts
+gives '' dict places set db two --at '["deep", "y"]'
+gives '4;' dict places add db 3 --at port
+gives '' dict places del db --at '["deep", "x", 0]'
+gives '{"hosts": ["a", "b"], "port": 4, "deep": {"x": [2], "y": "two"}};' dict places get db
+refused 1 '^reeve: cannot get db at \["hosts", 7\] of dict places: no such ' dict places get db --at '["hosts", 7]'
+refused 1 '^reeve: cannot set no at port of dict places: no such key$' dict places set no 1 --at port
+refused 100 'cannot append-at db at port of dict places' dict places append-at db 1 --at port
+refused 2 '^reeve: cannot take --at \["hosts: not JSON' dict places get db --at '["hosts'
+refused 2 '^reeve: cannot take --at: it goes with get, set' dict places pop db --at port
+gives '' list lp append '[1, [2]]'
+gives '' list lp append-at 0 x
+gives '' list lp append-at -1 3 --at 1
+gives '3;' list lp get 0 --at '[1, 1]'
+gives '' list lp set 0 y --at 0
+gives '12;' list lp add 0 10 --at '[1, 0]'
+gives '' list lp del 0 --at 2
+gives '["y", [12, 3]];' list lp get 0
+
+# ---- bytes that it may take ----
+
+gives '' dict bounded set a 1 --max-bytes 4K
+gives '' dict bounded set b "$(head -c 1000 /dev/zero | tr '\0' b)"
+refused 111 'has the bytes that it may have; bounds are --max-bytes of an object, ' dict bounded set c "$(head -c 4000 /dev/zero | tr '\0' c)"
+gives 'a;b;' dict bounded keys
+refused 2 '^reeve: cannot take --max-bytes 4k: it is a number of bytes, as ' dict bounded set c 1 --max-bytes 4k
+
 # ---- set: who is the first hears of it ----
 
 gives 'a;b;' set s add a b a
