@@ -38,9 +38,19 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
     "JSON,\n"                                                                                      \
     "which is an error else, and are printed as JSON. Without it texts are printed as they are,\n" \
     "other values as JSON. What begins with - and is no number stands behind --.\n"                \
-    "With --follow a verb that reads prints again after each change, until Ctrl-C; changes in\n"   \
-    "quick succession may show as one, and a key or an index that is not there is waited for.\n"   \
-    "--timeout is how long without a change; default: for ever.\n"
+    "With --follow a verb that reads prints again after each change, until Ctrl-C, which ends "    \
+    "it\n"                                                                                         \
+    "with 0; changes in quick succession may show as one, and a key or an index that is not "      \
+    "there\n"                                                                                      \
+    "is waited for. --timeout is how long without a change; default: for ever.\n"
+
+/* And of a place inside a value. */
+#define CLI_PLACES_HELP                                                                            \
+    "PLACE is the way into a value, keys of maps and indexes of arrays: hosts/0/name, each read "  \
+    "as\n"                                                                                         \
+    "a key is; or a JSON array of them, as '[\"a/b\", \"7\"]', and '[]' is the value itself. A "   \
+    "map\n"                                                                                        \
+    "takes a new key at its end; else the place must be there.\n"
 
 /* ---- commands: COMMAND(name, words, fewest words, most words, one line, more) ---- */
 #define CLI_COMMANDS(X)                                                                            \
@@ -145,7 +155,14 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "  update MAP...         set all pairs of JSON objects\n"                                    \
       "  clear                 delete all\n"                                                       \
       "  dump                  print all, as `load` wants it: it keeps keys that are no texts\n"   \
-      "  load                  set all pairs of a JSON object on standard input\n" CLI_WORDS_HELP) \
+      "  load                  set all pairs of a JSON object on standard input\n"                 \
+      "\nInside a value, with --at PLACE:\n"                                                       \
+      "  get KEY               print what is there\n"                                              \
+      "  set KEY VALUE         replace it\n"                                                       \
+      "  append KEY VALUE...   to the array that is there\n"                                       \
+      "  del KEY               delete it\n"                                                        \
+      "  add KEY N             add to the number that is there; print the sum\n" CLI_PLACES_HELP   \
+          CLI_WORDS_HELP)                                                                          \
     X(list, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared list",                 \
       "Without a verb all of it is printed, as a JSON array. Verbs that change it make one that\n" \
       "is missing. Indexes and slices are Python's: -1 is the last, ::2 every second.\n"           \
@@ -165,8 +182,14 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "  len                   print how many there are\n"                                         \
       "  clear                 delete all\n"                                                       \
       "  dump                  print all, as `load` wants it\n"                                    \
-      "  load                  append all values of a JSON array on standard "                     \
-      "input\n" CLI_WORDS_HELP)                                                                    \
+      "  load                  append all values of a JSON array on standard input\n"              \
+      "\nInside a value, with --at PLACE:\n"                                                       \
+      "  get I                 print what is there\n"                                              \
+      "  set I VALUE           replace it\n"                                                       \
+      "  append I VALUE...     to the array that is there\n"                                       \
+      "  del I                 delete it\n"                                                        \
+      "  add I N               add to the number that is there; print the sum\n" CLI_PLACES_HELP   \
+          CLI_WORDS_HELP)                                                                          \
     X(set, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared set",                   \
       "Without a verb all of it is printed, as a JSON array. Verbs that change it make one that\n" \
       "is missing.\n"                                                                              \
@@ -264,9 +287,9 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
 /*
  * ---- options: OPTION(KIND, field, name, letter, value, commands, help) ----
  *
- * KIND: FLAG bool, TEXT const char *, TEXTS some of them, COUNT uint32_t, TIME milliseconds, MAYBE a
- * text behind = or none. The values of COUNT, TIME and MAYBE are written as `given` says: false when
- * the option was not there.
+ * KIND: FLAG bool, TEXT const char *, TEXTS some of them, COUNT uint32_t, TIME milliseconds, SIZE
+ * bytes, MAYBE a text behind = or none. The values of COUNT, TIME, SIZE and MAYBE are written as `given`
+ * says: false when the option was not there.
  */
 #define CLI_OPTIONS(X)                                                                             \
     X(TEXT, dir, "dir", 0, "DIR", CLI_ON(keygen),                                                  \
@@ -296,6 +319,10 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
       "of power, too); default: sync")                                                             \
     X(TIME, ttl, "ttl", 0, "S", CLI_CONTAINERS,                                                    \
       "one that is made goes when nobody has had it open for so long; default: never")             \
+    X(SIZE, max_bytes, "max-bytes", 0, "N", CLI_CONTAINERS,                                        \
+      "one that is made holds at most so many bytes of keys and values, as 65536, 64K or 1G; "     \
+      "default: no bound")                                                                         \
+    X(TEXT, at, "at", 0, "PLACE", CLI_ON(dict) | CLI_ON(list), "inside the value, as above")       \
     X(FLAG, create, "create", 0, NULL, CLI_CONTAINERS,                                             \
       "make it if it is missing, to read it, too")                                                 \
     X(TEXT, typecode, "typecode", 0, "C", CLI_ON(value) | CLI_ON(array),                           \
@@ -360,6 +387,11 @@ struct cli_number {
     uint32_t value;
 };
 
+struct cli_size {
+    bool given;
+    uint64_t value;
+};
+
 struct cli_maybe {
     bool given;
     const char *value; /* NULL: none */
@@ -370,6 +402,7 @@ typedef const char *cli_type_TEXT;
 typedef struct cli_texts cli_type_TEXTS;
 typedef struct cli_number cli_type_COUNT;
 typedef struct cli_number cli_type_TIME;
+typedef struct cli_size cli_type_SIZE;
 typedef struct cli_maybe cli_type_MAYBE;
 
 /* What the command line says. Texts are those of argv. */
@@ -395,6 +428,9 @@ bool cli_parse_time(uint32_t *ms, const char *text);
 
 /* A number above 0. */
 bool cli_parse_count(uint32_t *out, const char *text);
+
+/* "65536", "64K", "10M", "1G": above 0. */
+bool cli_parse_size(uint64_t *out, const char *text);
 
 /* ---- say.c: messages, `reeve: cannot VERB OBJECT: reason; what to do` ---- */
 

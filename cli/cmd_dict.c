@@ -304,6 +304,62 @@ static int do_load(struct container *c)
     return container_load(c, c->value, '{', load_some);
 }
 
+/* ---- places inside a value ---- */
+
+static int get_at(struct container *c)
+{
+    reeve_value *value = NULL;
+    reeve_err err = REEVE_OK;
+
+    if (!container_key(c, c->key, c->words[0]))
+        return EXIT_CHANGE;
+    err = reeve_dict_get_at(c->as.dict, c->key, c->place, &value);
+    return err == REEVE_OK ? container_print(c, &value) : container_end(c, err, c->what);
+}
+
+static int set_at(struct container *c)
+{
+    if (!container_key(c, c->key, c->words[0]) || !container_value(c, c->value, c->words[1]))
+        return EXIT_CHANGE;
+    return container_end(c, reeve_dict_set_at(c->as.dict, c->key, c->place, c->value), c->what);
+}
+
+static int append_at(struct container *c)
+{
+    int code = EXIT_DONE;
+
+    if (!container_key(c, c->key, c->words[0]))
+        return EXIT_CHANGE;
+    for (int i = 1; code == EXIT_DONE && i < c->words_len; i++)
+        code = container_value(c, c->value, c->words[i])
+                   ? container_end(c, reeve_dict_append_at(c->as.dict, c->key, c->place, c->value),
+                                   c->what)
+                   : EXIT_CHANGE;
+    return code;
+}
+
+static int delete_at(struct container *c)
+{
+    if (!container_key(c, c->key, c->words[0]))
+        return EXIT_CHANGE;
+    return container_end(c, reeve_dict_del_at(c->as.dict, c->key, c->place), c->what);
+}
+
+static int add_at(struct container *c)
+{
+    reeve_value *sum = NULL;
+    reeve_err err = REEVE_OK;
+
+    if (!container_key(c, c->key, c->words[0]))
+        return EXIT_CHANGE;
+    if (!container_number(c, c->value, c->words[1]))
+        return EXIT_USAGE;
+    err = reeve_dict_add_at(c->as.dict, c->key, c->place, c->value, &sum);
+    return err == REEVE_OK ? container_print(c, &sum) : container_end(c, err, c->what);
+}
+
+/* ---- the command ---- */
+
 static reeve_err open_dict(struct container *c, const reeve_container_options *options)
 {
     return reeve_dict_open(&c->as.dict, c->ctx, c->args->words[0], options);
@@ -345,7 +401,15 @@ int run_dict(const struct cli_args *args)
         {"load", "", 0, 0, WRITES, do_load},
         {.run = NULL},
     };
-    static const struct container_type type = {"dict",     verbs,     open_dict,
+    static const struct verb places[] = {
+        {"get", "KEY", 1, 1, READS, get_at},
+        {"set", "KEY VALUE", 2, 2, TAKES, set_at},
+        {"append", "KEY VALUE...", 2, CLI_MANY, TAKES, append_at},
+        {"del", "KEY", 1, 1, TAKES, delete_at},
+        {"add", "KEY N", 2, 2, TAKES, add_at},
+        {.run = NULL},
+    };
+    static const struct container_type type = {"dict",     verbs,     places, open_dict,
                                                close_dict, wait_dict, false};
 
     return container_run(args, &type);
@@ -436,8 +500,8 @@ int run_namespace(const struct cli_args *args)
         {"load", "", 0, 0, WRITES, load_attributes},
         {.run = NULL},
     };
-    static const struct container_type type = {"namespace",     verbs,          open_namespace,
-                                               close_namespace, wait_namespace, false};
+    static const struct container_type type = {
+        "namespace", verbs, NULL, open_namespace, close_namespace, wait_namespace, false};
 
     return container_run(args, &type);
 }

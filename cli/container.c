@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -24,7 +26,14 @@ static bool is_not_there(reeve_err err)
 /* What to do about it is in the words of the library. */
 static bool is_told_whole(reeve_err err)
 {
-    return err == REEVE_ETYPE || err == REEVE_EVALUE || err == REEVE_ETOOBIG;
+    return err == REEVE_ETYPE || err == REEVE_EVALUE || err == REEVE_ETOOBIG ||
+           (err == REEVE_EQUOTA && strstr(reeve_errmsg(), "the object has") != NULL);
+}
+
+/* What is inside has become a value without a place of that name. */
+static bool is_no_place(const struct container *c, reeve_err err)
+{
+    return c->args->at != NULL && err == REEVE_ETYPE;
 }
 
 /* Behind "cannot VERB TYPE NAME: ". */
@@ -42,8 +51,9 @@ int container_end(struct container *c, reeve_err err, const char *what)
     c->err = err;
     if (err == REEVE_OK)
         return EXIT_DONE;
-    if (c->args->follow && (is_not_there(err) || err == REEVE_ECHANGED))
-        return EXIT_NOTHING; /* wait for it */
+    if (c->args->follow && (is_not_there(err) || is_no_place(c, err) || err == REEVE_ECHANGED ||
+                            err == REEVE_ECANCELED))
+        return EXIT_NOTHING; /* wait for it, or end */
     if (what == NULL && !is_told_whole(err))
         return cli_fail_call(err);
     if (what == NULL)
@@ -176,6 +186,82 @@ bool container_slice(struct container *c, reeve_slice *out, const char *word)
     (void)cli_fail_usage(c->args, "cannot %s %s: it is not a slice, as 0:10, -3: or ::2",
                          c->verb->word, word);
     return false;
+}
+
+static void write_quoted(FILE *to, const char *text)
+{
+    fputc('"', to);
+    for (; *text != '\0'; text++)
+        if (*text == '"' || *text == '\\')
+            fprintf(to, "\\%c", *text);
+        else if ((unsigned char)*text < ' ')
+            fprintf(to, "\\u%04x", (unsigned)*text);
+        else
+            fputc(*text, to);
+    fputc('"', to);
+}
+
+/* Is it JSON as a key would be? */
+static bool is_json(struct container *c, const char *word)
+{
+    char why[CLI_WHY];
+
+    reeve_builder_reset(c->other);
+    return !is_long_integer(word) && cli_put_json(c->other, word, strlen(word), why);
+}
+
+/* hosts/0/name, as the JSON array ["hosts", 0, "name"]; false when a step is empty. The caller frees. */
+static bool write_steps(struct container *c, const char *text, char **out, size_t *len)
+{
+    char *copy = strdup(text);
+    char *rest = *text == '\0' ? NULL : copy;
+    char *step = NULL;
+    FILE *to = open_memstream(out, len);
+    bool good = copy != NULL && to != NULL;
+
+    while (good && (step = strsep(&rest, "/")) != NULL) {
+        fputc(ftell(to) == 0 ? '[' : ',', to);
+        good = *step != '\0';
+        if (is_json(c, step))
+            fputs(step, to);
+        else
+            write_quoted(to, step);
+    }
+    if (good)
+        fputs(ftell(to) == 0 ? "[]" : "]", to);
+    free(copy);
+    return to != NULL && fclose(to) == 0 && good;
+}
+
+static bool put_place(struct container *c, const char *text)
+{
+    char why[CLI_WHY];
+    char *steps = NULL;
+    size_t len = 0;
+    bool good = false;
+
+    if (*text == '[' && cli_put_json(c->place, text, strlen(text), why))
+        return true;
+    reeve_builder_reset(c->place);
+    good = write_steps(c, text, &steps, &len) && cli_put_json(c->place, steps, len, why);
+    free(steps);
+    return good;
+}
+
+static int read_place(struct container *c)
+{
+    const char *at = c->args->at;
+
+    if (at == NULL)
+        return EXIT_DONE;
+    if (asprintf(&c->what, "%s at %s", c->words[0], at) < 0)
+        c->what = NULL;
+    if (put_place(c, at))
+        return EXIT_DONE;
+    return cli_fail_usage(c->args,
+                          "cannot take --at %s: it is a place, as hosts/0/name or "
+                          "'[\"hosts\", 0, \"name\"]'",
+                          at);
 }
 
 /* ---- values ---- */
@@ -415,13 +501,14 @@ int container_load_each(struct container *c, reeve_builder *out, int (*take)(str
 static reeve_err open_it(struct container *c)
 {
     const struct cli_args *args = c->args;
-    bool asked =
-        args->durable != NULL || args->ttl.given || args->typecode != NULL || args->length.given;
+    bool asked = args->durable != NULL || args->ttl.given || args->max_bytes.given ||
+                 args->typecode != NULL || args->length.given;
     reeve_container_options options = {
         .create = asked ? REEVE_CREATE_OR_GET : REEVE_GET_ONLY,
         .ttl_ms = args->ttl.value,
         .timeout_ms = args->follow ? OPEN_MS : cli_timeout(args, OPEN_MS),
         .durable = cli_durable(args),
+        .max_bytes = args->max_bytes.value,
     };
     reeve_err err = c->type->open(c, &options);
 
@@ -453,6 +540,8 @@ static int write_text(const char *text, size_t len)
 {
     if (fwrite(text, 1, len, stdout) == len && fflush(stdout) == 0)
         return EXIT_DONE;
+    if (errno == EPIPE)
+        return EXIT_SIGNAL + SIGPIPE; /* no words about it */
     return cli_fail(EXIT_AGAIN, "cannot write to standard output: %s", strerror(errno));
 }
 
@@ -471,15 +560,14 @@ static int run_once(struct container *c)
 
 struct follow {
     struct container *c;
-    pthread_mutex_t mutex; /* held while something is printed */
-    int done[2];           /* a pipe that ends with the thread */
+    atomic_bool stopped; /* by Ctrl-C, or a reader that left */
+    int done[2];         /* a pipe that ends with the thread */
     int code;
 };
 
 /* What was printed last is not printed again, unless the verb knows that it is a new one. */
-static int print_news(struct follow *f, char **last, size_t *last_len, uint32_t *times)
+static int print_news(struct container *c, char **last, size_t *last_len, uint32_t *times)
 {
-    struct container *c = f->c;
     char *text = NULL;
     size_t len = 0;
     int code = run_verb(c, &text, &len);
@@ -487,9 +575,7 @@ static int print_news(struct follow *f, char **last, size_t *last_len, uint32_t 
     bool same = *last != NULL && len == *last_len && memcmp(text, *last, len) == 0;
 
     if (there && (code == EXIT_DONE || code == EXIT_NOTHING) && (c->exact || !same)) {
-        pthread_mutex_lock(&f->mutex);
         code = write_text(text, len);
-        pthread_mutex_unlock(&f->mutex);
         ++*times;
     } else if (code == EXIT_NOTHING) {
         code = EXIT_DONE; /* it is not there, or the answer is no */
@@ -500,6 +586,14 @@ static int print_news(struct follow *f, char **last, size_t *last_len, uint32_t 
     if (!there)
         free(text);
     return code;
+}
+
+static bool has_enough(const struct follow *f, uint32_t times)
+{
+    const struct cli_args *args = f->c->args;
+
+    return f->code != EXIT_DONE || atomic_load(&f->stopped) ||
+           (args->count.given && times >= args->count.value);
 }
 
 static void *follow_it(void *arg)
@@ -513,11 +607,11 @@ static void *follow_it(void *arg)
     for (;;) {
         reeve_err err = REEVE_OK;
 
-        f->code = print_news(f, &last, &last_len, &times);
-        if (f->code != EXIT_DONE || (c->args->count.given && times >= c->args->count.value))
+        f->code = print_news(c, &last, &last_len, &times);
+        if (has_enough(f, times))
             break;
         err = c->type->wait(c, cli_timeout(c->args, REEVE_FOREVER));
-        if (err != REEVE_OK)
+        if (err != REEVE_OK && !atomic_load(&f->stopped))
             f->code = cli_fail_call(err);
         if (err != REEVE_OK)
             break;
@@ -527,68 +621,94 @@ static void *follow_it(void *arg)
     return NULL;
 }
 
-/* A wait for a change is one call, as long as it takes; so it is another thread that looks for Ctrl-C and
- * for a reader that left. These end the process at once: nothing is under way. */
-static void watch(struct follow *f, int signals)
+/* The wait ends, or the call; the next Ctrl-C ends the process as it is. */
+static void stop(struct follow *f, const sigset_t *signals)
 {
-    struct pollfd fds[] = {
-        {.fd = f->done[0]}, {.fd = STDOUT_FILENO}, {.fd = signals, .events = POLLIN}};
+    enum { AGAIN_MS = 50 };
+    struct pollfd done = {.fd = f->done[0]};
+
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    atomic_store(&f->stopped, true);
+    do
+        reeve_interrupt(f->c->ctx);
+    while (poll(&done, 1, AGAIN_MS) == 0);
+}
+
+/* A wait for a change is one call, as long as it takes; so it is another thread that looks for Ctrl-C and
+ * for a reader that left. An exit code. */
+static int watch(struct follow *f, const sigset_t *signals, int fd)
+{
+    struct pollfd fds[] = {{.fd = f->done[0]}, {.fd = STDOUT_FILENO}, {.fd = fd, .events = POLLIN}};
+    struct signalfd_siginfo which;
 
     while (fds[0].revents == 0) {
         if (poll(fds, 3, -1) < 0 && errno != EINTR)
-            return;
+            return EXIT_DONE;
         if (fds[1].revents == 0 && fds[2].revents == 0)
             continue;
-        pthread_mutex_lock(&f->mutex); /* the line is finished */
-        _exit(fds[2].revents != 0 ? EXIT_DONE : EXIT_SIGNAL + SIGPIPE);
+        if (fds[2].revents != 0)
+            (void)!read(fd, &which, sizeof which);
+        stop(f, signals);
+        return fds[2].revents != 0 ? EXIT_DONE : EXIT_SIGNAL + SIGPIPE;
     }
+    return EXIT_DONE;
 }
 
 static int run_follow(struct container *c)
 {
-    struct follow f = {.c = c, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct follow f = {.c = c};
     pthread_t thread;
     sigset_t set;
     int signals = -1;
+    int code = EXIT_DONE;
 
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
     signals = signalfd(-1, &set, SFD_CLOEXEC);
     if (signals < 0 || pipe(f.done) != 0)
         return cli_fail(EXIT_AGAIN, "cannot follow: %s", strerror(errno));
     if (pthread_create(&thread, NULL, follow_it, &f) != 0)
         return cli_fail(EXIT_AGAIN, "cannot follow: no thread");
-    watch(&f, signals);
+    code = watch(&f, &set, signals);
     pthread_join(thread, NULL);
     close(f.done[0]);
     close(signals);
-    return f.code;
+    return f.code == EXIT_DONE ? code : f.code;
 }
 
 /* ---- the command ---- */
 
-static const struct verb *find_verb(const struct container_type *type, const char *word)
+static const struct verb *find_verb(const struct container *c, const char *word)
 {
-    const struct verb *v = type->verbs;
+    const struct verb *v = c->args->at == NULL ? c->type->verbs : c->type->places;
 
-    if (word == NULL)
+    if (word == NULL && c->args->at == NULL)
         return v;
-    for (v++; v->run != NULL; v++)
-        if (strcmp(v->word, word) == 0)
+    for (; word != NULL && v != NULL && v->run != NULL; v++)
+        if (v->word != NULL && strcmp(v->word, word) == 0)
             return v;
     return NULL;
+}
+
+static int fail_verb(const struct container *c, const char *word)
+{
+    if (word == NULL)
+        return cli_fail_usage(c->args, "cannot take --at: it wants a verb, as get");
+    if (c->args->at != NULL)
+        return cli_fail_usage(c->args, "cannot %s --at a place: there is no such verb", word);
+    return cli_fail_usage(c->args, "cannot %s a %s: there is no such verb", word, c->type->word);
 }
 
 static int check(struct container *c)
 {
     const char *word = c->args->words_len > 1 ? c->args->words[1] : NULL;
 
-    c->verb = find_verb(c->type, word);
+    c->verb = find_verb(c, word);
     if (c->verb == NULL)
-        return cli_fail_usage(c->args, "cannot %s a %s: there is no such verb", word,
-                              c->type->word);
+        return fail_verb(c, word);
     c->words = c->args->words + (word == NULL ? 1 : 2);
     c->words_len = c->args->words_len - (word == NULL ? 1 : 2);
     if (c->words_len < c->verb->fewest)
@@ -618,28 +738,39 @@ static int fail_open(const struct container *c, reeve_err err)
     return cli_fail_call(err);
 }
 
+static int run_open(struct container *c)
+{
+    reeve_err err = open_it(c);
+    int code = EXIT_DONE;
+
+    if (err != REEVE_OK)
+        code = fail_open(c, err);
+    else
+        code = c->args->follow ? run_follow(c) : run_once(c);
+    c->type->close(c);
+    return code;
+}
+
 int container_run(const struct cli_args *args, const struct container_type *type)
 {
     struct container c = {.type = type, .args = args};
     int code = check(&c);
-    reeve_err err = REEVE_OK;
 
-    if (code != EXIT_DONE)
-        return code;
-    code = cli_open(&c.ctx, args);
     if (code != EXIT_DONE)
         return code;
     c.key = reeve_builder_new();
     c.value = reeve_builder_new();
     c.other = reeve_builder_new();
-    err = open_it(&c);
-    if (err != REEVE_OK)
-        code = fail_open(&c, err);
-    else
-        code = args->follow ? run_follow(&c) : run_once(&c);
-    type->close(&c);
+    c.place = reeve_builder_new();
+    code = read_place(&c);
+    if (code == EXIT_DONE)
+        code = cli_open(&c.ctx, args);
+    if (code == EXIT_DONE)
+        code = run_open(&c);
     reeve_builder_free(&c.key);
     reeve_builder_free(&c.value);
     reeve_builder_free(&c.other);
+    reeve_builder_free(&c.place);
+    free(c.what);
     return cli_close(&c.ctx, code);
 }

@@ -25,7 +25,8 @@ struct verb {
 
 struct container_type {
     const char *word;
-    const struct verb *verbs; /* the first one has no word; the last one no function */
+    const struct verb *verbs;  /* the first one has no word; the last one no function */
+    const struct verb *places; /* those with --at; all have a word; NULL: none */
     reeve_err (*open)(struct container *c, const reeve_container_options *options);
     void (*close)(struct container *c);
     /* Wait for another version than c->version, which becomes that. */
@@ -49,6 +50,8 @@ struct container {
     char **words; /* behind the verb; ends with NULL */
     int words_len;
     reeve_builder *key, *value, *other; /* for the verb */
+    reeve_builder *place;               /* of --at, inside the value of the key or index */
+    char *what;                         /* and both for messages: "KEY at PLACE" */
     FILE *out;
     uint64_t version; /* that was seen, with --follow */
     bool exact;       /* the verb has set version to that of what it printed */
