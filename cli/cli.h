@@ -44,14 +44,6 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
     "there\n"                                                                                      \
     "is waited for. --timeout is how long without a change; default: for ever.\n"
 
-/* And of a place inside a value. */
-#define CLI_PLACES_HELP                                                                            \
-    "PLACE is the way into a value, keys of maps and indexes of arrays: hosts/0/name, each read "  \
-    "as\n"                                                                                         \
-    "a key is; or a JSON array of them, as '[\"a/b\", \"7\"]', and '[]' is the value itself. A "   \
-    "map\n"                                                                                        \
-    "takes a new key at its end; else the place must be there.\n"
-
 /* ---- commands: COMMAND(name, words, fewest words, most words, one line, more) ---- */
 #define CLI_COMMANDS(X)                                                                            \
     X(keygen, "NAME", 1, 1, "make a key, or make a key trust a manager",                           \
@@ -146,6 +138,7 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "  setdefault KEY VALUE  set it if it is not there; print what is there then\n"              \
       "  add KEY N             add a number, which may be negative; print the sum\n"               \
       "  cas KEY OLD NEW       set it if it is OLD; else print what it is, and exit with 1\n"      \
+      "  append-at KEY VALUE   at the end of the array that its value is, or has at --at\n"        \
       "  del KEY...            each must be there; those before one that is not are deleted\n"     \
       "  pop KEY               delete it, and print what it was\n"                                 \
       "  popitem               delete the pair that came last, and print it\n"                     \
@@ -155,20 +148,14 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "  update MAP...         set all pairs of JSON objects\n"                                    \
       "  clear                 delete all\n"                                                       \
       "  dump                  print all, as `load` wants it: it keeps keys that are no texts\n"   \
-      "  load                  set all pairs of a JSON object on standard input\n"                 \
-      "\nInside a value, with --at PLACE:\n"                                                       \
-      "  get KEY               print what is there\n"                                              \
-      "  set KEY VALUE         replace it\n"                                                       \
-      "  append KEY VALUE...   to the array that is there\n"                                       \
-      "  del KEY               delete it\n"                                                        \
-      "  add KEY N             add to the number that is there; print the sum\n" CLI_PLACES_HELP   \
-          CLI_WORDS_HELP)                                                                          \
+      "  load                  set all pairs of a JSON object on standard input\n" CLI_WORDS_HELP) \
     X(list, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared list",                 \
       "Without a verb all of it is printed, as a JSON array. Verbs that change it make one that\n" \
       "is missing. Indexes and slices are Python's: -1 is the last, ::2 every second.\n"           \
       "  get I                 print the value at index I\n"                                       \
       "  set I VALUE           replace it\n"                                                       \
       "  append [VALUE]...     at the end; without VALUE each line of standard input is one\n"     \
+      "  append-at I VALUE     at the end of the array that is at I, or there at --at\n"           \
       "  insert I VALUE        before what is at I\n"                                              \
       "  pop [I]               delete what is at I, else the last, and print it\n"                 \
       "  del I|A:B[:C]         delete it, or a slice\n"                                            \
@@ -182,14 +169,8 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "  len                   print how many there are\n"                                         \
       "  clear                 delete all\n"                                                       \
       "  dump                  print all, as `load` wants it\n"                                    \
-      "  load                  append all values of a JSON array on standard input\n"              \
-      "\nInside a value, with --at PLACE:\n"                                                       \
-      "  get I                 print what is there\n"                                              \
-      "  set I VALUE           replace it\n"                                                       \
-      "  append I VALUE...     to the array that is there\n"                                       \
-      "  del I                 delete it\n"                                                        \
-      "  add I N               add to the number that is there; print the sum\n" CLI_PLACES_HELP   \
-          CLI_WORDS_HELP)                                                                          \
+      "  load                  append all values of a JSON array on standard "                     \
+      "input\n" CLI_WORDS_HELP)                                                                    \
     X(set, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared set",                   \
       "Without a verb all of it is printed, as a JSON array. Verbs that change it make one that\n" \
       "is missing.\n"                                                                              \
@@ -287,9 +268,9 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
 /*
  * ---- options: OPTION(KIND, field, name, letter, value, commands, help) ----
  *
- * KIND: FLAG bool, TEXT const char *, TEXTS some of them, COUNT uint32_t, TIME milliseconds, SIZE
- * bytes, MAYBE a text behind = or none. The values of COUNT, TIME, SIZE and MAYBE are written as `given`
- * says: false when the option was not there.
+ * KIND: FLAG bool, TEXT const char *, TEXTS some of them, COUNT uint32_t, TIME milliseconds, MAYBE a
+ * text behind = or none. The values of COUNT, TIME and MAYBE are written as `given` says: false when
+ * the option was not there.
  */
 #define CLI_OPTIONS(X)                                                                             \
     X(TEXT, dir, "dir", 0, "DIR", CLI_ON(keygen),                                                  \
@@ -319,10 +300,11 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
       "of power, too); default: sync")                                                             \
     X(TIME, ttl, "ttl", 0, "S", CLI_CONTAINERS,                                                    \
       "one that is made goes when nobody has had it open for so long; default: never")             \
-    X(SIZE, max_bytes, "max-bytes", 0, "N", CLI_CONTAINERS,                                        \
-      "one that is made holds at most so many bytes of keys and values, as 65536, 64K or 1G; "     \
-      "default: no bound")                                                                         \
-    X(TEXT, at, "at", 0, "PLACE", CLI_ON(dict) | CLI_ON(list), "inside the value, as above")       \
+    X(TEXT, max_bytes, "max-bytes", 0, "N", CLI_CONTAINERS,                                        \
+      "what is made takes so much at most, as 4096, 64K, 10M or 1G")                               \
+    X(TEXT, at, "at", 0, "PLACE", CLI_ON(dict) | CLI_ON(list),                                     \
+      "get, set, add, del and append-at go to this place inside the value: a JSON array of keys "  \
+      "and indexes, as [\"hosts\", 0], or one alone")                                              \
     X(FLAG, create, "create", 0, NULL, CLI_CONTAINERS,                                             \
       "make it if it is missing, to read it, too")                                                 \
     X(TEXT, typecode, "typecode", 0, "C", CLI_ON(value) | CLI_ON(array),                           \
@@ -387,11 +369,6 @@ struct cli_number {
     uint32_t value;
 };
 
-struct cli_size {
-    bool given;
-    uint64_t value;
-};
-
 struct cli_maybe {
     bool given;
     const char *value; /* NULL: none */
@@ -402,7 +379,6 @@ typedef const char *cli_type_TEXT;
 typedef struct cli_texts cli_type_TEXTS;
 typedef struct cli_number cli_type_COUNT;
 typedef struct cli_number cli_type_TIME;
-typedef struct cli_size cli_type_SIZE;
 typedef struct cli_maybe cli_type_MAYBE;
 
 /* What the command line says. Texts are those of argv. */
@@ -428,9 +404,6 @@ bool cli_parse_time(uint32_t *ms, const char *text);
 
 /* A number above 0. */
 bool cli_parse_count(uint32_t *out, const char *text);
-
-/* "65536", "64K", "10M", "1G": above 0. */
-bool cli_parse_size(uint64_t *out, const char *text);
 
 /* ---- say.c: messages, `reeve: cannot VERB OBJECT: reason; what to do` ---- */
 

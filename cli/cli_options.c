@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { KIND_FLAG, KIND_TEXT, KIND_TEXTS, KIND_COUNT, KIND_TIME, KIND_SIZE, KIND_MAYBE };
+enum kind { KIND_FLAG, KIND_TEXT, KIND_TEXTS, KIND_COUNT, KIND_TIME, KIND_MAYBE };
 
 struct option_row {
     enum kind kind;
@@ -131,34 +131,10 @@ bool cli_parse_count(uint32_t *out, const char *text)
     return true;
 }
 
-bool cli_parse_size(uint64_t *out, const char *text)
-{
-    static const char units[] = "KMG";
-    char *end = NULL;
-    const char *unit = NULL;
-    unsigned long long x = 0;
-
-    if (!isdigit((unsigned char)text[0]))
-        return false;
-    errno = 0;
-    x = strtoull(text, &end, 10);
-    unit = *end == '\0' ? NULL : strchr(units, *end);
-    if (errno != 0 || x == 0 || (*end != '\0' && (unit == NULL || end[1] != '\0')))
-        return false;
-    for (; unit != NULL && unit >= units; unit--) {
-        if (x > UINT64_MAX / 1024)
-            return false;
-        x *= 1024;
-    }
-    *out = x;
-    return true;
-}
-
 static int set_option(struct cli_args *args, const struct option_row *o, const char *value)
 {
     void *field = (char *)args + o->at;
     struct cli_number *number = field;
-    struct cli_size *bytes = field;
     struct cli_texts *texts = field;
 
     switch (o->kind) {
@@ -182,14 +158,6 @@ static int set_option(struct cli_args *args, const struct option_row *o, const c
         return cli_parse_count(&number->value, value)
                    ? EXIT_DONE
                    : cli_fail_usage(args, "cannot take --%s %s: it is not a number above 0",
-                                    o->name, value);
-    case KIND_SIZE:
-        bytes->given = true;
-        return cli_parse_size(&bytes->value, value)
-                   ? EXIT_DONE
-                   : cli_fail_usage(args,
-                                    "cannot take --%s %s: it is not a number of bytes as 65536, "
-                                    "64K or 1G",
                                     o->name, value);
     case KIND_TIME:
         number->given = true;

@@ -134,8 +134,10 @@ static int do_get(struct container *c)
 
     if (!container_index(c, &at, c->words[0]))
         return EXIT_USAGE;
-    err = reeve_list_get(c->as.list, at, &value);
-    return err == REEVE_OK ? container_print(c, &value) : container_end(c, err, c->words[0]);
+    err = c->place == NULL ? reeve_list_get(c->as.list, at, &value)
+                           : reeve_list_get_at(c->as.list, at, c->place, &value);
+    return err == REEVE_OK ? container_print(c, &value)
+                           : container_end(c, err, container_where(c, c->words[0]));
 }
 
 static int do_put(struct container *c)
@@ -146,7 +148,22 @@ static int do_put(struct container *c)
         return EXIT_USAGE;
     if (!container_value(c, c->value, c->words[1]))
         return EXIT_CHANGE;
-    return container_end(c, reeve_list_set(c->as.list, at, c->value), c->words[0]);
+    return container_end(c,
+                         c->place == NULL ? reeve_list_set(c->as.list, at, c->value)
+                                          : reeve_list_set_at(c->as.list, at, c->place, c->value),
+                         container_where(c, c->words[0]));
+}
+
+static int do_append_at(struct container *c)
+{
+    int64_t at = 0;
+
+    if (!container_index(c, &at, c->words[0]))
+        return EXIT_USAGE;
+    if (!container_value(c, c->value, c->words[1]))
+        return EXIT_CHANGE;
+    return container_end(c, reeve_list_append_at(c->as.list, at, container_place(c), c->value),
+                         container_where(c, c->words[0]));
 }
 
 static int do_insert(struct container *c)
@@ -180,13 +197,16 @@ static int do_del(struct container *c)
     reeve_slice slice = ALL;
     int64_t at = 0;
 
-    if (strchr(c->words[0], ':') != NULL)
+    if (strchr(c->words[0], ':') != NULL && c->place == NULL)
         return container_slice(c, &slice, c->words[0])
                    ? container_end(c, reeve_list_del_slice(c->as.list, slice), c->words[0])
                    : EXIT_USAGE;
     if (!container_index(c, &at, c->words[0]))
         return EXIT_USAGE;
-    return container_end(c, reeve_list_del(c->as.list, at), c->words[0]);
+    return container_end(c,
+                         c->place == NULL ? reeve_list_del(c->as.list, at)
+                                          : reeve_list_del_at(c->as.list, at, c->place),
+                         container_where(c, c->words[0]));
 }
 
 static int do_add(struct container *c)
@@ -197,8 +217,10 @@ static int do_add(struct container *c)
 
     if (!container_index(c, &at, c->words[0]) || !container_number(c, c->value, c->words[1]))
         return EXIT_USAGE;
-    err = reeve_list_add(c->as.list, at, c->value, &sum);
-    return err == REEVE_OK ? container_print(c, &sum) : container_end(c, err, c->words[0]);
+    err = c->place == NULL ? reeve_list_add(c->as.list, at, c->value, &sum)
+                           : reeve_list_add_at(c->as.list, at, c->place, c->value, &sum);
+    return err == REEVE_OK ? container_print(c, &sum)
+                           : container_end(c, err, container_where(c, c->words[0]));
 }
 
 static int do_cas(struct container *c)
@@ -292,69 +314,6 @@ static int do_clear(struct container *c)
     return container_end(c, reeve_list_clear(c->as.list), NULL);
 }
 
-/* ---- places inside a value ---- */
-
-static int get_at(struct container *c)
-{
-    reeve_value *value = NULL;
-    int64_t at = 0;
-    reeve_err err = REEVE_OK;
-
-    if (!container_index(c, &at, c->words[0]))
-        return EXIT_USAGE;
-    err = reeve_list_get_at(c->as.list, at, c->place, &value);
-    return err == REEVE_OK ? container_print(c, &value) : container_end(c, err, c->what);
-}
-
-static int set_at(struct container *c)
-{
-    int64_t at = 0;
-
-    if (!container_index(c, &at, c->words[0]))
-        return EXIT_USAGE;
-    if (!container_value(c, c->value, c->words[1]))
-        return EXIT_CHANGE;
-    return container_end(c, reeve_list_set_at(c->as.list, at, c->place, c->value), c->what);
-}
-
-static int append_at(struct container *c)
-{
-    int64_t at = 0;
-    int code = EXIT_DONE;
-
-    if (!container_index(c, &at, c->words[0]))
-        return EXIT_USAGE;
-    for (int i = 1; code == EXIT_DONE && i < c->words_len; i++)
-        code = container_value(c, c->value, c->words[i])
-                   ? container_end(c, reeve_list_append_at(c->as.list, at, c->place, c->value),
-                                   c->what)
-                   : EXIT_CHANGE;
-    return code;
-}
-
-static int delete_at(struct container *c)
-{
-    int64_t at = 0;
-
-    if (!container_index(c, &at, c->words[0]))
-        return EXIT_USAGE;
-    return container_end(c, reeve_list_del_at(c->as.list, at, c->place), c->what);
-}
-
-static int add_at(struct container *c)
-{
-    reeve_value *sum = NULL;
-    int64_t at = 0;
-    reeve_err err = REEVE_OK;
-
-    if (!container_index(c, &at, c->words[0]) || !container_number(c, c->value, c->words[1]))
-        return EXIT_USAGE;
-    err = reeve_list_add_at(c->as.list, at, c->place, c->value, &sum);
-    return err == REEVE_OK ? container_print(c, &sum) : container_end(c, err, c->what);
-}
-
-/* ---- the command ---- */
-
 static reeve_err open_list(struct container *c, const reeve_container_options *options)
 {
     return reeve_list_open(&c->as.list, c->ctx, c->args->words[0], options);
@@ -377,6 +336,7 @@ int run_list(const struct cli_args *args)
         {"get", "I", 1, 1, READS, do_get},
         {"set", "I VALUE", 2, 2, TAKES, do_put},
         {"append", "[VALUE]...", 0, CLI_MANY, WRITES, do_append},
+        {"append-at", "I VALUE", 2, 2, TAKES, do_append_at},
         {"insert", "I VALUE", 2, 2, WRITES, do_insert},
         {"pop", "[I]", 0, 1, TAKES, do_pop},
         {"del", "I or A:B[:C]", 1, 1, TAKES, do_del},
@@ -394,15 +354,7 @@ int run_list(const struct cli_args *args)
         {"load", "", 0, 0, WRITES, do_load},
         {.run = NULL},
     };
-    static const struct verb places[] = {
-        {"get", "I", 1, 1, READS, get_at},
-        {"set", "I VALUE", 2, 2, TAKES, set_at},
-        {"append", "I VALUE...", 2, CLI_MANY, TAKES, append_at},
-        {"del", "I", 1, 1, TAKES, delete_at},
-        {"add", "I N", 2, 2, TAKES, add_at},
-        {.run = NULL},
-    };
-    static const struct container_type type = {"list",     verbs,     places, open_list,
+    static const struct container_type type = {"list",     verbs,     open_list,
                                                close_list, wait_list, false};
 
     return container_run(args, &type);
@@ -540,7 +492,7 @@ int run_array(const struct cli_args *args)
         {"len", "", 0, 0, READS, print_len},         {"dump", "", 0, 0, READS, print_array},
         {"load", "", 0, 0, TAKES, load_array},       {.run = NULL},
     };
-    static const struct container_type type = {"array",     verbs,      NULL, open_array,
+    static const struct container_type type = {"array",     verbs,      open_array,
                                                close_array, wait_array, true};
 
     return container_run(args, &type);

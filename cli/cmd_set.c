@@ -147,8 +147,7 @@ int run_set(const struct cli_args *args)
         {"load", "", 0, 0, WRITES, do_load},
         {.run = NULL},
     };
-    static const struct container_type type = {"set",     verbs,    NULL, open_set,
-                                               close_set, wait_set, false};
+    static const struct container_type type = {"set", verbs, open_set, close_set, wait_set, false};
 
     return container_run(args, &type);
 }

@@ -81,7 +81,7 @@ int run_value(const struct cli_args *args)
         {"set", "VALUE", 1, 1, WRITES, do_put},  {"add", "N", 1, 1, WRITES, do_add},
         {"cas", "OLD NEW", 2, 2, TAKES, do_cas}, {.run = NULL},
     };
-    static const struct container_type type = {"value",     verbs,      NULL, open_value,
+    static const struct container_type type = {"value",     verbs,      open_value,
                                                close_value, wait_value, false};
 
     return container_run(args, &type);

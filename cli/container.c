@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -23,17 +22,16 @@ static bool is_not_there(reeve_err err)
     return err == REEVE_EKEY || err == REEVE_EATTR || err == REEVE_EINDEX;
 }
 
+/* What was there has become a value that has no places. */
+static bool is_no_place(const struct container *c, reeve_err err)
+{
+    return c->place != NULL && err == REEVE_ETYPE;
+}
+
 /* What to do about it is in the words of the library. */
 static bool is_told_whole(reeve_err err)
 {
-    return err == REEVE_ETYPE || err == REEVE_EVALUE || err == REEVE_ETOOBIG ||
-           (err == REEVE_EQUOTA && strstr(reeve_errmsg(), "the object has") != NULL);
-}
-
-/* What is inside has become a value without a place of that name. */
-static bool is_no_place(const struct container *c, reeve_err err)
-{
-    return c->args->at != NULL && err == REEVE_ETYPE;
+    return err == REEVE_ETYPE || err == REEVE_EVALUE || err == REEVE_ETOOBIG;
 }
 
 /* Behind "cannot VERB TYPE NAME: ". */
@@ -71,6 +69,23 @@ int container_end_pop(struct container *c, reeve_err err)
         return container_end(c, err, NULL);
     return cli_fail(EXIT_NOTHING, "cannot %s %s %s: it is empty", c->verb->word, c->type->word,
                     c->args->words[0]);
+}
+
+const reeve_builder *container_place(struct container *c)
+{
+    if (c->place != NULL)
+        return c->place;
+    reeve_builder_reset(c->other);
+    (void)reeve_put_array(c->other, 0);
+    return c->other;
+}
+
+const char *container_where(struct container *c, const char *word)
+{
+    if (c->place == NULL)
+        return word;
+    snprintf(c->where, sizeof c->where, "%.60s at %.60s", word, c->args->at);
+    return c->where;
 }
 
 int container_end_many(struct container *c, reeve_err err, const char *word, const char *kind)
@@ -188,80 +203,49 @@ bool container_slice(struct container *c, reeve_slice *out, const char *word)
     return false;
 }
 
-static void write_quoted(FILE *to, const char *text)
+/* --at: JSON, an array of steps or one alone; what is no JSON is a key. */
+static bool read_place(struct container *c)
 {
-    fputc('"', to);
-    for (; *text != '\0'; text++)
-        if (*text == '"' || *text == '\\')
-            fprintf(to, "\\%c", *text);
-        else if ((unsigned char)*text < ' ')
-            fprintf(to, "\\u%04x", (unsigned)*text);
-        else
-            fputc(*text, to);
-    fputc('"', to);
-}
-
-/* Is it JSON as a key would be? */
-static bool is_json(struct container *c, const char *word)
-{
+    const char *word = c->args->at;
     char why[CLI_WHY];
 
-    reeve_builder_reset(c->other);
-    return !is_long_integer(word) && cli_put_json(c->other, word, strlen(word), why);
-}
-
-/* hosts/0/name, as the JSON array ["hosts", 0, "name"]; false when a step is empty. The caller frees. */
-static bool write_steps(struct container *c, const char *text, char **out, size_t *len)
-{
-    char *copy = strdup(text);
-    char *rest = *text == '\0' ? NULL : copy;
-    char *step = NULL;
-    FILE *to = open_memstream(out, len);
-    bool good = copy != NULL && to != NULL;
-
-    while (good && (step = strsep(&rest, "/")) != NULL) {
-        fputc(ftell(to) == 0 ? '[' : ',', to);
-        good = *step != '\0';
-        if (is_json(c, step))
-            fputs(step, to);
-        else
-            write_quoted(to, step);
+    if (word == NULL)
+        return true;
+    c->place = reeve_builder_new();
+    if (*word == '[') {
+        if (cli_put_json(c->place, word, strlen(word), why))
+            return true;
+        (void)cli_fail_usage(c->args, "cannot take --at %s: %s", word, why);
+        return false;
     }
-    if (good)
-        fputs(ftell(to) == 0 ? "[]" : "]", to);
-    free(copy);
-    return to != NULL && fclose(to) == 0 && good;
-}
-
-static bool put_place(struct container *c, const char *text)
-{
-    char why[CLI_WHY];
-    char *steps = NULL;
-    size_t len = 0;
-    bool good = false;
-
-    if (*text == '[' && cli_put_json(c->place, text, strlen(text), why))
+    if (reeve_put_array(c->place, 1) == REEVE_OK && !is_long_integer(word) &&
+        cli_put_json(c->place, word, strlen(word), why))
         return true;
     reeve_builder_reset(c->place);
-    good = write_steps(c, text, &steps, &len) && cli_put_json(c->place, steps, len, why);
-    free(steps);
-    return good;
+    if (reeve_put_array(c->place, 1) == REEVE_OK && reeve_put_str(c->place, word) == REEVE_OK)
+        return true;
+    (void)cli_fail_usage(c->args, "cannot take --at %s: it is not UTF-8", word);
+    return false;
 }
 
-static int read_place(struct container *c)
+/* 4096, 64K, 10M, 1G; 0: it is none of these. */
+static uint64_t read_bytes(const char *word)
 {
-    const char *at = c->args->at;
+    static const char units[] = "KMG";
+    const char *unit = NULL;
+    uint64_t bytes = 0;
+    char *end = NULL;
 
-    if (at == NULL)
-        return EXIT_DONE;
-    if (asprintf(&c->what, "%s at %s", c->words[0], at) < 0)
-        c->what = NULL;
-    if (put_place(c, at))
-        return EXIT_DONE;
-    return cli_fail_usage(c->args,
-                          "cannot take --at %s: it is a place, as hosts/0/name or "
-                          "'[\"hosts\", 0, \"name\"]'",
-                          at);
+    errno = 0;
+    bytes = strtoull(word, &end, 10);
+    if (*word < '0' || *word > '9' || errno != 0)
+        return 0;
+    unit = *end == '\0' ? NULL : strchr(units, *end);
+    if (*end != '\0' && (unit == NULL || end[1] != '\0'))
+        return 0;
+    for (const char *at = units; unit != NULL && at <= unit; at++)
+        bytes = bytes > UINT64_MAX / 1024 ? 0 : bytes * 1024;
+    return bytes;
 }
 
 /* ---- values ---- */
@@ -501,14 +485,14 @@ int container_load_each(struct container *c, reeve_builder *out, int (*take)(str
 static reeve_err open_it(struct container *c)
 {
     const struct cli_args *args = c->args;
-    bool asked = args->durable != NULL || args->ttl.given || args->max_bytes.given ||
-                 args->typecode != NULL || args->length.given;
+    bool asked = args->durable != NULL || args->ttl.given || args->typecode != NULL ||
+                 args->length.given || args->max_bytes != NULL;
     reeve_container_options options = {
         .create = asked ? REEVE_CREATE_OR_GET : REEVE_GET_ONLY,
         .ttl_ms = args->ttl.value,
         .timeout_ms = args->follow ? OPEN_MS : cli_timeout(args, OPEN_MS),
         .durable = cli_durable(args),
-        .max_bytes = args->max_bytes.value,
+        .max_bytes = args->max_bytes == NULL ? 0 : read_bytes(args->max_bytes),
     };
     reeve_err err = c->type->open(c, &options);
 
@@ -681,34 +665,36 @@ static int run_follow(struct container *c)
 
 /* ---- the command ---- */
 
-static const struct verb *find_verb(const struct container *c, const char *word)
+static const struct verb *find_verb(const struct container_type *type, const char *word)
 {
-    const struct verb *v = c->args->at == NULL ? c->type->verbs : c->type->places;
+    const struct verb *v = type->verbs;
 
-    if (word == NULL && c->args->at == NULL)
+    if (word == NULL)
         return v;
-    for (; word != NULL && v != NULL && v->run != NULL; v++)
-        if (v->word != NULL && strcmp(v->word, word) == 0)
+    for (v++; v->run != NULL; v++)
+        if (strcmp(v->word, word) == 0)
             return v;
     return NULL;
 }
 
-static int fail_verb(const struct container *c, const char *word)
+static bool goes_to_place(const struct verb *verb)
 {
-    if (word == NULL)
-        return cli_fail_usage(c->args, "cannot take --at: it wants a verb, as get");
-    if (c->args->at != NULL)
-        return cli_fail_usage(c->args, "cannot %s --at a place: there is no such verb", word);
-    return cli_fail_usage(c->args, "cannot %s a %s: there is no such verb", word, c->type->word);
+    static const char *const words[] = {"get", "set", "add", "del", "append-at"};
+
+    for (size_t i = 0; verb->word != NULL && i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(verb->word, words[i]) == 0)
+            return true;
+    return false;
 }
 
 static int check(struct container *c)
 {
     const char *word = c->args->words_len > 1 ? c->args->words[1] : NULL;
 
-    c->verb = find_verb(c, word);
+    c->verb = find_verb(c->type, word);
     if (c->verb == NULL)
-        return fail_verb(c, word);
+        return cli_fail_usage(c->args, "cannot %s a %s: there is no such verb", word,
+                              c->type->word);
     c->words = c->args->words + (word == NULL ? 1 : 2);
     c->words_len = c->args->words_len - (word == NULL ? 1 : 2);
     if (c->words_len < c->verb->fewest)
@@ -721,6 +707,14 @@ static int check(struct container *c)
                               c->verb->word);
     if (c->args->count.given && !c->args->follow)
         return cli_fail_usage(c->args, "cannot take --count: it goes with --follow");
+    if (c->args->at != NULL && !goes_to_place(c->verb))
+        return cli_fail_usage(c->args, "cannot take --at: it goes with get, set, add, del and "
+                                       "append-at");
+    if (c->args->max_bytes != NULL && read_bytes(c->args->max_bytes) == 0)
+        return cli_fail_usage(c->args,
+                              "cannot take --max-bytes %s: it is a number of bytes, as "
+                              "4096, 64K, 10M or 1G",
+                              c->args->max_bytes);
     if (c->args->typecode != NULL && strlen(c->args->typecode) != 1)
         return cli_fail_usage(c->args, "cannot take --typecode %s: it is one letter",
                               c->args->typecode);
@@ -738,39 +732,32 @@ static int fail_open(const struct container *c, reeve_err err)
     return cli_fail_call(err);
 }
 
-static int run_open(struct container *c)
-{
-    reeve_err err = open_it(c);
-    int code = EXIT_DONE;
-
-    if (err != REEVE_OK)
-        code = fail_open(c, err);
-    else
-        code = c->args->follow ? run_follow(c) : run_once(c);
-    c->type->close(c);
-    return code;
-}
-
 int container_run(const struct cli_args *args, const struct container_type *type)
 {
     struct container c = {.type = type, .args = args};
     int code = check(&c);
+    reeve_err err = REEVE_OK;
 
-    if (code != EXIT_DONE)
+    if (code == EXIT_DONE && !read_place(&c))
+        code = EXIT_USAGE;
+    if (code == EXIT_DONE)
+        code = cli_open(&c.ctx, args);
+    if (code != EXIT_DONE) {
+        reeve_builder_free(&c.place);
         return code;
+    }
     c.key = reeve_builder_new();
     c.value = reeve_builder_new();
     c.other = reeve_builder_new();
-    c.place = reeve_builder_new();
-    code = read_place(&c);
-    if (code == EXIT_DONE)
-        code = cli_open(&c.ctx, args);
-    if (code == EXIT_DONE)
-        code = run_open(&c);
+    err = open_it(&c);
+    if (err != REEVE_OK)
+        code = fail_open(&c, err);
+    else
+        code = args->follow ? run_follow(&c) : run_once(&c);
+    type->close(&c);
     reeve_builder_free(&c.key);
     reeve_builder_free(&c.value);
     reeve_builder_free(&c.other);
     reeve_builder_free(&c.place);
-    free(c.what);
     return cli_close(&c.ctx, code);
 }

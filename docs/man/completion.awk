@@ -13,10 +13,7 @@ of != "reeve" && /^  [a-z]/ {
     line = $0
     sub(/^  /, "", line); sub(/  .*/, "", line)
     n = split(line, parts, ", ")
-    for (i = 1; i <= n; i++) {
-        sub(/ .*/, "", parts[i])
-        if (index(verbs[of] " ", " " parts[i] " ") == 0) verbs[of] = verbs[of] " " parts[i]
-    }
+    for (i = 1; i <= n; i++) { sub(/ .*/, "", parts[i]); verbs[of] = verbs[of] " " parts[i] }
     next
 }
 /^  +(-[A-Za-z], )?--/ {

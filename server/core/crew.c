@@ -386,21 +386,31 @@ static void trim_largest(struct mgr *mgr, struct job *job)
         ask_back(mgr, best, behind ? best->next : best->next + (left_of(best) + 1) / 2);
 }
 
+/* Who has an idle slot and would be dealt what comes back; NULL: nobody. */
+static struct member *idle_for(const struct mgr *mgr, const struct job *job)
+{
+    const struct member *kept = kept_free(mgr);
+    struct member *m = NULL;
+
+    DL_FOREACH2(mgr->hungry, m, next_hungry)
+    {
+        if (m->chunks_len < m->slots && m != kept && (job == NULL || suits(m, job)))
+            return m;
+    }
+    return NULL;
+}
+
+/* Of jobs that have nothing for who is idle: no items, or only such as wait for another host. */
 static void trim(struct mgr *mgr)
 {
-    struct member *m = mgr->hungry;
     struct job *job = NULL;
 
-    if (m == NULL)
-        return;
-    while (m != NULL && m->chunks_len >= m->slots)
-        m = m->next_hungry;
-    if (m == NULL)
+    if (idle_for(mgr, NULL) == NULL)
         return;
     DL_FOREACH (mgr->jobs, job) {
-        if (job->chunks == NULL || job_has_items(job) ||
+        if (job->chunks == NULL || (job_has_items(job) && !job->ready) ||
             (job->processes != 0 && job->chunks_len >= job->processes) ||
-            mgr->now - job->trimmed_at < TRIM_MS * RV_MS || !suits(m, job))
+            mgr->now - job->trimmed_at < TRIM_MS * RV_MS || idle_for(mgr, job) == NULL)
             continue;
         job->trimmed_at = mgr->now;
         trim_largest(mgr, job);
@@ -413,8 +423,7 @@ void crew_deal(struct mgr *mgr)
         return;
     while (mgr->ready != NULL && deal_some(mgr))
         continue;
-    if (mgr->ready == NULL)
-        trim(mgr);
+    trim(mgr);
 }
 
 /* ---- chunks that end ---- */

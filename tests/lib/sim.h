@@ -335,6 +335,7 @@ struct sim_client {
     struct sim *sim;
     int number;
     bool alive, stopped;
+    bool pumping; /* it is in the middle of its turn */
     rv_ns continued_at;
     bool ready; /* as told in the story */
     bool leaving;
@@ -374,7 +375,9 @@ void sim_client_kill(struct sim *s, int client, enum sim_death how);
 void sim_client_stop(struct sim *s, int client);
 void sim_client_continue(struct sim *s, int client);
 void sim_client_goodbye(struct sim *s, int client);
+/* Its turn: now, but never from inside it (an idle hook, a call that ends); or as soon as that is over. */
 void sim_client_pump(struct sim *s, struct sim_client *c);
+void sim_client_nudge(struct sim *s, struct sim_client *c);
 void sim_client_free(struct sim *s, struct sim_client *c);
 /* Give the process up and free all it had; its connection is the caller's matter. */
 void sim_client_end(struct sim *s, struct sim_client *c);
@@ -403,6 +406,8 @@ struct sim_play {
     enum sim_fate (*fate)(struct sim *s, uint64_t index, uint32_t run);
     const char *cannot;   /* a program that no host can run, and why */
     bool bad_initializer; /* runners never become ready */
+    uint32_t early;       /* so many more programs are ended by a signal before they are up ... */
+    uint32_t unready;     /* ... and so many runners before they are ready */
     bool tell;            /* a line for each item that begins */
 };
 
@@ -414,8 +419,11 @@ rv_ns sim_agent_deadline(const struct sim_client *c);
 void sim_agent_end(struct sim *s, struct sim_client *c);
 void sim_agent_drain(struct sim *s, int client);
 uint32_t sim_busy(const struct sim *s, int client); /* slots in which something runs */
+uint32_t sim_starting(const struct sim *s, int client);
 /* The runner in a slot is killed by a stranger. */
 void sim_runner_kill(struct sim *s, int client, uint32_t slot);
+/* The same of a program that runners come from: they end with it. */
+void sim_zygote_kill(struct sim *s, int client);
 
 /* ---- maps (sim_job.c) ---- */
 

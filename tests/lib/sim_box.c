@@ -549,6 +549,12 @@ struct sim_op *sim_box_op(struct sim *s, int client, const struct model_act *act
     return op_new(s, client, d, timeout_ms);
 }
 
+const struct model_act *sim_box_acts(const struct sim_op *op, size_t *len)
+{
+    *len = op->deed->len;
+    return op->deed->acts;
+}
+
 void sim_box_op_refused(struct sim_op *op, reeve_err error, size_t done)
 {
     op->deed->refused = error;
@@ -609,7 +615,7 @@ void sim_box_close(struct sim *s, int client, int box)
 
     (void)rv_link_say(&c->link, RV_OP_object_close, c->boxes[box], rv_slice(NULL, 0));
     c->boxes[box] = 0;
-    sim_client_pump(s, c);
+    sim_client_nudge(s, c);
 }
 
 /* ---- arguments ---- */

@@ -32,6 +32,8 @@ struct sim_op *sim_box_op_open(struct sim *s, int client, int box, enum rv_durab
 /* A call of one, or a batch of them; sim_op_begin() begins it. */
 struct sim_op *sim_box_op(struct sim *s, int client, const struct model_act *acts, size_t len,
                           bool batch, uint32_t timeout_ms);
+/* What was called. */
+const struct model_act *sim_box_acts(const struct sim_op *op, size_t *len);
 /* The manager will refuse it, for a reason of which the model does not know; of a batch, after so many. */
 void sim_box_op_refused(struct sim_op *op, reeve_err error, size_t done);
 

@@ -14,7 +14,7 @@ static void wake(struct sim *s, void *arg)
     sim_client_pump(s, arg);
 }
 
-static void nudge(struct sim *s, struct sim_client *c)
+void sim_client_nudge(struct sim *s, struct sim_client *c)
 {
     if (c->alive && !c->stopped)
         sim_at(s, &c->wake, s->now);
@@ -445,7 +445,7 @@ void sim_op_begin(struct sim *s, struct sim_op *op)
     op->begun_at = s->now;
     op->deadline_at = rv_after_ms(s->now, op->timeout_ms);
     DL_APPEND(c->ops, op);
-    nudge(s, c);
+    sim_client_nudge(s, c);
 }
 
 int sim_begin_open(struct sim *s, int client, const char *name, const struct sim_options *options,
@@ -512,7 +512,7 @@ void sim_unlien(struct sim *s, int client, size_t i)
 
     (void)rv_link_say(&c->link, RV_OP_object_release, c->liens[i], rv_slice(NULL, 0));
     c->liens[i] = c->liens[--c->liens_len];
-    nudge(s, c);
+    sim_client_nudge(s, c);
 }
 
 void sim_queue_close(struct sim *s, int client, int queue)
@@ -537,7 +537,7 @@ void sim_queue_close(struct sim *s, int client, int queue)
             c->held[kept++] = c->held[i];
     c->held_len = kept;
     forget_queue(s, q);
-    nudge(s, c);
+    sim_client_nudge(s, c);
 }
 
 reeve_err sim_task_done(struct sim *s, int client, size_t i)
@@ -549,7 +549,7 @@ reeve_err sim_task_done(struct sim *s, int client, size_t i)
     memmove(&c->held[i], &c->held[i + 1], (--c->held_len - i) * sizeof *c->held);
     if (err == REEVE_OK)
         sim_book_done(s, held.item);
-    nudge(s, c);
+    sim_client_nudge(s, c);
     return err;
 }
 
@@ -660,13 +660,11 @@ static void die(struct sim *s, struct sim_client *c)
         sim_say(s, "link.dead client=%d error=%s", c->number, sim_error_name(c->link.error));
 }
 
-void sim_client_pump(struct sim *s, struct sim_client *c)
+static void pump(struct sim *s, struct sim_client *c)
 {
     bool flowing = true;
     rv_ns at = RV_NEVER;
 
-    if (!c->alive || c->stopped)
-        return;
     sim_never(s, &c->wake);
     hear(s, c);
     settle_all(s, c);
@@ -693,6 +691,16 @@ void sim_client_pump(struct sim *s, struct sim_client *c)
     at = next_of(s, c, flowing);
     if (at != RV_NEVER)
         sim_at(s, &c->wake, at);
+}
+
+void sim_client_pump(struct sim *s, struct sim_client *c)
+{
+    if (!c->alive || c->stopped)
+        return;
+    rv_assert(!c->pumping); /* who is in the middle of something is nudged */
+    c->pumping = true;
+    pump(s, c);
+    c->pumping = false;
 }
 
 /* ---- life ---- */
@@ -731,7 +739,7 @@ void sim_client_start(struct sim *s, int client)
     rv_link_init(&c->link, &conf, s->now);
     if (c->slots > 0)
         sim_agent_begin(s, c);
-    nudge(s, c);
+    sim_client_nudge(s, c);
 }
 
 /* Its ops end without a word: there is no process that could hear. */
@@ -817,7 +825,7 @@ void sim_client_continue(struct sim *s, int client)
     sim_say(s, "client.continue client=%d", client);
     c->stopped = false;
     c->continued_at = s->now;
-    nudge(s, c);
+    sim_client_nudge(s, c);
 }
 
 void sim_client_goodbye(struct sim *s, int client)
@@ -829,7 +837,7 @@ void sim_client_goodbye(struct sim *s, int client)
     sim_sync_close_all(s, client);
     c->leaving = true;
     rv_link_goodbye(&c->link);
-    nudge(s, c);
+    sim_client_nudge(s, c);
 }
 
 void sim_client_free(struct sim *s, struct sim_client *c)

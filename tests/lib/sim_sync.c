@@ -171,7 +171,7 @@ void sim_sync_close(struct sim *s, int client, const char *name)
 
     close_handle(s, c, h);
     if (!late)
-        sim_client_pump(s, c);
+        sim_client_nudge(s, c);
     else if (c->wake.timer.pos == 0 || c->wake.timer.at > rv_link_deadline(&c->link))
         sim_at(s, &c->wake, rv_link_deadline(&c->link));
 }
@@ -524,7 +524,7 @@ void sim_thread_end(struct sim *s, int client, uint64_t thread)
             if (n->holder == c->life && n->thread == thread)
                 n->holder = 0;
         }
-    sim_client_pump(s, c);
+    sim_client_nudge(s, c);
 }
 
 void sim_sleep(struct sim *s, int client, uint64_t thread, const char *name, const char *lock,

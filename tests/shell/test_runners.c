@@ -128,6 +128,21 @@ static reeve_err prepare(const reeve_value *arg)
 }
 REEVE_INITIALIZER(prepare);
 
+static reeve_err fall(const reeve_value *arg)
+{
+    (void)arg;
+    *nowhere = 1;
+    return REEVE_OK;
+}
+REEVE_INITIALIZER(fall);
+
+static reeve_err leave(const reeve_value *arg)
+{
+    (void)arg;
+    exit(3);
+}
+REEVE_INITIALIZER(leave);
+
 /* ---- the core that writes down ---- */
 
 struct agent {
@@ -141,7 +156,7 @@ struct agent {
     struct agent_told told;
     char text[600], output[600];
     uint64_t started, end, trimmed, begun;
-    bool init;
+    bool init, again;
 };
 
 static void keep_value(struct agent *a, const struct rv_items *items)
@@ -169,10 +184,11 @@ static void keep_told(struct agent *a, const struct agent_told *told)
              told->output.len == 0 ? "" : (const char *)told->output.data);
 }
 
-void agent_on_loaded(struct agent *a, rv_ns now, uint64_t env, const char *why)
+void agent_on_loaded(struct agent *a, rv_ns now, uint64_t env, const char *why, bool again)
 {
     (void)now;
     a->loaded = env;
+    a->again = again;
     snprintf(a->why, sizeof a->why, "%s", why == NULL ? "" : why);
 }
 
@@ -611,6 +627,67 @@ TEST(session_before_the_first_line_is_refused)
                                  9);
     load(&s, "/proc/self/exe");
     CHECK(strstr(s.core.why, "calls reeve_open() before reeve_main()") != NULL);
+    stage_end(&s);
+}
+
+/* This program, but one that a signal ends when it is started for the first time. */
+static void write_program(char *path)
+{
+    char self[4096] = "";
+    int fd = mkstemp(path);
+
+    CHECK(fd >= 0 && readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    CHECK(dprintf(fd,
+                  "#!/bin/sh\n"
+                  "[ -e %s.was ] && exec %s\n"
+                  ">%s.was\n"
+                  "echo alas\n"
+                  "kill -9 $$\n",
+                  path, self, path) > 0);
+    CHECK(fchmod(fd, 0700) == 0 && close(fd) == 0);
+}
+
+TEST(program_that_is_killed_before_it_is_up_may_be_started_again)
+{
+    char path[] = "/tmp/test-runners.XXXXXX";
+    char was[sizeof path + 4];
+    struct stage s;
+
+    write_program(path);
+    snprintf(was, sizeof was, "%s.was", path);
+    stage_begin(&s);
+    load(&s, path);
+    CHECK(strcmp(s.core.why, "SIGKILL ended the program before it was in reeve_main(): alas") == 0);
+    CHECK(s.core.again);
+    runners_unload(s.r, s.env.id);
+    load(&s, path);
+    CHECK(strcmp(s.core.why, "") == 0);
+    start(&s);
+    give_one(&s, ECHO);
+    UNTIL(&s, s.core.ends == 1);
+    runners_unload(s.r, s.env.id);
+    load(&s, "/bin/false");
+    CHECK(strcmp(s.core.why, "") != 0 && !s.core.again);
+    stage_end(&s);
+    CHECK(unlink(path) == 0 && unlink(was) == 0);
+}
+
+TEST(runner_that_is_killed_before_it_is_ready_may_be_started_again)
+{
+    struct stage s;
+
+    stage_begin(&s);
+    s.env.initializer = rv_slice_str("fall");
+    load(&s, "/proc/self/exe");
+    runners_start(s.r, rv_clock_now(), 0, &s.env);
+    UNTIL(&s, s.core.ended == 1);
+    CHECK(!s.core.init);
+    CHECK(strncmp(s.core.text, "a runner ended before it was ready: SIGSEGV in ", 47) == 0);
+    s.env.initializer = rv_slice_str("leave");
+    runners_start(s.r, rv_clock_now(), 0, &s.env);
+    UNTIL(&s, s.core.ended == 2);
+    CHECK(s.core.init);
+    CHECK(strcmp(s.core.text, "a runner ended before it was ready: exit code 3") == 0);
     stage_end(&s);
 }
 

@@ -13,12 +13,32 @@
 #include "tests/lib/sim.h"
 #include "tests/sim/random.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static int usage(void)
 {
     fprintf(stderr, "usage: run-sim [NAME] [--seed N] [--seeds A B] [--mutant NAME] [--mutants]\n");
+    return 2;
+}
+
+/* No history has 0, and the largest has none behind it. */
+static bool seed_of(const char *text, uint64_t *out)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *out != 0 &&
+           *out != UINT64_MAX;
+}
+
+static int not_seeds(const char *from, const char *to)
+{
+    fprintf(stderr,
+            "run-sim: no seeds from %s to %s: two numbers from 1, the first not the larger\n", from,
+            to);
     return 2;
 }
 
@@ -100,10 +120,11 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--mutant") == 0 && i + 1 < argc) {
             mutant = argv[++i];
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
-            return random_one(strtoull(argv[++i], NULL, 10));
+            return seed_of(argv[++i], &from) ? random_one(from) : not_seeds(argv[i], argv[i]);
         } else if (strcmp(argv[i], "--seeds") == 0 && i + 2 < argc) {
-            from = strtoull(argv[++i], NULL, 10);
-            to = strtoull(argv[++i], NULL, 10);
+            i += 2;
+            if (!seed_of(argv[i - 1], &from) || !seed_of(argv[i], &to) || to < from)
+                return not_seeds(argv[i - 1], argv[i]);
         } else if (argv[i][0] != '-' && part == NULL) {
             part = argv[i];
         } else {

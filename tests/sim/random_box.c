@@ -9,10 +9,15 @@ enum {
     THREADS = 2,
     KEYS = 6,
     LIST_LEN = 24, /* above it is made shorter */
+    LONG_UNTIL_S = 85,
     LATE_S = 106,
     END_S = 112,
     PAUSE_MS = 1800,
+    LOOK_MS = 5,     /* until who wants to see something looks */
+    LONG_MS = 20000, /* some wait so long for a key */
+    QUESTION_MS = 3000,
     BATCH = 5,
+    USED = 4, /* containers of a history */
 };
 
 enum box { DICT, LEDGER, LIST, SET, OTHER, ARRAY, SHARED, BOXES };
@@ -30,12 +35,20 @@ static const struct model_box boxes[BOXES] = {
 struct thread {
     struct sim_op *op;
     rv_ns next_at;
-    int late; /* boxes that it has touched at the end */
+    int late;       /* boxes that it has touched at the end */
+    unsigned looks; /* boxes that it will look at first, each a bit */
+    uint64_t term;  /* of the manager, as it knows */
 };
 
 static struct thread threads[SIM_CLIENTS + 1][THREADS];
 static bool opening[SIM_CLIENTS + 1][BOXES];
 static enum rv_durable durable[BOXES];
+static unsigned used; /* boxes, each a bit */
+
+static bool is_used(int box)
+{
+    return used >> box & 1;
+}
 
 static bool one_in(struct sim *s, uint64_t n)
 {
@@ -62,6 +75,13 @@ void random_box_begin(struct sim *s)
         rv_assert(sim_box(s, &box) == i);
         durable[i] = random_level(s);
     }
+    used = 0;
+    for (int left = USED; left > 0;) {
+        int box = (int)sim_below(s, BOXES);
+
+        left -= !is_used(box);
+        used |= 1U << box;
+    }
     for (int c = 0; c <= SIM_CLIENTS; c++)
         random_box_forget(c);
 }
@@ -82,7 +102,7 @@ static void opened(struct sim *s, struct sim_op *op)
 static bool ensure_open(struct sim *s, struct sim_client *c)
 {
     for (int i = 0; i < BOXES; i++)
-        if (!sim_box_is_open(s, c->number, i)) {
+        if (is_used(i) && !sim_box_is_open(s, c->number, i)) {
             if (!opening[c->number][i]) {
                 struct sim_op *op = sim_box_op_open(s, c->number, i, durable[i]);
 
@@ -269,6 +289,8 @@ static void on_set(struct sim *s, struct model_act *a)
     a->key = number(s);
     a->keyed = one_in(s, 2);
     a->other = one_in(s, 2) ? 1 + SET : one_in(s, 2) ? 1 + OTHER : 0;
+    if (a->other != 0 && !is_used(a->other - 1))
+        a->other = 0;
     if (a->op != RV_OP_set_update && a->op != RV_OP_set_compare)
         a->other = 0;
     if (a->other == 0)
@@ -292,6 +314,8 @@ static struct model_act some_act(struct sim *s, const struct sim_client *c)
 {
     struct model_act a = {.box = (uint8_t)sim_below(s, BOXES)};
 
+    while (!is_used(a.box))
+        a.box = (uint8_t)sim_below(s, BOXES);
     if (a.box == DICT)
         on_dict(s, c, &a);
     else if (a.box == LEDGER)
@@ -309,12 +333,26 @@ static struct model_act some_act(struct sim *s, const struct sim_client *c)
 
 /* ---- turns ---- */
 
+/* The containers of calls whose traces only the order of what is in them shows: a sort, and what was undone. */
+static unsigned worth_a_look(const struct sim_op *op)
+{
+    size_t len = 0;
+    const struct model_act *acts = sim_box_acts(op, &len);
+    unsigned looks = 0;
+
+    for (size_t i = 0; i < len; i++)
+        if (acts[i].op == RV_OP_list_sort || (len > 1 && op->error != REEVE_OK))
+            looks |= 1U << acts[i].box;
+    return looks;
+}
+
 static void ended(struct sim *s, struct sim_op *op)
 {
     struct thread *t = op->arg;
 
     t->op = NULL;
-    t->next_at = s->now + some_ms(s, after(s, LATE_S) ? 4 : PAUSE_MS);
+    t->looks |= worth_a_look(op);
+    t->next_at = s->now + some_ms(s, after(s, LATE_S) ? 4 : t->looks != 0 ? LOOK_MS : PAUSE_MS);
     if (op->client->idle_until > t->next_at)
         op->client->idle_until = t->next_at;
     if (op->deadline_at != RV_NEVER && op->ended_at > op->deadline_at + RV_LIMIT_GRACE_MS * RV_MS &&
@@ -352,7 +390,7 @@ static size_t bodies_of(const struct model_act *a)
 static void batch(struct sim *s, struct sim_client *c, struct thread *t)
 {
     struct model_act acts[BATCH];
-    size_t len = 2;
+    size_t len = is_used(LEDGER) ? 2 : 0;
     int64_t amount = 1 + (int64_t)sim_below(s, 5);
 
     for (size_t i = 0; i < len; i++)
@@ -362,7 +400,7 @@ static void batch(struct sim *s, struct sim_client *c, struct thread *t)
                                      .key = model_int((int64_t)sim_below(s, KEYS)),
                                      .values = {model_int(i == 0 ? amount : -amount)},
                                      .len = 1};
-    while (len < BATCH && !one_in(s, 3)) {
+    while (len < BATCH && (len == 0 || !one_in(s, 3))) {
         struct model_act a = some_act(s, c);
 
         if (in_batch(a.op) && bodies_of(&a) == 0)
@@ -390,15 +428,42 @@ static void touch(struct sim *s, struct sim_client *c, struct thread *t)
         {.op = RV_OP_list_page, .box = ARRAY},
     };
 
+    while (t->late < (int)rv_countof(acts) && !is_used(acts[t->late].box))
+        t->late++;
     if (t->late < (int)rv_countof(acts))
         begin(s, t, sim_box_op(s, c->number, &acts[t->late++], 1, false, UINT32_MAX));
 }
 
+/* All that is in one of the containers that it wants to see. */
+static void look(struct sim *s, struct sim_client *c, struct thread *t)
+{
+    struct model_act a = {.box = 0};
+
+    while (!(t->looks >> a.box & 1))
+        a.box++;
+    t->looks &= ~(1U << a.box);
+    a.op = a.box == DICT || a.box == LEDGER ? RV_OP_dict_page
+           : a.box == SET || a.box == OTHER ? RV_OP_set_page
+                                            : RV_OP_list_page;
+    begin(s, t, sim_box_op(s, c->number, &a, 1, false, QUESTION_MS));
+}
+
+/* How long a call may take. A frame that is dropped may have been a question, which nobody says again. */
+static uint32_t patience(struct sim *s, const struct model_act *a)
+{
+    static const uint32_t timeouts[] = {0, 20, 200, 1500, LONG_MS};
+    bool keyed = a->keyed && a->op == RV_OP_dict_wait;
+
+    if (!(rv_op_info(a->op)->flags & RV_OP_WRITE) && !waits(a->op))
+        return QUESTION_MS;
+    if (!waits(a->op) || (!keyed && one_in(s, 3)))
+        return UINT32_MAX;
+    return timeouts[sim_below(s, rv_countof(timeouts) - (!keyed || after(s, LONG_UNTIL_S)))];
+}
+
 static void turn(struct sim *s, struct sim_client *c, struct thread *t)
 {
-    static const uint32_t timeouts[] = {0, 20, 200, 1500};
     struct model_act a;
-    uint32_t timeout_ms = UINT32_MAX;
 
     t->next_at = s->now + some_ms(s, after(s, LATE_S) ? 100 : PAUSE_MS);
     if (!ensure_open(s, c))
@@ -408,14 +473,20 @@ static void turn(struct sim *s, struct sim_client *c, struct thread *t)
             touch(s, c, t);
         return;
     }
+    if (t->term != s->server.term) { /* what it had is from a log, or a snapshot */
+        t->looks |= t->term == 0 ? 0 : used;
+        t->term = s->server.term;
+    }
+    if (t->looks != 0) {
+        look(s, c, t);
+        return;
+    }
     if (one_in(s, 4)) {
         batch(s, c, t);
         return;
     }
     a = some_act(s, c);
-    if (waits(a.op) && (a.keyed || !one_in(s, 3)))
-        timeout_ms = timeouts[sim_below(s, rv_countof(timeouts))];
-    begin(s, t, sim_box_op(s, c->number, &a, 1, false, timeout_ms));
+    begin(s, t, sim_box_op(s, c->number, &a, 1, false, patience(s, &a)));
     if (waits(a.op) && one_in(s, 5))
         t->op->cancel_at = s->now + some_ms(s, 500);
 }

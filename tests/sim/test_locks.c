@@ -188,6 +188,38 @@ TEST(end_of_a_thread_is_the_death_of_what_it_held)
     sim_stop(&s);
 }
 
+/* A client of a history ends threads in its turn; nothing may take another turn inside of that one. */
+static int turns, turns_in_turns;
+
+static void ends_its_thread(struct sim *s, struct sim_client *c)
+{
+    static bool inside;
+
+    turns_in_turns += inside;
+    if (++turns == 1) {
+        inside = true;
+        sim_thread_end(s, c->number, 7);
+        inside = false;
+    }
+    c->idle_until = RV_NEVER;
+}
+
+TEST(end_of_a_thread_in_its_clients_turn_is_no_turn_inside_it)
+{
+    struct sim s;
+
+    turns = turns_in_turns = 0;
+    start(&s, 1, RV_KIND_LOCK, 0);
+    sim_acquire(&s, 1, 7, "a", UINT32_MAX);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    s.clients[1].idle = ends_its_thread;
+    sim_client_pump(&s, &s.clients[1]);
+    sim_expect(&s, "[    1] lock.abandoned object=1 name=\"a\" session=1 fence=1\n");
+    CHECK(turns == 1 && turns_in_turns == 0);
+    sim_stop(&s);
+}
+
 /* The manager has answered when the caller gives up: the lock goes on, with another fence. */
 TEST(cancelled_acquire_gives_the_lock_back)
 {

@@ -258,6 +258,50 @@ TEST(item_that_crashes_once_costs_only_itself)
     sim_stop(&s);
 }
 
+/* Agent 2 is fast, 3 is slow. */
+static rv_ns second_is_fast(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)index;
+    return (agent->number == 2 ? 1 : 100) * RV_MS;
+}
+
+/* Item 3 ended a runner of the fast agent, so it waits for the slow one, which has its hands full. What else that
+ * has is worth giving back all the same: 50 items of 100 ms would take it 5 s. */
+TEST(idle_agent_is_given_work_while_an_item_waits_for_another_host)
+{
+    struct sim s;
+
+    start(&s, 2, 1);
+    s.play.fate = third_crashes_once;
+    s.play.takes = second_is_fast;
+    sim_map(&s, 1, &(struct sim_map){.items = 100, .chunk = 50});
+    run_until_over(&s);
+    CHECK(said(&s, "item.again job=3 item=3 agent=1 run=1 why=\"SIGSEGV\""));
+    CHECK(said(&s, "map.done client=1 items=100 failed=0"));
+    CHECK(s.now - s.origin < 1000 * RV_MS);
+    sim_stop(&s);
+}
+
+/* What only two of three agents may run is given back to the one of them that is idle, though the third, which has
+ * been idle for longer, may not have it. */
+TEST(who_may_not_run_a_job_does_not_keep_others_from_its_work)
+{
+    struct sim s;
+
+    sim_start(&s, 1);
+    sim_agent_start(&s, 4, 1);
+    s.clients[2].labels = s.clients[3].labels = "big";
+    sim_agent_start(&s, 2, 1);
+    sim_agent_start(&s, 3, 1);
+    s.play.takes = second_is_fast;
+    sim_map(&s, 1, &(struct sim_map){.items = 100, .chunk = 50, .labels = "big"});
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=100 failed=0"));
+    CHECK(s.now - s.origin < 1000 * RV_MS);
+    sim_stop(&s);
+}
+
 TEST(failed_item_is_tried_as_often_as_asked)
 {
     struct sim s;
@@ -451,6 +495,63 @@ TEST(initializer_that_fails_ends_the_job_and_not_the_machine)
     run_until_over(&s);
     CHECK(said(&s, "map.fail client=1 error=ENOAGENT done=0 text=\"agent a2 on sim: the "
                    "initializer failed: no\""));
+    sim_stop(&s);
+}
+
+/* Somebody kills the program as it starts, then a runner of it, and then all that starts. */
+TEST(program_that_is_killed_before_it_is_ready_is_started_again)
+{
+    struct sim s;
+
+    start(&s, 1, 4);
+    s.play.early = 1;
+    s.play.unready = 1;
+    sim_map(&s, 1, &(struct sim_map){.items = 100});
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=100 failed=0"));
+    CHECK(s.play.early == 0 && s.play.unready == 0);
+    sim_stop(&s);
+}
+
+/* All runners that start end with the program that they come from; it is one end. */
+TEST(runners_that_end_together_are_one_try)
+{
+    struct sim s;
+
+    start(&s, 1, 4);
+    sim_map(&s, 1, &(struct sim_map){.items = 100, .chunk = 1});
+    for (int i = 0; i < 2; i++) {
+        while (sim_starting(&s, 2) < 4)
+            CHECK(sim_step(&s));
+        sim_zygote_kill(&s, 2);
+    }
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=100 failed=0"));
+    sim_stop(&s);
+}
+
+/* It is told by whom, and soon. */
+TEST(program_that_always_ends_by_a_signal_is_given_up)
+{
+    struct sim s;
+
+    start(&s, 1, 4);
+    s.play.early = UINT32_MAX;
+    sim_map(&s, 1, &(struct sim_map){.items = 10});
+    run_until_over(&s);
+    CHECK(said(&s,
+               "map.fail client=1 error=ENOAGENT done=0 text=\"agent a2 on sim: SIGSEGV ended it "
+               "(tried 3 times)\""));
+    CHECK(s.now - s.origin < 3 * RV_SEC);
+    sim_stop(&s);
+
+    start(&s, 1, 4);
+    s.play.unready = UINT32_MAX;
+    sim_map(&s, 1, &(struct sim_map){.items = 10});
+    run_until_over(&s);
+    CHECK(said(&s, "map.fail client=1 error=ENOAGENT done=0 text=\"agent a2 on sim: SIGSEGV in "
+                   "prepare (tried 3 times)\""));
+    CHECK(s.now - s.origin < 3 * RV_SEC);
     sim_stop(&s);
 }
 
