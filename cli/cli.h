@@ -38,9 +38,11 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
     "JSON,\n"                                                                                      \
     "which is an error else, and are printed as JSON. Without it texts are printed as they are,\n" \
     "other values as JSON. What begins with - and is no number stands behind --.\n"                \
-    "With --follow a verb that reads prints again after each change, until Ctrl-C; changes in\n"   \
-    "quick succession may show as one, and a key or an index that is not there is waited for.\n"   \
-    "--timeout is how long without a change; default: for ever.\n"
+    "With --follow a verb that reads prints again after each change, until Ctrl-C, which ends "    \
+    "it\n"                                                                                         \
+    "with 0; changes in quick succession may show as one, and a key or an index that is not "      \
+    "there\n"                                                                                      \
+    "is waited for. --timeout is how long without a change; default: for ever.\n"
 
 /* ---- commands: COMMAND(name, words, fewest words, most words, one line, more) ---- */
 #define CLI_COMMANDS(X)                                                                            \
@@ -136,6 +138,7 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "  setdefault KEY VALUE  set it if it is not there; print what is there then\n"              \
       "  add KEY N             add a number, which may be negative; print the sum\n"               \
       "  cas KEY OLD NEW       set it if it is OLD; else print what it is, and exit with 1\n"      \
+      "  append-at KEY VALUE   at the end of the array that its value is, or has at --at\n"        \
       "  del KEY...            each must be there; those before one that is not are deleted\n"     \
       "  pop KEY               delete it, and print what it was\n"                                 \
       "  popitem               delete the pair that came last, and print it\n"                     \
@@ -152,6 +155,7 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "  get I                 print the value at index I\n"                                       \
       "  set I VALUE           replace it\n"                                                       \
       "  append [VALUE]...     at the end; without VALUE each line of standard input is one\n"     \
+      "  append-at I VALUE     at the end of the array that is at I, or there at --at\n"           \
       "  insert I VALUE        before what is at I\n"                                              \
       "  pop [I]               delete what is at I, else the last, and print it\n"                 \
       "  del I|A:B[:C]         delete it, or a slice\n"                                            \
@@ -296,6 +300,11 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
       "of power, too); default: sync")                                                             \
     X(TIME, ttl, "ttl", 0, "S", CLI_CONTAINERS,                                                    \
       "one that is made goes when nobody has had it open for so long; default: never")             \
+    X(TEXT, max_bytes, "max-bytes", 0, "N", CLI_CONTAINERS,                                        \
+      "what is made takes so much at most, as 4096, 64K, 10M or 1G")                               \
+    X(TEXT, at, "at", 0, "PLACE", CLI_ON(dict) | CLI_ON(list),                                     \
+      "get, set, add, del and append-at go to this place inside the value: a JSON array of keys "  \
+      "and indexes, as [\"hosts\", 0], or one alone")                                              \
     X(FLAG, create, "create", 0, NULL, CLI_CONTAINERS,                                             \
       "make it if it is missing, to read it, too")                                                 \
     X(TEXT, typecode, "typecode", 0, "C", CLI_ON(value) | CLI_ON(array),                           \

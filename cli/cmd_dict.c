@@ -167,6 +167,11 @@ static int do_get(struct container *c)
 
     if (!container_key(c, c->key, c->words[0]))
         return EXIT_CHANGE;
+    if (c->place != NULL) {
+        err = reeve_dict_get_at(c->as.dict, c->key, c->place, &value);
+        return err == REEVE_OK ? container_print(c, &value)
+                               : container_end(c, err, container_where(c, c->words[0]));
+    }
     err = reeve_dict_get_version(c->as.dict, c->key, &value, &c->version);
     c->exact = true;
     if (err == REEVE_EKEY)
@@ -178,7 +183,19 @@ static int do_put(struct container *c)
 {
     if (!container_key(c, c->key, c->words[0]) || !container_value(c, c->value, c->words[1]))
         return EXIT_CHANGE;
-    return container_end(c, reeve_dict_set(c->as.dict, c->key, c->value), c->words[0]);
+    return container_end(c,
+                         c->place == NULL
+                             ? reeve_dict_set(c->as.dict, c->key, c->value)
+                             : reeve_dict_set_at(c->as.dict, c->key, c->place, c->value),
+                         container_where(c, c->words[0]));
+}
+
+static int do_append_at(struct container *c)
+{
+    if (!container_key(c, c->key, c->words[0]) || !container_value(c, c->value, c->words[1]))
+        return EXIT_CHANGE;
+    return container_end(c, reeve_dict_append_at(c->as.dict, c->key, container_place(c), c->value),
+                         container_where(c, c->words[0]));
 }
 
 static int do_setdefault(struct container *c)
@@ -201,8 +218,10 @@ static int do_add(struct container *c)
         return EXIT_CHANGE;
     if (!container_number(c, c->value, c->words[1]))
         return EXIT_USAGE;
-    err = reeve_dict_add(c->as.dict, c->key, c->value, &sum);
-    return err == REEVE_OK ? container_print(c, &sum) : container_end(c, err, c->words[0]);
+    err = c->place == NULL ? reeve_dict_add(c->as.dict, c->key, c->value, &sum)
+                           : reeve_dict_add_at(c->as.dict, c->key, c->place, c->value, &sum);
+    return err == REEVE_OK ? container_print(c, &sum)
+                           : container_end(c, err, container_where(c, c->words[0]));
 }
 
 static int do_cas(struct container *c)
@@ -222,7 +241,10 @@ static int delete_one(struct container *c, const char *word)
 {
     if (!container_key(c, c->key, word))
         return EXIT_CHANGE;
-    return container_end(c, reeve_dict_del(c->as.dict, c->key), word);
+    return container_end(c,
+                         c->place == NULL ? reeve_dict_del(c->as.dict, c->key)
+                                          : reeve_dict_del_at(c->as.dict, c->key, c->place),
+                         container_where(c, word));
 }
 
 static int do_del(struct container *c)
@@ -330,6 +352,7 @@ int run_dict(const struct cli_args *args)
         {"set", "KEY VALUE", 2, 2, WRITES, do_put},
         {"setdefault", "KEY VALUE", 2, 2, WRITES, do_setdefault},
         {"add", "KEY N", 2, 2, WRITES, do_add},
+        {"append-at", "KEY VALUE", 2, 2, TAKES, do_append_at},
         {"cas", "KEY OLD NEW", 3, 3, TAKES, do_cas},
         {"del", "KEY...", 1, CLI_MANY, TAKES, do_del},
         {"pop", "KEY", 1, 1, TAKES, do_pop},

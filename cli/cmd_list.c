@@ -134,8 +134,10 @@ static int do_get(struct container *c)
 
     if (!container_index(c, &at, c->words[0]))
         return EXIT_USAGE;
-    err = reeve_list_get(c->as.list, at, &value);
-    return err == REEVE_OK ? container_print(c, &value) : container_end(c, err, c->words[0]);
+    err = c->place == NULL ? reeve_list_get(c->as.list, at, &value)
+                           : reeve_list_get_at(c->as.list, at, c->place, &value);
+    return err == REEVE_OK ? container_print(c, &value)
+                           : container_end(c, err, container_where(c, c->words[0]));
 }
 
 static int do_put(struct container *c)
@@ -146,7 +148,22 @@ static int do_put(struct container *c)
         return EXIT_USAGE;
     if (!container_value(c, c->value, c->words[1]))
         return EXIT_CHANGE;
-    return container_end(c, reeve_list_set(c->as.list, at, c->value), c->words[0]);
+    return container_end(c,
+                         c->place == NULL ? reeve_list_set(c->as.list, at, c->value)
+                                          : reeve_list_set_at(c->as.list, at, c->place, c->value),
+                         container_where(c, c->words[0]));
+}
+
+static int do_append_at(struct container *c)
+{
+    int64_t at = 0;
+
+    if (!container_index(c, &at, c->words[0]))
+        return EXIT_USAGE;
+    if (!container_value(c, c->value, c->words[1]))
+        return EXIT_CHANGE;
+    return container_end(c, reeve_list_append_at(c->as.list, at, container_place(c), c->value),
+                         container_where(c, c->words[0]));
 }
 
 static int do_insert(struct container *c)
@@ -180,13 +197,16 @@ static int do_del(struct container *c)
     reeve_slice slice = ALL;
     int64_t at = 0;
 
-    if (strchr(c->words[0], ':') != NULL)
+    if (strchr(c->words[0], ':') != NULL && c->place == NULL)
         return container_slice(c, &slice, c->words[0])
                    ? container_end(c, reeve_list_del_slice(c->as.list, slice), c->words[0])
                    : EXIT_USAGE;
     if (!container_index(c, &at, c->words[0]))
         return EXIT_USAGE;
-    return container_end(c, reeve_list_del(c->as.list, at), c->words[0]);
+    return container_end(c,
+                         c->place == NULL ? reeve_list_del(c->as.list, at)
+                                          : reeve_list_del_at(c->as.list, at, c->place),
+                         container_where(c, c->words[0]));
 }
 
 static int do_add(struct container *c)
@@ -197,8 +217,10 @@ static int do_add(struct container *c)
 
     if (!container_index(c, &at, c->words[0]) || !container_number(c, c->value, c->words[1]))
         return EXIT_USAGE;
-    err = reeve_list_add(c->as.list, at, c->value, &sum);
-    return err == REEVE_OK ? container_print(c, &sum) : container_end(c, err, c->words[0]);
+    err = c->place == NULL ? reeve_list_add(c->as.list, at, c->value, &sum)
+                           : reeve_list_add_at(c->as.list, at, c->place, c->value, &sum);
+    return err == REEVE_OK ? container_print(c, &sum)
+                           : container_end(c, err, container_where(c, c->words[0]));
 }
 
 static int do_cas(struct container *c)
@@ -314,6 +336,7 @@ int run_list(const struct cli_args *args)
         {"get", "I", 1, 1, READS, do_get},
         {"set", "I VALUE", 2, 2, TAKES, do_put},
         {"append", "[VALUE]...", 0, CLI_MANY, WRITES, do_append},
+        {"append-at", "I VALUE", 2, 2, TAKES, do_append_at},
         {"insert", "I VALUE", 2, 2, WRITES, do_insert},
         {"pop", "[I]", 0, 1, TAKES, do_pop},
         {"del", "I or A:B[:C]", 1, 1, TAKES, do_del},

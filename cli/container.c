@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -19,6 +20,12 @@ enum { OPEN_MS = 5000, PART_BYTES = 1024 * 1024 };
 static bool is_not_there(reeve_err err)
 {
     return err == REEVE_EKEY || err == REEVE_EATTR || err == REEVE_EINDEX;
+}
+
+/* What was there has become a value that has no places. */
+static bool is_no_place(const struct container *c, reeve_err err)
+{
+    return c->place != NULL && err == REEVE_ETYPE;
 }
 
 /* What to do about it is in the words of the library. */
@@ -42,8 +49,9 @@ int container_end(struct container *c, reeve_err err, const char *what)
     c->err = err;
     if (err == REEVE_OK)
         return EXIT_DONE;
-    if (c->args->follow && (is_not_there(err) || err == REEVE_ECHANGED))
-        return EXIT_NOTHING; /* wait for it */
+    if (c->args->follow && (is_not_there(err) || is_no_place(c, err) || err == REEVE_ECHANGED ||
+                            err == REEVE_ECANCELED))
+        return EXIT_NOTHING; /* wait for it, or end */
     if (what == NULL && !is_told_whole(err))
         return cli_fail_call(err);
     if (what == NULL)
@@ -61,6 +69,23 @@ int container_end_pop(struct container *c, reeve_err err)
         return container_end(c, err, NULL);
     return cli_fail(EXIT_NOTHING, "cannot %s %s %s: it is empty", c->verb->word, c->type->word,
                     c->args->words[0]);
+}
+
+const reeve_builder *container_place(struct container *c)
+{
+    if (c->place != NULL)
+        return c->place;
+    reeve_builder_reset(c->other);
+    (void)reeve_put_array(c->other, 0);
+    return c->other;
+}
+
+const char *container_where(struct container *c, const char *word)
+{
+    if (c->place == NULL)
+        return word;
+    snprintf(c->where, sizeof c->where, "%.60s at %.60s", word, c->args->at);
+    return c->where;
 }
 
 int container_end_many(struct container *c, reeve_err err, const char *word, const char *kind)
@@ -176,6 +201,51 @@ bool container_slice(struct container *c, reeve_slice *out, const char *word)
     (void)cli_fail_usage(c->args, "cannot %s %s: it is not a slice, as 0:10, -3: or ::2",
                          c->verb->word, word);
     return false;
+}
+
+/* --at: JSON, an array of steps or one alone; what is no JSON is a key. */
+static bool read_place(struct container *c)
+{
+    const char *word = c->args->at;
+    char why[CLI_WHY];
+
+    if (word == NULL)
+        return true;
+    c->place = reeve_builder_new();
+    if (*word == '[') {
+        if (cli_put_json(c->place, word, strlen(word), why))
+            return true;
+        (void)cli_fail_usage(c->args, "cannot take --at %s: %s", word, why);
+        return false;
+    }
+    if (reeve_put_array(c->place, 1) == REEVE_OK && !is_long_integer(word) &&
+        cli_put_json(c->place, word, strlen(word), why))
+        return true;
+    reeve_builder_reset(c->place);
+    if (reeve_put_array(c->place, 1) == REEVE_OK && reeve_put_str(c->place, word) == REEVE_OK)
+        return true;
+    (void)cli_fail_usage(c->args, "cannot take --at %s: it is not UTF-8", word);
+    return false;
+}
+
+/* 4096, 64K, 10M, 1G; 0: it is none of these. */
+static uint64_t read_bytes(const char *word)
+{
+    static const char units[] = "KMG";
+    const char *unit = NULL;
+    uint64_t bytes = 0;
+    char *end = NULL;
+
+    errno = 0;
+    bytes = strtoull(word, &end, 10);
+    if (*word < '0' || *word > '9' || errno != 0)
+        return 0;
+    unit = *end == '\0' ? NULL : strchr(units, *end);
+    if (*end != '\0' && (unit == NULL || end[1] != '\0'))
+        return 0;
+    for (const char *at = units; unit != NULL && at <= unit; at++)
+        bytes = bytes > UINT64_MAX / 1024 ? 0 : bytes * 1024;
+    return bytes;
 }
 
 /* ---- values ---- */
@@ -415,13 +485,14 @@ int container_load_each(struct container *c, reeve_builder *out, int (*take)(str
 static reeve_err open_it(struct container *c)
 {
     const struct cli_args *args = c->args;
-    bool asked =
-        args->durable != NULL || args->ttl.given || args->typecode != NULL || args->length.given;
+    bool asked = args->durable != NULL || args->ttl.given || args->typecode != NULL ||
+                 args->length.given || args->max_bytes != NULL;
     reeve_container_options options = {
         .create = asked ? REEVE_CREATE_OR_GET : REEVE_GET_ONLY,
         .ttl_ms = args->ttl.value,
         .timeout_ms = args->follow ? OPEN_MS : cli_timeout(args, OPEN_MS),
         .durable = cli_durable(args),
+        .max_bytes = args->max_bytes == NULL ? 0 : read_bytes(args->max_bytes),
     };
     reeve_err err = c->type->open(c, &options);
 
@@ -453,6 +524,8 @@ static int write_text(const char *text, size_t len)
 {
     if (fwrite(text, 1, len, stdout) == len && fflush(stdout) == 0)
         return EXIT_DONE;
+    if (errno == EPIPE)
+        return EXIT_SIGNAL + SIGPIPE; /* no words about it */
     return cli_fail(EXIT_AGAIN, "cannot write to standard output: %s", strerror(errno));
 }
 
@@ -471,15 +544,14 @@ static int run_once(struct container *c)
 
 struct follow {
     struct container *c;
-    pthread_mutex_t mutex; /* held while something is printed */
-    int done[2];           /* a pipe that ends with the thread */
+    atomic_bool stopped; /* by Ctrl-C, or a reader that left */
+    int done[2];         /* a pipe that ends with the thread */
     int code;
 };
 
 /* What was printed last is not printed again, unless the verb knows that it is a new one. */
-static int print_news(struct follow *f, char **last, size_t *last_len, uint32_t *times)
+static int print_news(struct container *c, char **last, size_t *last_len, uint32_t *times)
 {
-    struct container *c = f->c;
     char *text = NULL;
     size_t len = 0;
     int code = run_verb(c, &text, &len);
@@ -487,9 +559,7 @@ static int print_news(struct follow *f, char **last, size_t *last_len, uint32_t 
     bool same = *last != NULL && len == *last_len && memcmp(text, *last, len) == 0;
 
     if (there && (code == EXIT_DONE || code == EXIT_NOTHING) && (c->exact || !same)) {
-        pthread_mutex_lock(&f->mutex);
         code = write_text(text, len);
-        pthread_mutex_unlock(&f->mutex);
         ++*times;
     } else if (code == EXIT_NOTHING) {
         code = EXIT_DONE; /* it is not there, or the answer is no */
@@ -500,6 +570,14 @@ static int print_news(struct follow *f, char **last, size_t *last_len, uint32_t 
     if (!there)
         free(text);
     return code;
+}
+
+static bool has_enough(const struct follow *f, uint32_t times)
+{
+    const struct cli_args *args = f->c->args;
+
+    return f->code != EXIT_DONE || atomic_load(&f->stopped) ||
+           (args->count.given && times >= args->count.value);
 }
 
 static void *follow_it(void *arg)
@@ -513,11 +591,11 @@ static void *follow_it(void *arg)
     for (;;) {
         reeve_err err = REEVE_OK;
 
-        f->code = print_news(f, &last, &last_len, &times);
-        if (f->code != EXIT_DONE || (c->args->count.given && times >= c->args->count.value))
+        f->code = print_news(c, &last, &last_len, &times);
+        if (has_enough(f, times))
             break;
         err = c->type->wait(c, cli_timeout(c->args, REEVE_FOREVER));
-        if (err != REEVE_OK)
+        if (err != REEVE_OK && !atomic_load(&f->stopped))
             f->code = cli_fail_call(err);
         if (err != REEVE_OK)
             break;
@@ -527,44 +605,62 @@ static void *follow_it(void *arg)
     return NULL;
 }
 
-/* A wait for a change is one call, as long as it takes; so it is another thread that looks for Ctrl-C and
- * for a reader that left. These end the process at once: nothing is under way. */
-static void watch(struct follow *f, int signals)
+/* The wait ends, or the call; the next Ctrl-C ends the process as it is. */
+static void stop(struct follow *f, const sigset_t *signals)
 {
-    struct pollfd fds[] = {
-        {.fd = f->done[0]}, {.fd = STDOUT_FILENO}, {.fd = signals, .events = POLLIN}};
+    enum { AGAIN_MS = 50 };
+    struct pollfd done = {.fd = f->done[0]};
+
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    atomic_store(&f->stopped, true);
+    do
+        reeve_interrupt(f->c->ctx);
+    while (poll(&done, 1, AGAIN_MS) == 0);
+}
+
+/* A wait for a change is one call, as long as it takes; so it is another thread that looks for Ctrl-C and
+ * for a reader that left. An exit code. */
+static int watch(struct follow *f, const sigset_t *signals, int fd)
+{
+    struct pollfd fds[] = {{.fd = f->done[0]}, {.fd = STDOUT_FILENO}, {.fd = fd, .events = POLLIN}};
+    struct signalfd_siginfo which;
 
     while (fds[0].revents == 0) {
         if (poll(fds, 3, -1) < 0 && errno != EINTR)
-            return;
+            return EXIT_DONE;
         if (fds[1].revents == 0 && fds[2].revents == 0)
             continue;
-        pthread_mutex_lock(&f->mutex); /* the line is finished */
-        _exit(fds[2].revents != 0 ? EXIT_DONE : EXIT_SIGNAL + SIGPIPE);
+        if (fds[2].revents != 0)
+            (void)!read(fd, &which, sizeof which);
+        stop(f, signals);
+        return fds[2].revents != 0 ? EXIT_DONE : EXIT_SIGNAL + SIGPIPE;
     }
+    return EXIT_DONE;
 }
 
 static int run_follow(struct container *c)
 {
-    struct follow f = {.c = c, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct follow f = {.c = c};
     pthread_t thread;
     sigset_t set;
     int signals = -1;
+    int code = EXIT_DONE;
 
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
     signals = signalfd(-1, &set, SFD_CLOEXEC);
     if (signals < 0 || pipe(f.done) != 0)
         return cli_fail(EXIT_AGAIN, "cannot follow: %s", strerror(errno));
     if (pthread_create(&thread, NULL, follow_it, &f) != 0)
         return cli_fail(EXIT_AGAIN, "cannot follow: no thread");
-    watch(&f, signals);
+    code = watch(&f, &set, signals);
     pthread_join(thread, NULL);
     close(f.done[0]);
     close(signals);
-    return f.code;
+    return f.code == EXIT_DONE ? code : f.code;
 }
 
 /* ---- the command ---- */
@@ -579,6 +675,16 @@ static const struct verb *find_verb(const struct container_type *type, const cha
         if (strcmp(v->word, word) == 0)
             return v;
     return NULL;
+}
+
+static bool goes_to_place(const struct verb *verb)
+{
+    static const char *const words[] = {"get", "set", "add", "del", "append-at"};
+
+    for (size_t i = 0; verb->word != NULL && i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(verb->word, words[i]) == 0)
+            return true;
+    return false;
 }
 
 static int check(struct container *c)
@@ -601,6 +707,14 @@ static int check(struct container *c)
                               c->verb->word);
     if (c->args->count.given && !c->args->follow)
         return cli_fail_usage(c->args, "cannot take --count: it goes with --follow");
+    if (c->args->at != NULL && !goes_to_place(c->verb))
+        return cli_fail_usage(c->args, "cannot take --at: it goes with get, set, add, del and "
+                                       "append-at");
+    if (c->args->max_bytes != NULL && read_bytes(c->args->max_bytes) == 0)
+        return cli_fail_usage(c->args,
+                              "cannot take --max-bytes %s: it is a number of bytes, as "
+                              "4096, 64K, 10M or 1G",
+                              c->args->max_bytes);
     if (c->args->typecode != NULL && strlen(c->args->typecode) != 1)
         return cli_fail_usage(c->args, "cannot take --typecode %s: it is one letter",
                               c->args->typecode);
@@ -624,11 +738,14 @@ int container_run(const struct cli_args *args, const struct container_type *type
     int code = check(&c);
     reeve_err err = REEVE_OK;
 
-    if (code != EXIT_DONE)
+    if (code == EXIT_DONE && !read_place(&c))
+        code = EXIT_USAGE;
+    if (code == EXIT_DONE)
+        code = cli_open(&c.ctx, args);
+    if (code != EXIT_DONE) {
+        reeve_builder_free(&c.place);
         return code;
-    code = cli_open(&c.ctx, args);
-    if (code != EXIT_DONE)
-        return code;
+    }
     c.key = reeve_builder_new();
     c.value = reeve_builder_new();
     c.other = reeve_builder_new();
@@ -641,5 +758,6 @@ int container_run(const struct cli_args *args, const struct container_type *type
     reeve_builder_free(&c.key);
     reeve_builder_free(&c.value);
     reeve_builder_free(&c.other);
+    reeve_builder_free(&c.place);
     return cli_close(&c.ctx, code);
 }

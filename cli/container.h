@@ -49,6 +49,8 @@ struct container {
     char **words; /* behind the verb; ends with NULL */
     int words_len;
     reeve_builder *key, *value, *other; /* for the verb */
+    reeve_builder *place;               /* --at, checked; NULL: none */
+    char where[128];                    /* for messages: what container_where was told */
     FILE *out;
     uint64_t version; /* that was seen, with --follow */
     bool exact;       /* the verb has set version to that of what it printed */
@@ -64,6 +66,10 @@ int container_run(const struct cli_args *args, const struct container_type *type
 int container_end(struct container *c, reeve_err err, const char *what);
 /* The same of a verb that takes something out of what may be empty. */
 int container_end_pop(struct container *c, reeve_err err);
+/* --at; without it the value itself. */
+const reeve_builder *container_place(struct container *c);
+/* The key or index, and the place in its value, for `what`. */
+const char *container_where(struct container *c, const char *word);
 /* And of one that wants many values in one. kind: "object", "array" */
 int container_end_many(struct container *c, reeve_err err, const char *word, const char *kind);
 

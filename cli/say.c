@@ -45,7 +45,8 @@ static const struct {
     [REEVE_EITEM] = {EXIT_FAILED, NULL},
     [REEVE_ENOAGENT] = {EXIT_AGAIN, "reeve status shows the agents; start one: reeve worker"},
     [REEVE_ENOTRUNNING] = {EXIT_CHANGE, NULL},
-    [REEVE_EQUOTA] = {EXIT_AGAIN, "the quotas of a key stand in the manager's authorized.d/"},
+    [REEVE_EQUOTA] = {EXIT_AGAIN, "bounds are --max-bytes of an object, and the key's quotas in "
+                                  "the manager's authorized.d/"},
     [REEVE_ECHANGED] = {EXIT_AGAIN, NULL},
     [REEVE_EKEY] = {EXIT_NOTHING, NULL},
     [REEVE_EINDEX] = {EXIT_NOTHING, NULL},

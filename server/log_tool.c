@@ -252,7 +252,7 @@ static bool write_copy(const struct reader *r, struct disk *to, const struct rv_
 
     if (err == 0)
         err = journal_adopt(to, &s);
-    store_write(bytes, store);
+    store_write(bytes, store, false);
     if (err == 0)
         err = disk_put(to, "store", "store.tmp", rv_slice(bytes, sizeof bytes));
     if (err != 0)

@@ -179,19 +179,19 @@ static void fetched(void *arg, uint64_t id, const char *path, const char *why)
     if (env == NULL)
         return;
     if (why != NULL) {
-        runners_cannot(l->runners, id, why);
+        runners_cannot(l->runners, id, why, false);
         return;
     }
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        runners_cannot(l->runners, id, "the program has gone from the cache");
+        runners_cannot(l->runners, id, "the program has gone from the cache", false);
         return;
     }
     if (elf_check(fd, env->kind == RV_CODE_MODULE ? ELF_MODULE : ELF_PROGRAM, &host, &own_libs,
                   words, sizeof words))
         runners_load(l->runners, l->now, env, path, own_libs);
     else
-        runners_cannot(l->runners, id, words);
+        runners_cannot(l->runners, id, words, false);
     close(fd);
 }
 

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <reeve/task.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,7 +22,6 @@
 
 enum {
     GO_MS = 2000,         /* an idle runner that was asked to go is killed then */
-    RETRY_MS = 500,       /* a start that the system refused is told so much later */
     BUDGET = 1024 * 1024, /* of one runner, before others are heard */
     NUMBER_BITS = 32,
 };
@@ -157,30 +157,37 @@ static void tell_end(struct runners *r, rv_ns now, uint32_t slot, uint64_t start
 void slot_ended(struct runners *r, rv_ns now, struct runner_slot *s, int status)
 {
     struct agent_told told = {.status = RV_RAN_CRASHED};
-    bool init = s->state == RUNNER_STARTING && !s->stopping;
+    bool unready = s->state == RUNNER_STARTING && !s->stopping;
+    bool init = unready && !WIFSIGNALED(status); /* a signal can come from anywhere */
     struct rv_buf output = {0};
-    char text[700];
+    char how[700];
+    char text[800];
     uint64_t started = RV_TASK_NONE;
-    bool was_broken = false;
+    bool told_why = false;
 
     (void)slot_hear(r, now, s, SIZE_MAX);
-    was_broken = s->broken;
+    told_why = s->broken || (unready && s->why[0] != '\0');
+    if (s->broken)
+        snprintf(s->why, sizeof s->why, "the runner was killed: it wrote into its own socket");
     slot_recover(r, now, s);
     slot_drain(s);
     started = blamed(s);
     rv_buf_add(&output, slot_output(s).data, slot_output(s).len);
     if (WIFSIGNALED(status)) {
-        crash_text(s, WTERMSIG(status), text, sizeof text);
+        crash_text(s, WTERMSIG(status), how, sizeof how);
         told.code = -WTERMSIG(status);
     } else {
-        rv_proc_status_text(status, text, sizeof text);
+        rv_proc_status_text(status, how, sizeof how);
         told.status = RV_RAN_EXITED;
         told.code = WEXITSTATUS(status);
     }
-    if (was_broken)
-        snprintf(text, sizeof text, "the runner was killed: it wrote into its own socket");
-    if (init && s->why[0] != '\0') {
+    if (told_why)
         snprintf(text, sizeof text, "%s", s->why);
+    else
+        snprintf(text, sizeof text, "%s%s", unready ? "a runner ended before it was ready: " : "",
+                 how);
+    if (unready && told_why) {
+        init = true;
         told.status = RV_RAN_NEVER;
     }
     told.text = rv_slice_str(text);
@@ -199,7 +206,7 @@ void slot_failed(struct runners *r, rv_ns now, struct runner_slot *s, const char
     snprintf(words, sizeof words, "%s", why);
     memcpy(s->why, words, sizeof words);
     runners_line(r, RV_WARN, "runner.failed slot=%u why=\"%s\"", s->number, s->why);
-    s->report_at = s->stopping ? now : rv_after_ms(now, RETRY_MS);
+    s->report_at = now;
 }
 
 /* ---- effects ---- */
@@ -239,11 +246,11 @@ void runners_load(struct runners *r, rv_ns now, const struct agent_env *env, con
     zygote_want(r, now, z);
 }
 
-void runners_cannot(struct runners *r, uint64_t env, const char *why)
+void runners_cannot(struct runners *r, uint64_t env, const char *why, bool again)
 {
     struct cannot *c = rv_alloc(sizeof *c);
 
-    *c = (struct cannot){.env = env, .why = strdup(why), .next = r->cannots};
+    *c = (struct cannot){.env = env, .why = strdup(why), .again = again, .next = r->cannots};
     rv_assert(c->why != NULL);
     r->cannots = c;
 }
@@ -251,7 +258,8 @@ void runners_cannot(struct runners *r, uint64_t env, const char *why)
 static void drop_zygote(struct runners *r, rv_ns now, struct zygote *z)
 {
     z->loaded = true; /* nobody is told any more */
-    zygote_end(r, now, z, "it is not needed any more");
+    if (z->state != ZYGOTE_GONE)
+        zygote_end(r, now, z, "it is not needed any more", false);
     r->zygotes[z->number] = NULL;
     rv_buf_free(&z->said);
     free(z->path);
@@ -390,19 +398,13 @@ static void on_socket(struct runners *r, rv_ns now, struct runner_slot *s)
 
 static void on_output(struct runners *r, struct runner_slot *s)
 {
-    uint8_t byte = 0;
-    ssize_t len = 0;
+    struct pollfd fd = {.fd = s->output, .events = POLLIN};
 
     if (s->output < 0)
         return;
     slot_drain(s);
     /* All ends of it are closed: the event would come for ever. */
-    len = read(s->output, &byte, 1);
-    if (len == 1) {
-        rv_buf_add(&s->printed, &byte, 1);
-        atomic_fetch_add(&s->page->drained, 1);
-    }
-    if (len == 0)
+    if (poll(&fd, 1, 0) == 1 && (fd.revents & POLLIN) == 0)
         (void)epoll_ctl(r->conf.epoll_fd, EPOLL_CTL_DEL, s->output, NULL);
 }
 
@@ -452,7 +454,7 @@ void runners_children(struct runners *r, rv_ns now)
         if (z != NULL)
             zygote_hear(r, now, z); /* its last words first */
         if (z != NULL && z->pid == pid)
-            zygote_end(r, now, z, NULL);
+            zygote_end(r, now, z, NULL, false);
         else if (z == NULL)
             (void)rv_proc_reap_group(pid); /* what a task had left behind, and as process 1 */
     }
@@ -478,7 +480,7 @@ void runners_tick(struct runners *r, rv_ns now)
         struct cannot *next = cannots->next;
 
         if (r->agent != NULL)
-            agent_on_loaded(r->agent, now, cannots->env, cannots->why);
+            agent_on_loaded(r->agent, now, cannots->env, cannots->why, cannots->again);
         free(cannots->why);
         free(cannots);
         cannots = next;
@@ -489,6 +491,9 @@ void runners_tick(struct runners *r, rv_ns now)
         if (s->report_at <= now && s->state != RUNNER_EMPTY)
             tell_start_failed(r, now, s);
         if (s->kill_at <= now && s->pidfd >= 0) {
+            if (s->state == RUNNER_STARTING && !s->stopping && s->why[0] == '\0')
+                snprintf(s->why, sizeof s->why,
+                         "the runner was killed: it closed its own socket before it was ready");
             (void)rv_pidfd_kill(s->pidfd, SIGKILL);
             s->kill_at = RV_NEVER;
         }

@@ -49,7 +49,7 @@ void runners_children(struct runners *r, rv_ns now);
 void runners_load(struct runners *r, rv_ns now, const struct agent_env *env, const char *path,
                   bool own_libs);
 /* env cannot be had: agent_on_loaded comes with this. */
-void runners_cannot(struct runners *r, uint64_t env, const char *why);
+void runners_cannot(struct runners *r, uint64_t env, const char *why, bool again);
 void runners_unload(struct runners *r, uint64_t env);
 
 /* The effects of the core. */

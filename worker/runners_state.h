@@ -82,6 +82,7 @@ struct runners {
 struct cannot {
     uint64_t env;
     char *why;
+    bool again; /* as agent_on_loaded has it */
     struct cannot *next;
 };
 
@@ -105,8 +106,9 @@ void zygote_hear(struct runners *r, rv_ns now, struct zygote *z);
 void zygote_hear_output(struct zygote *z);
 void zygote_late(struct runners *r, rv_ns now, struct zygote *z);
 
-/* End its process and all its runners, and wait for that; slots are told. */
-void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why);
+/* End its process and all its runners, and wait for that; slots are told. why: NULL for how its
+ * process ended; again: the next one may come further. */
+void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why, bool again);
 
 /* ---- runner_io.c ---- */
 

@@ -161,13 +161,15 @@ static bool make_environment(const struct runners *r, const struct zygote *z, st
 
 /* ---- its start ---- */
 
-static void fail_start(struct runners *r, rv_ns now, struct zygote *z, const char *why)
+/* Of what the system is short now, it may have more in a while. */
+static bool is_shortage(int error)
 {
-    zygote_end(r, now, z, why);
+    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
 }
 
+/* Without a process, why tells what is wrong; *again as in agent_on_loaded. */
 static bool start_process(struct runners *r, struct zygote *z, int sockets[2], int pipes[2],
-                          char *why, size_t why_len)
+                          char *why, size_t why_len, bool *again)
 {
     struct rv_proc_fd fds[] = {{sockets[1], ZYGOTE_AT}, {pipes[1], 1}, {pipes[1], 2}};
     struct strings argv = {0};
@@ -196,6 +198,7 @@ static bool start_process(struct runners *r, struct zygote *z, int sockets[2], i
         conf.envp = envp.list;
         z->pid = rv_proc_start(&conf);
         well = z->pid > 0;
+        *again = !well && is_shortage(errno);
         if (!well)
             snprintf(why, why_len, "the program cannot be started: %s%s", strerror(errno),
                      errno == EACCES ? " (may programs run from the cache folder?)" : "");
@@ -211,6 +214,7 @@ void zygote_want(struct runners *r, rv_ns now, struct zygote *z)
     int pipes[2] = {-1, -1};
     char why[400] = "";
     bool well = false;
+    bool again = false;
 
     if (z->state != ZYGOTE_GONE)
         return;
@@ -218,10 +222,12 @@ void zygote_want(struct runners *r, rv_ns now, struct zygote *z)
     z->hung = false;
     rv_buf_clear(&z->said);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0 ||
-        pipe2(pipes, O_CLOEXEC) != 0)
+        pipe2(pipes, O_CLOEXEC) != 0) {
+        again = is_shortage(errno);
         snprintf(why, sizeof why, "the program cannot be started: %s", strerror(errno));
-    else
-        well = start_process(r, z, sockets, pipes, why, sizeof why);
+    } else {
+        well = start_process(r, z, sockets, pipes, why, sizeof why, &again);
+    }
     for (int i = 0; i < 2; i++) {
         if (sockets[i] >= 0 && (i == 1 || !well))
             close(sockets[i]);
@@ -229,7 +235,7 @@ void zygote_want(struct runners *r, rv_ns now, struct zygote *z)
             close(pipes[i]);
     }
     if (!well) {
-        fail_start(r, now, z, why);
+        zygote_end(r, now, z, why, again);
         return;
     }
     z->state = ZYGOTE_STARTING;
@@ -334,7 +340,7 @@ static void up(struct runners *r, rv_ns now, struct zygote *z)
         runners_line(r, RV_INFO, "zygote.up env=%llu pid=%d", (unsigned long long)z->env->id,
                      (int)z->pid);
         if (r->agent != NULL)
-            agent_on_loaded(r->agent, now, z->env->id, NULL);
+            agent_on_loaded(r->agent, now, z->env->id, NULL, false);
     }
     for (uint32_t i = 0; i < r->conf.slots; i++) {
         struct runner_slot *s = &r->slots[i];
@@ -430,6 +436,9 @@ static void reason(const struct zygote *z, int status, char *out, size_t len)
         snprintf(out, len, "%s", z->refused);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && line[0] != '\0')
         snprintf(out, len, "the program cannot be started: %s", line);
+    else if (WIFSIGNALED(status))
+        snprintf(out, len, "%s ended the program before it was in reeve_main()%s%s", how,
+                 line[0] == '\0' ? "" : ": ", line);
     else
         snprintf(out, len,
                  "the program ended before reeve_main(), which must be the first line of main() "
@@ -485,15 +494,20 @@ void zygote_late(struct runners *r, rv_ns now, struct zygote *z)
              "given %d s",
              UP_MS / 1000);
     zygote_end(r, now, z,
-               z->hung ? "the program closed the descriptor that its agent gave it" : why);
+               z->hung ? "the program closed the descriptor that its agent gave it" : why, false);
 }
 
 /* ---- its end ---- */
 
 /* Its runners have become our children by now, and die with it: each is waited for by its
  * descriptor, which cannot name another process. */
-static void end_runners(struct runners *r, rv_ns now, struct zygote *z)
+static void end_runners(struct runners *r, rv_ns now, struct zygote *z, int how)
 {
+    char name[64];
+    char why[128];
+
+    rv_proc_status_text(how, name, sizeof name);
+    snprintf(why, sizeof why, "the process that runners come from ended (%s)", name);
     for (uint32_t i = 0; i < r->conf.slots; i++) {
         struct runner_slot *s = &r->slots[i];
         int status = 0;
@@ -501,7 +515,7 @@ static void end_runners(struct runners *r, rv_ns now, struct zygote *z)
         if (s->state == RUNNER_EMPTY || s->zygote != z || !s->asked)
             continue;
         if (s->pidfd < 0) {
-            slot_failed(r, now, s, "its zygote has ended");
+            slot_failed(r, now, s, why);
             continue;
         }
         (void)rv_pidfd_kill(s->pidfd, SIGKILL);
@@ -511,7 +525,7 @@ static void end_runners(struct runners *r, rv_ns now, struct zygote *z)
     }
 }
 
-void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why)
+void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why, bool again)
 {
     bool starting = z->state == ZYGOTE_STARTING || (z->state == ZYGOTE_GONE && why != NULL);
     char words[600] = "";
@@ -521,6 +535,8 @@ void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why)
         zygote_hear_output(z);
         status = rv_proc_reap_group(z->pid);
     }
+    /* A signal is rarely the program's doing: somebody ended it, or memory was short. */
+    again = again || (why == NULL && z->refused[0] == '\0' && WIFSIGNALED(status));
     if (why == NULL)
         reason(z, status, words, sizeof words);
     else
@@ -533,7 +549,7 @@ void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why)
     z->pid = 0;
     z->state = ZYGOTE_GONE;
     z->deadline = RV_NEVER;
-    end_runners(r, now, z);
+    end_runners(r, now, z, status);
     runners_line(r, starting ? RV_WARN : RV_DEBUG, "zygote.end env=%llu why=\"%s\"",
                  (unsigned long long)z->env->id, words);
     for (uint32_t i = 0; starting && i < r->conf.slots; i++) {
@@ -543,5 +559,5 @@ void zygote_end(struct runners *r, rv_ns now, struct zygote *z, const char *why)
             slot_failed(r, now, s, words);
     }
     if (starting && !z->loaded)
-        runners_cannot(r, z->env->id, words);
+        runners_cannot(r, z->env->id, words, again);
 }

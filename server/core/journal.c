@@ -26,6 +26,7 @@ struct numbers {
 struct journal {
     struct journal_conf conf;
     struct rv_id store;
+    bool written; /* the store says that a segment was made here */
     struct numbers segments;
     struct numbers snapshots;
     struct journal_stat stat;
@@ -130,13 +131,57 @@ static void say(const struct journal *j, int level, const char *text)
 
 /* ---- opening ---- */
 
-static int make_store(struct journal *j)
+static int put_store(struct journal *j)
 {
     uint8_t bytes[STORE_BYTES];
 
-    j->store = j->conf.new_store;
-    store_write(bytes, &j->store);
+    store_write(bytes, &j->store, j->written);
     return disk_put(j->conf.disk, store_name, "store.tmp", rv_slice(bytes, sizeof bytes));
+}
+
+static int make_store(struct journal *j)
+{
+    j->store = j->conf.new_store;
+    j->written = false;
+    return put_store(j);
+}
+
+/* From now on a folder without a segment has lost them: who deleted them, or another file system that is
+ * not mounted, cannot pass for a beginning. */
+static int note_written(struct journal *j)
+{
+    int err = 0;
+
+    if (j->written)
+        return 0;
+    j->written = true;
+    err = put_store(j);
+    j->written = err == 0;
+    return err;
+}
+
+/* Segments were made, and there are none. */
+static bool lost_log(struct journal *j, char *why)
+{
+    int err =
+        list_files(j); /* the first one may have been made meanwhile, by whom we only look at */
+
+    if (err != 0)
+        return refuse_error(why, "the folder", err);
+    if (j->segments.len > 0)
+        return true;
+    if (!j->conf.repair) {
+        snprintf(why, JOURNAL_WHY,
+                 "a log was written here, and all its files log.* are gone; a backup has "
+                 "them, or --repair truncate begins %s and loses what they held",
+                 j->snapshots.len > 0 ? "from the last snapshot" : "with nothing");
+        return false;
+    }
+    say(j, RV_WARN, "log.lost why=\"the files log.* are gone\"");
+    /* To those who knew what is lost, it must be another store; what is in a snapshot is this one's. */
+    if (j->snapshots.len == 0 && !rv_id_zero(&j->conf.new_store))
+        err = make_store(j);
+    return err == 0 || refuse_error(why, store_name, err);
 }
 
 static bool open_store(struct journal *j, char *why)
@@ -162,8 +207,10 @@ static bool open_store(struct journal *j, char *why)
     }
     if (len < 0)
         return refuse_error(why, store_name, (int)len);
-    what = store_read(&j->store, rv_slice(bytes, (size_t)len));
-    return what == NULL || refuse(why, store_name, what);
+    what = store_read(&j->store, &j->written, rv_slice(bytes, (size_t)len));
+    if (what != NULL)
+        return refuse(why, store_name, what);
+    return !j->written || j->segments.len > 0 || lost_log(j, why);
 }
 
 bool journal_open(struct journal **out, const struct journal_conf *conf, char *why)
@@ -566,10 +613,15 @@ bool journal_replay(struct journal *j, const struct journal_replay *to, char *wh
 {
     struct disk *d = j->conf.disk;
 
+    int err = 0;
+
     if (!read_all(j, 0, to, why))
         return false;
     j->stat.epoch++;
     if (!j->conf.read_only) {
+        err = j->segments.len > 0 ? note_written(j) : 0;
+        if (err != 0)
+            return refuse_error(why, store_name, err);
         (void)d->unlink(d, temporary_name);
         adopt_spare(j);
         j->since_check = SPACE_CHECK; /* nobody knows how full the disk is now */
@@ -689,6 +741,8 @@ static int next_segment(struct journal *j, size_t need)
         err = d->rename(d, spare_name, name);
     if (err == 0)
         err = d->sync_dir(d);
+    if (err == 0)
+        err = note_written(j);
     if (err != 0)
         return err;
     j->file = j->spare;

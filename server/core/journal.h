@@ -4,7 +4,7 @@
 /*
  * journal.h -- the log in its folder: read at the start, then only added to.
  *
- *     store               whose folder this is
+ *     store               whose folder this is, and whether a segment was ever made in it
  *     log.INDEX ...       segments; the last one is written to
  *     spare               the next segment, full of zeros: an append that changes neither the
  *                         length of a file nor its blocks is one flush and not two, and a full

@@ -272,22 +272,25 @@ const char *segment_read(struct segment *out, struct rv_slice bytes)
     return NULL;
 }
 
-void store_write(uint8_t out[static STORE_BYTES], const struct rv_id *store)
+void store_write(uint8_t out[static STORE_BYTES], const struct rv_id *store, bool written)
 {
     memset(out, 0, STORE_BYTES);
     memcpy(out, store_magic, 8);
     rv_set_number(out + 8, RECORD_FORMAT, 4);
+    out[12] = written;
     memcpy(out + 16, store->bytes, 16);
     rv_set_number(out + 32, rv_crc32c(0, out, 32), 4);
 }
 
-const char *store_read(struct rv_id *out, struct rv_slice bytes)
+const char *store_read(struct rv_id *out, bool *written, struct rv_slice bytes)
 {
     const char *why = check_header(bytes, store_magic, 32);
 
     if (why == NULL && bytes.len != STORE_BYTES)
         why = "has another length than it should";
-    if (why == NULL)
+    if (why == NULL) {
         memcpy(out->bytes, bytes.data + 16, 16);
+        *written = bytes.data[12] != 0;
+    }
     return why;
 }

@@ -71,7 +71,7 @@ const char *command_name(enum command_type type);
 /* Headers. Reading: NULL, or why not, as the end of a sentence. */
 void segment_header(uint8_t out[static SEGMENT_HEADER], const struct segment *segment);
 const char *segment_read(struct segment *out, struct rv_slice bytes);
-void store_write(uint8_t out[static STORE_BYTES], const struct rv_id *store);
-const char *store_read(struct rv_id *out, struct rv_slice bytes);
+void store_write(uint8_t out[static STORE_BYTES], const struct rv_id *store, bool written);
+const char *store_read(struct rv_id *out, bool *written, struct rv_slice bytes);
 
 #endif

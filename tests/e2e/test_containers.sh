@@ -160,6 +160,39 @@ check 'and which it was' grep -q '^reeve: the lines before line 3 were taken$' "
 gives '[1, 2];' list some
 refused 100 'cannot open list d: object or value of another type; ' list d
 
+# ---- places inside a value ----
+
+gives '' dict places set db '{"hosts": ["a"], "port": 1, "deep": {"x": [1, 2]}}'
+gives 'a;' dict places get db --at '["hosts", 0]'
+gives '1;' dict places get db --at port
+gives '2;' dict places get db --at '["deep", "x", -1]'
+gives '' dict places append-at db b --at hosts
+gives '' dict places set db two --at '["deep", "y"]'
+gives '4;' dict places add db 3 --at port
+gives '' dict places del db --at '["deep", "x", 0]'
+gives '{"hosts": ["a", "b"], "port": 4, "deep": {"x": [2], "y": "two"}};' dict places get db
+refused 1 '^reeve: cannot get db at \["hosts", 7\] of dict places: no such ' dict places get db --at '["hosts", 7]'
+refused 1 '^reeve: cannot set no at port of dict places: no such key$' dict places set no 1 --at port
+refused 100 'cannot append-at db at port of dict places' dict places append-at db 1 --at port
+refused 2 '^reeve: cannot take --at \["hosts: not JSON' dict places get db --at '["hosts'
+refused 2 '^reeve: cannot take --at: it goes with get, set' dict places pop db --at port
+gives '' list lp append '[1, [2]]'
+gives '' list lp append-at 0 x
+gives '' list lp append-at -1 3 --at 1
+gives '3;' list lp get 0 --at '[1, 1]'
+gives '' list lp set 0 y --at 0
+gives '12;' list lp add 0 10 --at '[1, 0]'
+gives '' list lp del 0 --at 2
+gives '["y", [12, 3]];' list lp get 0
+
+# ---- bytes that it may take ----
+
+gives '' dict bounded set a 1 --max-bytes 4K
+gives '' dict bounded set b "$(head -c 1000 /dev/zero | tr '\0' b)"
+refused 111 'has the bytes that it may have; bounds are --max-bytes of an object, ' dict bounded set c "$(head -c 4000 /dev/zero | tr '\0' c)"
+gives 'a;b;' dict bounded keys
+refused 2 '^reeve: cannot take --max-bytes 4k: it is a number of bytes, as ' dict bounded set c 1 --max-bytes 4k
+
 # ---- set: who is the first hears of it ----
 
 gives 'a;b;' set s add a b a
@@ -266,9 +299,13 @@ check 'the key went' wait_until lines "$tmp/whole" 3
 reeve dict f set k two
 check 'and came back' wait_until lines "$tmp/key" 2
 check 'for both' wait_until lines "$tmp/whole" 4
+goodbyes() { [ "$(grep -c 'session.end .* reason="goodbye"' "$tmp/manager.log")" = "$1" ]; }
+before=$(grep -c 'session.end .* reason="goodbye"' "$tmp/manager.log")
 stop "$key" INT
 equal 'Ctrl-C ends it well' "$code $(tr '\n' ';' <"$tmp/key")" '0 1;two;'
+check 'with a goodbye' wait_until goodbyes $((before + 1))
 stop "$whole" TERM
+check 'twice' wait_until goodbyes $((before + 2))
 equal 'and so does SIGTERM' "$code $(tr '\n' ';' <"$tmp/whole")" \
     '0 {"other": 1};{"other": 1, "k": 1};{"other": 1};{"other": 1, "k": "two"};'
 out=$tmp/list background "$BUILD/reeve" list fl --follow -n 2
@@ -279,6 +316,17 @@ wait "$one"
 equal 'so many times' "$? $(tr '\n' ';' <"$tmp/list")" '0 [];["x"];'
 refused 111 'deadline passed' set fs --follow --timeout 100ms
 refused 2 'cannot set with --follow: it is for verbs that read' value v set 1 --follow
+gives '' dict f set deep '{"a": {"b": 1}}'
+out=$tmp/place background "$BUILD/reeve" dict f get deep --at '["a", "b"]' --follow
+place=$started
+check 'a place is followed' wait_until lines "$tmp/place" 1
+reeve dict f set other 2
+reeve dict f set deep 7
+reeve dict f set deep '{"a": {"b": 1, "c": 2}}'
+reeve dict f add deep --at '["a", "b"]' 1 >/dev/null
+check 'also when it was away' wait_until lines "$tmp/place" 2
+stop "$place" INT
+equal 'and it alone' "$code $(uniq "$tmp/place" | tr '\n' ';')" '0 1;2;'
 timeout 10 sh -c "'$BUILD/reeve' value v --follow | head -1 >'$tmp/head'"
 equal 'a reader that leaves ends it' "$? $(cat "$tmp/head")" '0 {"a": 1}'
 

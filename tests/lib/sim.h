@@ -406,6 +406,8 @@ struct sim_play {
     enum sim_fate (*fate)(struct sim *s, uint64_t index, uint32_t run);
     const char *cannot;   /* a program that no host can run, and why */
     bool bad_initializer; /* runners never become ready */
+    uint32_t early;       /* so many more programs are ended by a signal before they are up ... */
+    uint32_t unready;     /* ... and so many runners before they are ready */
     bool tell;            /* a line for each item that begins */
 };
 
@@ -417,8 +419,11 @@ rv_ns sim_agent_deadline(const struct sim_client *c);
 void sim_agent_end(struct sim *s, struct sim_client *c);
 void sim_agent_drain(struct sim *s, int client);
 uint32_t sim_busy(const struct sim *s, int client); /* slots in which something runs */
+uint32_t sim_starting(const struct sim *s, int client);
 /* The runner in a slot is killed by a stranger. */
 void sim_runner_kill(struct sim *s, int client, uint32_t slot);
+/* The same of a program that runners come from: they end with it. */
+void sim_zygote_kill(struct sim *s, int client);
 
 /* ---- maps (sim_job.c) ---- */
 

@@ -26,6 +26,7 @@ struct load {
     struct sim_event event; /* first */
     struct sim_client *client;
     uint64_t env;
+    bool killed;
 };
 
 struct sim_agent {
@@ -135,6 +136,9 @@ static void fire(struct sim *s, void *arg)
         gone(s, r, RV_RAN_CRASHED, "SIGKILL");
     } else if (!r->ready && s->play.bad_initializer) {
         gone(s, r, RV_RAN_NEVER, "the initializer failed: no");
+    } else if (!r->ready && s->play.unready > 0) {
+        s->play.unready--;
+        gone(s, r, RV_RAN_CRASHED, "SIGSEGV in prepare");
     } else if (!r->ready) {
         r->ready = true;
         agent_on_ready(c->agent->core, s->now, r->slot, 100 + r->slot);
@@ -149,11 +153,14 @@ static void loaded(struct sim *s, void *arg)
     struct load *l = arg;
     struct sim_client *c = l->client;
     uint64_t env = l->env;
+    bool early = l->killed || s->play.early > 0;
 
     if (c->agent == NULL)
         return;
     l->env = 0;
-    agent_on_loaded(c->agent->core, s->now, env, s->play.cannot);
+    s->play.early -= s->play.early > 0;
+    agent_on_loaded(c->agent->core, s->now, env, early ? "SIGSEGV ended it" : s->play.cannot,
+                    early);
     poke(s, c);
 }
 
@@ -289,7 +296,34 @@ void sim_runner_kill(struct sim *s, int client, uint32_t slot)
     poke(s, c);
 }
 
+void sim_zygote_kill(struct sim *s, int client)
+{
+    struct sim_client *c = &s->clients[client];
+    bool alive[SIM_SLOTS];
+
+    if (c->agent == NULL || c->stopped)
+        return;
+    for (size_t i = 0; i < rv_countof(c->agent->loads); i++)
+        c->agent->loads[i].killed = true; /* those that are not in use are overwritten */
+    for (size_t i = 0; i < SIM_SLOTS; i++)
+        alive[i] = c->agent->runners[i].alive;
+    for (uint32_t i = 0; i < SIM_SLOTS; i++)
+        if (alive[i])
+            gone(s, &c->agent->runners[i], RV_RAN_CRASHED, "SIGKILL");
+    poke(s, c);
+}
+
 uint32_t sim_busy(const struct sim *s, int client)
 {
     return agent_busy(s->clients[client].agent->core);
+}
+
+uint32_t sim_starting(const struct sim *s, int client)
+{
+    const struct sim_agent *a = s->clients[client].agent;
+    uint32_t n = 0;
+
+    for (size_t i = 0; a != NULL && i < SIM_SLOTS; i++)
+        n += a->runners[i].alive && !a->runners[i].ready;
+    return n;
 }

@@ -62,23 +62,29 @@ static void on_line(void *arg, int level, const char *text)
     w->bad += strncmp(text, "snapshot.fail", 13) == 0;
 }
 
-static void start(struct world *w)
+static bool try_start(struct world *w, bool repair, char *why)
 {
-    char why[JOURNAL_WHY];
-
-    CHECK(rv_log_file_open(
+    return rv_log_file_open(
         &w->log, &w->mgr,
         &(struct rv_log_file_conf){.folder = w->folder,
                                    .disk = w->disk,
                                    .segment_bytes = 65536,
                                    .floor_bytes = 65536,
                                    .snapshot_bytes = w->snapshot_bytes,
+                                   .repair = repair,
                                    .now = RV_SEC,
                                    .sink = {on_line, w}},
         &(struct mgr_conf){.server = "test", .durable = "sync"},
         &(struct rv_log_callbacks){
             .committed = on_commit, .arg = w, .space = on_space, .failed = on_failed},
-        why));
+        why);
+}
+
+static void start(struct world *w)
+{
+    char why[JOURNAL_WHY];
+
+    CHECK(try_start(w, false, why));
 }
 
 static void stop(struct world *w)
@@ -296,6 +302,70 @@ TEST(snapshots_are_taken_and_proven_while_the_log_goes_on)
     remove_files(w.disk);
     disk_dir_close(&w.disk);
     CHECK(rmdir(folder) == 0);
+}
+
+struct names {
+    char text[16][32];
+    size_t len;
+};
+
+static void keep_segment(void *arg, const char *name)
+{
+    struct names *names = arg;
+
+    if (strncmp(name, "log.", 4) == 0 && names->len < rv_countof(names->text))
+        snprintf(names->text[names->len++], 32, "%s", name);
+}
+
+static size_t delete_segments(struct disk *d)
+{
+    struct names names = {.len = 0};
+
+    CHECK(d->list(d, keep_segment, &names) == 0);
+    for (size_t i = 0; i < names.len; i++)
+        CHECK(d->unlink(d, names.text[i]) == 0);
+    return names.len;
+}
+
+/* Somebody tidied up. That must not pass for a folder that was never used. */
+TEST(log_whose_segments_are_gone_is_no_beginning)
+{
+    struct disk_mem disk;
+    struct world w = {.disk = &disk.disk, .folder = "nowhere"};
+    char why[JOURNAL_WHY] = "";
+    struct journal *j = NULL;
+    struct rv_id before;
+
+    disk_mem_init(&disk);
+    start(&w);
+    for (uint64_t i = 1; i <= 10; i++)
+        add(&w, i, RV_DURABLE_SYNC);
+    while (w.committed < 10)
+        turn(&w);
+    stop(&w);
+    CHECK(journal_open(&j, &(struct journal_conf){.disk = w.disk, .read_only = true}, why));
+    before = *journal_store(j);
+    journal_close(&j);
+
+    CHECK(delete_segments(w.disk) == 1);
+    CHECK(!try_start(&w, false, why));
+    CHECK(strstr(why, "all its files log.* are gone") != NULL);
+    CHECK(strstr(why, "--repair truncate begins with nothing") != NULL);
+    CHECK(!journal_open(&j, &(struct journal_conf){.disk = w.disk, .read_only = true}, why));
+
+    w.committed = 0;
+    CHECK(try_start(&w, true, why));
+    add(&w, 1, RV_DURABLE_SYNC);
+    while (w.committed < 1)
+        turn(&w);
+    stop(&w);
+    CHECK(journal_open(&j, &(struct journal_conf){.disk = w.disk, .read_only = true}, why));
+    CHECK(!rv_id_equal(&before, journal_store(j)));
+    journal_close(&j);
+    start(&w);
+    CHECK(w.wrong == 0);
+    stop(&w);
+    disk_mem_free(&disk);
 }
 
 TEST(folder_belongs_to_one)

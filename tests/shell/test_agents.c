@@ -3,9 +3,11 @@
 #include "tests/shell/lab.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- what runs ---- */
@@ -100,6 +102,42 @@ static reeve_err agents_prepared(reeve_task *task, const reeve_value *in, reeve_
     return reeve_put_int(out, prepared);
 }
 REEVE_FUNCTION(agents_prepared);
+
+/* ---- what is killed as it starts ---- */
+
+/* A byte for each process that came here; the first ones are ended. */
+static void fall(const char *file, const char *times)
+{
+    int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    off_t was = lseek(fd, 0, SEEK_END);
+
+    CHECK(fd >= 0 && was >= 0 && write(fd, "x", 1) == 1);
+    close(fd);
+    if (was < atoi(times))
+        raise(SIGSEGV);
+}
+
+static void fall_if(const char *name)
+{
+    const char *file = getenv(name);
+    const char *times = getenv("AGENTS_FALL");
+
+    if (file != NULL && times != NULL)
+        fall(file, times);
+}
+
+__attribute__((constructor)) static void fall_early(void)
+{
+    fall_if("AGENTS_EARLY");
+}
+
+static reeve_err agents_fall(const reeve_value *arg)
+{
+    (void)arg;
+    fall_if("AGENTS_UNREADY");
+    return REEVE_OK;
+}
+REEVE_INITIALIZER(agents_fall);
 
 /* ---- the stage ---- */
 
@@ -277,6 +315,56 @@ TEST(initializer_prepares_each_process_or_the_map_says_why_not)
     reeve_results_free(&results);
     reeve_pool_close(&pool);
     reeve_builder_free(&arg);
+    stage_end(&s);
+}
+
+/* One item, of which the first processes are ended at a place; how many came there. */
+static long map_falling(const struct stage *s, const char *where, const char *times,
+                        reeve_err wanted)
+{
+    const int64_t xs[] = {7};
+    char path[256];
+    char at[300];
+    char fall_times[64];
+    const char *const environment[] = {at, fall_times, NULL};
+    const reeve_pool_options options = {.initializer = REEVE_INIT(agents_fall),
+                                        .environment = environment};
+    struct stat about;
+    reeve_pool *pool = NULL;
+    reeve_results *results = NULL;
+
+    snprintf(path, sizeof path, "%s/fallen", s->lab.dir);
+    snprintf(at, sizeof at, "%s=%s", where, path);
+    snprintf(fall_times, sizeof fall_times, "AGENTS_FALL=%s", times);
+    pool = open_pool(s, &options);
+    results = map(pool, REEVE_FN(agents_do), xs, 1, wanted);
+    CHECK(wanted != REEVE_OK || value_of(results, 0) == 49);
+    reeve_results_free(&results);
+    reeve_pool_close(&pool);
+    CHECK(stat(path, &about) == 0 && unlink(path) == 0);
+    return about.st_size;
+}
+
+TEST(program_that_is_killed_as_it_starts_is_started_again)
+{
+    struct stage s;
+
+    stage_begin(&s, "1");
+    CHECK(map_falling(&s, "AGENTS_EARLY", "2", REEVE_OK) == 3);
+    CHECK(map_falling(&s, "AGENTS_UNREADY", "2", REEVE_OK) == 3);
+    stage_end(&s);
+}
+
+TEST(program_that_always_falls_as_it_starts_is_given_up)
+{
+    struct stage s;
+
+    stage_begin(&s, "1");
+    CHECK(map_falling(&s, "AGENTS_EARLY", "99", REEVE_ENOAGENT) == 3);
+    SAYS("SIGSEGV ended the program before it was in reeve_main() (tried 3 times)");
+    CHECK(map_falling(&s, "AGENTS_UNREADY", "99", REEVE_ENOAGENT) == 3);
+    SAYS("a runner ended before it was ready: SIGSEGV");
+    SAYS("(tried 3 times)");
     stage_end(&s);
 }
 

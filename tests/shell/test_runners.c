@@ -28,6 +28,7 @@ enum order {
     LEAVE,
     PRINT,
     PRINT_AND_CRASH,
+    SAY,   /* print at once: nothing is left to be found in a buffer */
     BREED, /* start a process that stays, and tell its pid */
     HIDE,  /* the same in a session of its own */
     STAY,
@@ -53,6 +54,14 @@ static int64_t breed(bool hidden)
         stay();
     }
     return pid;
+}
+
+static void spin(uint64_t ns)
+{
+    rv_ns until = rv_clock_now() + (rv_ns)ns;
+
+    while (rv_clock_now() < until)
+        continue;
 }
 
 static reeve_err about(reeve_task *task, reeve_builder *out)
@@ -87,6 +96,10 @@ static reeve_err work(reeve_task *task, const reeve_value *in, reeve_builder *ou
         exit(3);
     case PRINT:
         printf("item %d\n", (int)reeve_task_index(task));
+        break;
+    case SAY:
+        dprintf(STDOUT_FILENO, "item %d\n", (int)reeve_task_index(task));
+        spin(reeve_task_index(task) % 200 * 500);
         break;
     case PRINT_AND_CRASH:
         printf("last words");
@@ -128,6 +141,21 @@ static reeve_err prepare(const reeve_value *arg)
 }
 REEVE_INITIALIZER(prepare);
 
+static reeve_err fall(const reeve_value *arg)
+{
+    (void)arg;
+    *nowhere = 1;
+    return REEVE_OK;
+}
+REEVE_INITIALIZER(fall);
+
+static reeve_err leave(const reeve_value *arg)
+{
+    (void)arg;
+    exit(3);
+}
+REEVE_INITIALIZER(leave);
+
 /* ---- the core that writes down ---- */
 
 struct agent {
@@ -136,12 +164,13 @@ struct agent {
     unsigned ready, ended, ends;
     uint32_t pid;
     uint64_t done; /* items */
+    uint64_t said; /* of them, those that were told with what SAY prints */
     int64_t value; /* the last small one */
     struct rv_buf bytes;
     struct agent_told told;
     char text[600], output[600];
     uint64_t started, end, trimmed, begun;
-    bool init;
+    bool init, again;
 };
 
 static void keep_value(struct agent *a, const struct rv_items *items)
@@ -163,16 +192,21 @@ static void keep_value(struct agent *a, const struct rv_items *items)
 
 static void keep_told(struct agent *a, const struct agent_told *told)
 {
+    char wanted[40];
+
     a->told = *told;
     snprintf(a->text, sizeof a->text, "%.*s", (int)told->text.len, (const char *)told->text.data);
     snprintf(a->output, sizeof a->output, "%.*s", (int)told->output.len,
              told->output.len == 0 ? "" : (const char *)told->output.data);
+    snprintf(wanted, sizeof wanted, "item %llu\n", (unsigned long long)told->index);
+    a->said += strcmp(a->output, wanted) == 0;
 }
 
-void agent_on_loaded(struct agent *a, rv_ns now, uint64_t env, const char *why)
+void agent_on_loaded(struct agent *a, rv_ns now, uint64_t env, const char *why, bool again)
 {
     (void)now;
     a->loaded = env;
+    a->again = again;
     snprintf(a->why, sizeof a->why, "%s", why == NULL ? "" : why);
 }
 
@@ -434,6 +468,22 @@ TEST(output_belongs_to_the_item_that_printed_it)
     stage_end(&s);
 }
 
+/* Its agent may have read it before the item is over, or be just about to. */
+TEST(output_that_its_agent_reads_meanwhile_belongs_to_its_item)
+{
+    enum { ITEMS = 20000 };
+    static uint8_t orders[ITEMS];
+    struct stage s;
+
+    memset(orders, SAY, ITEMS);
+    play(&s);
+    give(&s, orders, ITEMS);
+    UNTIL(&s, s.core.ends == 1);
+    CHECK(s.core.done == ITEMS);
+    CHECK(s.core.said == ITEMS);
+    stage_end(&s);
+}
+
 static void leaves_nothing_behind(enum order order)
 {
     struct stage s;
@@ -611,6 +661,67 @@ TEST(session_before_the_first_line_is_refused)
                                  9);
     load(&s, "/proc/self/exe");
     CHECK(strstr(s.core.why, "calls reeve_open() before reeve_main()") != NULL);
+    stage_end(&s);
+}
+
+/* This program, but one that a signal ends when it is started for the first time. */
+static void write_program(char *path)
+{
+    char self[4096] = "";
+    int fd = mkstemp(path);
+
+    CHECK(fd >= 0 && readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    CHECK(dprintf(fd,
+                  "#!/bin/sh\n"
+                  "[ -e %s.was ] && exec %s\n"
+                  ">%s.was\n"
+                  "echo alas\n"
+                  "kill -9 $$\n",
+                  path, self, path) > 0);
+    CHECK(fchmod(fd, 0700) == 0 && close(fd) == 0);
+}
+
+TEST(program_that_is_killed_before_it_is_up_may_be_started_again)
+{
+    char path[] = "/tmp/test-runners.XXXXXX";
+    char was[sizeof path + 4];
+    struct stage s;
+
+    write_program(path);
+    snprintf(was, sizeof was, "%s.was", path);
+    stage_begin(&s);
+    load(&s, path);
+    CHECK(strcmp(s.core.why, "SIGKILL ended the program before it was in reeve_main(): alas") == 0);
+    CHECK(s.core.again);
+    runners_unload(s.r, s.env.id);
+    load(&s, path);
+    CHECK(strcmp(s.core.why, "") == 0);
+    start(&s);
+    give_one(&s, ECHO);
+    UNTIL(&s, s.core.ends == 1);
+    runners_unload(s.r, s.env.id);
+    load(&s, "/bin/false");
+    CHECK(strcmp(s.core.why, "") != 0 && !s.core.again);
+    stage_end(&s);
+    CHECK(unlink(path) == 0 && unlink(was) == 0);
+}
+
+TEST(runner_that_is_killed_before_it_is_ready_may_be_started_again)
+{
+    struct stage s;
+
+    stage_begin(&s);
+    s.env.initializer = rv_slice_str("fall");
+    load(&s, "/proc/self/exe");
+    runners_start(s.r, rv_clock_now(), 0, &s.env);
+    UNTIL(&s, s.core.ended == 1);
+    CHECK(!s.core.init);
+    CHECK(strncmp(s.core.text, "a runner ended before it was ready: SIGSEGV in ", 47) == 0);
+    s.env.initializer = rv_slice_str("leave");
+    runners_start(s.r, rv_clock_now(), 0, &s.env);
+    UNTIL(&s, s.core.ended == 2);
+    CHECK(s.core.init);
+    CHECK(strcmp(s.core.text, "a runner ended before it was ready: exit code 3") == 0);
     stage_end(&s);
 }
 

@@ -511,6 +511,15 @@ static void make_room(struct sim *s, void *arg)
         sim_server_space(s, false);
 }
 
+/* Behind the last slot: the program that all of them come from. */
+static void kill_runner(struct sim *s, int client, uint32_t slot)
+{
+    if (slot == s->clients[client].slots)
+        sim_zygote_kill(s, client);
+    else
+        sim_runner_kill(s, client, slot);
+}
+
 static void one_fault(struct sim *s, struct history *h, enum sim_fault fault, int client)
 {
     struct sim_client *c = &s->clients[client];
@@ -572,7 +581,7 @@ static void one_fault(struct sim *s, struct history *h, enum sim_fault fault, in
         client = h->clients_len + 1 + (int)sim_below(s, (uint64_t)h->agents_len);
         if (s->clients[client].alive) {
             s->counts[SIM_RUNNER]++;
-            sim_runner_kill(s, client, (uint32_t)sim_below(s, s->clients[client].slots));
+            kill_runner(s, client, (uint32_t)sim_below(s, s->clients[client].slots + 1));
         }
         break;
     case SIM_SLOW:

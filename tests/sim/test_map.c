@@ -498,6 +498,63 @@ TEST(initializer_that_fails_ends_the_job_and_not_the_machine)
     sim_stop(&s);
 }
 
+/* Somebody kills the program as it starts, then a runner of it, and then all that starts. */
+TEST(program_that_is_killed_before_it_is_ready_is_started_again)
+{
+    struct sim s;
+
+    start(&s, 1, 4);
+    s.play.early = 1;
+    s.play.unready = 1;
+    sim_map(&s, 1, &(struct sim_map){.items = 100});
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=100 failed=0"));
+    CHECK(s.play.early == 0 && s.play.unready == 0);
+    sim_stop(&s);
+}
+
+/* All runners that start end with the program that they come from; it is one end. */
+TEST(runners_that_end_together_are_one_try)
+{
+    struct sim s;
+
+    start(&s, 1, 4);
+    sim_map(&s, 1, &(struct sim_map){.items = 100, .chunk = 1});
+    for (int i = 0; i < 2; i++) {
+        while (sim_starting(&s, 2) < 4)
+            CHECK(sim_step(&s));
+        sim_zygote_kill(&s, 2);
+    }
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=100 failed=0"));
+    sim_stop(&s);
+}
+
+/* It is told by whom, and soon. */
+TEST(program_that_always_ends_by_a_signal_is_given_up)
+{
+    struct sim s;
+
+    start(&s, 1, 4);
+    s.play.early = UINT32_MAX;
+    sim_map(&s, 1, &(struct sim_map){.items = 10});
+    run_until_over(&s);
+    CHECK(said(&s,
+               "map.fail client=1 error=ENOAGENT done=0 text=\"agent a2 on sim: SIGSEGV ended it "
+               "(tried 3 times)\""));
+    CHECK(s.now - s.origin < 3 * RV_SEC);
+    sim_stop(&s);
+
+    start(&s, 1, 4);
+    s.play.unready = UINT32_MAX;
+    sim_map(&s, 1, &(struct sim_map){.items = 10});
+    run_until_over(&s);
+    CHECK(said(&s, "map.fail client=1 error=ENOAGENT done=0 text=\"agent a2 on sim: SIGSEGV in "
+                   "prepare (tried 3 times)\""));
+    CHECK(s.now - s.origin < 3 * RV_SEC);
+    sim_stop(&s);
+}
+
 TEST(job_goes_to_agents_with_its_labels_only)
 {
     struct sim s;

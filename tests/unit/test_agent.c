@@ -322,7 +322,7 @@ static void begin_ready(struct stage *s, const struct rv_agent_job_args *like)
     begin(s);
     args.job = 1;
     job_like(s, &args);
-    agent_on_loaded(s->agent, s->now, 1, NULL);
+    agent_on_loaded(s->agent, s->now, 1, NULL, false);
     chunk(s, 100, 1, 0, 1);
     expect(s, "load 1\nstart 0 env=1\n");
     agent_on_ready(s->agent, s->now, 0, 77);
@@ -449,17 +449,17 @@ static void what_cannot_run_is_said_once_for_each_job(void **state)
     chunk(&s, 10, 1, 0, 3);
     chunk(&s, 11, 3, 0, 3);
     expect(&s, "load 1\nload 2\n");
-    agent_on_loaded(s.agent, s.now, 1, "its libc is\tolder\n\x01\xff");
+    agent_on_loaded(s.agent, s.now, 1, "its libc is\tolder\n\x01\xff", false);
     expect(&s, "cannot 1 text=its libc is older ??\ncannot 2 text=its libc is older ??\n");
-    agent_on_loaded(s.agent, s.now, 1, NULL); /* it is too late */
-    agent_on_loaded(s.agent, s.now, 99, NULL);
+    agent_on_loaded(s.agent, s.now, 1, NULL, false); /* it is too late */
+    agent_on_loaded(s.agent, s.now, 99, NULL, false);
     chunk(&s, 12, 1, 3, 3); /* the manager has not heard it yet */
     expect(&s, "");
     job(&s, 4); /* who comes later has it tried again */
     expect(&s, "load 3\n");
     gone(&s, 4);
     gone(&s, 4);
-    agent_on_loaded(s.agent, s.now, 3, "no");
+    agent_on_loaded(s.agent, s.now, 3, "no", false);
     expect(&s, "");
     end(&s);
 }
@@ -533,24 +533,101 @@ static void runners_that_never_begin_end_the_job_here(void **state)
     (void)state;
     begin(&s);
     job(&s, 1);
-    agent_on_loaded(s.agent, s.now, 1, NULL);
+    agent_on_loaded(s.agent, s.now, 1, NULL, false);
     chunk(&s, 10, 1, 0, 1);
     expect(&s, "load 1\nstart 0 env=1\n");
-    ended(&s, 0, UINT64_MAX, false, "");
-    ended(&s, 0, UINT64_MAX, false, "");
-    expect(&s, "start 0 env=1\nstart 0 env=1\n");
+    for (uint32_t tries = 1; tries < 3; tries++) {
+        ended(&s, 0, UINT64_MAX, false, "");
+        expect(&s, "");
+        assert_int_equal(agent_deadline(s.agent), rv_after_ms(s.now, 500 * tries));
+        s.now = agent_deadline(s.agent) - 1;
+        expect(&s, "");
+        s.now++;
+        expect(&s, "start 0 env=1\n");
+    }
     ended(&s, 0, UINT64_MAX, false, "");
     ended(&s, 0, UINT64_MAX, false, ""); /* of an empty slot */
-    expect(&s, "cannot 1 text=its runners end before they begin\n");
+    expect(&s, "cannot 1 text=its runners end before they begin (tried 3 times)\n");
+    assert_int_equal(agent_deadline(s.agent), RV_NEVER);
     end(&s);
 
     begin(&s);
     job(&s, 1);
-    agent_on_loaded(s.agent, s.now, 1, NULL);
+    agent_on_loaded(s.agent, s.now, 1, NULL, false);
     chunk(&s, 10, 1, 0, 1);
     expect(&s, "load 1\nstart 0 env=1\n");
     ended(&s, 0, UINT64_MAX, true, "its initializer failed");
     expect(&s, "cannot 1 text=its initializer failed\n");
+    end(&s);
+}
+
+/* They end with what they come from: that is one try, however many there were. */
+static void runners_that_end_together_are_one_try(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    begin(&s);
+    job(&s, 1);
+    agent_on_loaded(s.agent, s.now, 1, NULL, false);
+    chunk(&s, 10, 1, 0, 1);
+    chunk(&s, 11, 1, 1, 1);
+    expect(&s, "load 1\nstart 0 env=1\nstart 1 env=1\n");
+    for (int i = 0; i < 2; i++) {
+        ended(&s, 0, UINT64_MAX, false, "killed");
+        ended(&s, 1, UINT64_MAX, false, "killed");
+        s.now = agent_deadline(s.agent);
+        expect(&s, "start 0 env=1\nstart 1 env=1\n");
+    }
+    /* One that was ready is the beginning of another row. */
+    agent_on_ready(s.agent, s.now, 1, 77);
+    expect(&s, "give 1 chunk=10 first=0 count=1 bodies=0\n");
+    ended(&s, 0, UINT64_MAX, false, "killed");
+    expect(&s, "");
+    assert_int_equal(agent_deadline(s.agent), rv_after_ms(s.now, 500));
+    end(&s);
+}
+
+static void a_program_that_a_signal_ends_is_loaded_again(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    begin(&s);
+    job(&s, 1);
+    chunk(&s, 10, 1, 0, 1);
+    expect(&s, "load 1\n");
+    agent_on_loaded(s.agent, s.now, 1, "SIGKILL ended it", true);
+    agent_on_loaded(s.agent, s.now, 1, NULL, false); /* it is not being loaded */
+    expect(&s, "");
+    job(&s, 2); /* waits with the other */
+    expect(&s, "");
+    s.now = agent_deadline(s.agent);
+    expect(&s, "unload 1\nload 1\n");
+    agent_on_loaded(s.agent, s.now, 1, NULL, false);
+    expect(&s, "start 0 env=1\n");
+    ended(&s, 0, UINT64_MAX, false, "SIGSEGV"); /* a program that is up is not yet a success */
+    s.now = agent_deadline(s.agent);
+    expect(&s, "start 0 env=1\n");
+    ended(&s, 0, UINT64_MAX, false, "SIGSEGV");
+    expect(&s, "cannot 1 text=SIGSEGV (tried 3 times)\ncannot 2 text=SIGSEGV (tried 3 times)\n");
+
+    /* Nobody needs it any more: it is not tried for ever. */
+    job(&s, 3);
+    expect(&s, "load 2\n");
+    agent_on_loaded(s.agent, s.now, 2, "SIGKILL ended it", true);
+    gone(&s, 3);
+    s.now = agent_deadline(s.agent);
+    expect(&s, "unload 2\nload 2\n");
+    agent_on_loaded(s.agent, s.now, 2, "SIGKILL ended it", true);
+    s.now = agent_deadline(s.agent);
+    expect(&s, "unload 2\nload 2\n");
+    agent_on_loaded(s.agent, s.now, 2, "SIGKILL ended it", true);
+    expect(&s, "");
+    s.now += 10 * RV_SEC;
+    gone(&s, 1);
+    gone(&s, 2);
+    expect(&s, "unload 2\n");
     end(&s);
 }
 
@@ -564,7 +641,7 @@ static void who_starts_for_an_env_that_failed_is_not_asked(void **state)
     memset(longest, 'x', sizeof longest - 1);
     begin(&s);
     job(&s, 1);
-    agent_on_loaded(s.agent, s.now, 1, NULL);
+    agent_on_loaded(s.agent, s.now, 1, NULL, false);
     chunk(&s, 10, 1, 0, 1);
     chunk(&s, 11, 1, 1, 1);
     expect(&s, "load 1\nstart 0 env=1\nstart 1 env=1\n");
@@ -587,7 +664,7 @@ static void a_runner_of_another_env_makes_room(void **state)
     (void)state;
     begin_ready(&s, &plain);
     job_like(&s, &other);
-    agent_on_loaded(s.agent, s.now, 2, NULL);
+    agent_on_loaded(s.agent, s.now, 2, NULL, false);
     chunk(&s, 20, 2, 0, 1);
     chunk(&s, 21, 2, 1, 1);
     chunk(&s, 22, 2, 2, 1);
@@ -936,7 +1013,7 @@ static void an_env_that_no_job_needs_ends_after_a_while(void **state)
     expect(&s, "");
     ended(&s, 0, UINT64_MAX, false, "");
     assert_int_equal(agent_deadline(s.agent), rv_after_ms(s.now, 10000));
-    agent_on_loaded(s.agent, s.now, 2, NULL);
+    agent_on_loaded(s.agent, s.now, 2, NULL, false);
     expect(&s, "unload 2\n"); /* it has waited long enough */
     s.now = agent_deadline(s.agent);
     expect(&s, "unload 1\n");
@@ -954,6 +1031,8 @@ int test_agent(void)
         cmocka_unit_test(chunks_of_nobody_come_back),
         cmocka_unit_test(large_items_are_given_with_their_bytes),
         cmocka_unit_test(runners_that_never_begin_end_the_job_here),
+        cmocka_unit_test(runners_that_end_together_are_one_try),
+        cmocka_unit_test(a_program_that_a_signal_ends_is_loaded_again),
         cmocka_unit_test(who_starts_for_an_env_that_failed_is_not_asked),
         cmocka_unit_test(a_runner_of_another_env_makes_room),
         cmocka_unit_test(a_process_has_so_many_items),

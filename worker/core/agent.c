@@ -3,20 +3,29 @@
 #include <stdio.h>
 
 enum {
-    ENV_IDLE_MS = 10000, /* an env that no job needs keeps its runners so long */
-    START_TRIES = 3,     /* runners that die before they are ready, in a row */
+    ENV_IDLE_MS = 10000,  /* an env that no job needs keeps its runners so long */
+    START_TRIES = 3,      /* programs and runners that die before they are ready, in a row */
+    START_AGAIN_MS = 500, /* until the second try; twice as long with each that follows */
     WHY_MAX = 300,
     TEXT_MAX = 900, /* bytes of what is told of an item */
 };
 
-enum env_state { ENV_NEW, ENV_LOADING, ENV_LOADED, ENV_FAILED };
+enum env_state {
+    ENV_NEW,
+    ENV_LOADING,
+    ENV_AGAIN, /* its program was killed before it was up: it is loaded again at again_at */
+    ENV_LOADED,
+    ENV_FAILED
+};
 
 struct env {
     struct agent_env is; /* first: what the shell sees */
     enum env_state state;
     struct rv_buf bytes; /* what the slices of `is` point to */
     uint32_t jobs;
-    uint32_t failures; /* runners in a row that died before they were ready */
+    uint32_t failures; /* tries in a row that ended before a runner was ready */
+    uint32_t attempt;  /* runners that are started in one share its failure */
+    rv_ns again_at;    /* nothing is started before; RV_NEVER: it may be */
     rv_ns idle_at;     /* since when no job needs it */
     char why[WHY_MAX]; /* FAILED */
     struct env *prev, *next;
@@ -58,6 +67,7 @@ struct slot {
     struct env *env;
     struct chunk_here *chunk; /* BUSY; NULL when it was taken away */
     uint32_t pid;
+    uint32_t attempt;  /* of its env, in which it was started */
     uint32_t tasks;    /* items that its process was given */
     uint64_t gift_end; /* behind the last one of its chunk that was given */
     bool stopping;
@@ -299,6 +309,7 @@ static struct env *new_env(struct agent *a, const struct rv_agent_job_args *j)
                                        &env->is.arguments, &env->is.environment, &env->is.folder};
     size_t at = 0;
 
+    env->again_at = RV_NEVER;
     env->is.id = ++a->last_env;
     env->is.kind = j->kind;
     env->is.size = j->size;
@@ -658,6 +669,7 @@ static void start(struct agent *a, uint32_t i, struct env *env)
 
     s->state = SLOT_STARTING;
     s->env = env;
+    s->attempt = env->attempt;
     s->tasks = 0;
     s->stopping = s->late = false;
     s->look_at = RV_NEVER;
@@ -698,7 +710,8 @@ static void schedule(struct agent *a, rv_ns now)
             give(a, now, i, c);
     }
     DL_FOREACH (a->envs, env) {
-        uint32_t wanted = env->state == ENV_LOADED ? waiting_count(a, env) : 0;
+        bool may = env->state == ENV_LOADED && env->again_at == RV_NEVER;
+        uint32_t wanted = may ? waiting_count(a, env) : 0;
         uint32_t coming = starting_count(a, env);
 
         for (; coming < wanted; coming++)
@@ -716,13 +729,33 @@ static struct env *env_of(const struct agent *a, uint64_t id)
     return env;
 }
 
-void agent_on_loaded(struct agent *a, rv_ns now, uint64_t id, const char *why)
+/* What may go well the next time did not. False when it has been tried often enough. */
+static bool try_again(struct agent *a, rv_ns now, struct env *env, const char *why)
+{
+    char words[WHY_MAX];
+
+    if (++env->failures < START_TRIES) {
+        env->attempt++;
+        env->again_at = rv_after_ms(now, (uint32_t)START_AGAIN_MS << (env->failures - 1));
+        note(a, RV_WARN, "env.again env=", env->is.id, why);
+        return true;
+    }
+    snprintf(words, sizeof words, "%.220s (tried %d times)", why, START_TRIES);
+    give_up_env(a, env, words);
+    return false;
+}
+
+void agent_on_loaded(struct agent *a, rv_ns now, uint64_t id, const char *why, bool again)
 {
     struct env *env = env_of(a, id);
 
-    (void)now;
     if (env == NULL || env->state != ENV_LOADING)
         return;
+    if (why != NULL && again) {
+        if (try_again(a, now, env, why))
+            env->state = ENV_AGAIN;
+        return;
+    }
     if (why != NULL) {
         give_up_env(a, env, why);
         return;
@@ -903,18 +936,22 @@ static void blame(struct agent *a, struct slot *s, uint64_t started, struct agen
 }
 
 /* It never became ready. */
-static void failed_start(struct agent *a, struct env *env, bool init, const struct agent_told *told)
+static void failed_start(struct agent *a, rv_ns now, const struct slot *s, bool init,
+                         const struct agent_told *told)
 {
     struct rv_slice text = told->text;
     char why[WHY_MAX];
 
-    if (env->state != ENV_LOADED || (!init && ++env->failures < START_TRIES))
+    if (s->env->state != ENV_LOADED || (!init && s->attempt != s->env->attempt))
         return;
     if (text.len == 0)
         text = rv_slice_str("its runners end before they begin");
     snprintf(why, sizeof why, "%.*s", (int)(text.len < 250 ? text.len : 250),
              (const char *)text.data);
-    give_up_env(a, env, why);
+    if (init)
+        give_up_env(a, s->env, why);
+    else
+        (void)try_again(a, now, s->env, why);
 }
 
 void agent_on_ended(struct agent *a, rv_ns now, uint32_t slot, uint64_t started, bool init,
@@ -926,7 +963,7 @@ void agent_on_ended(struct agent *a, rv_ns now, uint32_t slot, uint64_t started,
     if (s->state == SLOT_EMPTY)
         return;
     if (s->state == SLOT_STARTING && !s->stopping)
-        failed_start(a, s->env, init, told);
+        failed_start(a, now, s, init, told);
     if (s->chunk != NULL && !wanted)
         blame(a, s, started, *told);
     s->state = SLOT_EMPTY;
@@ -966,6 +1003,24 @@ static void look(struct agent *a, rv_ns now)
             s->look_at = RV_NEVER;
             emit(a, (struct agent_effect){.type = AGENT_LOOK, .env = &s->env->is, .slot = i});
         }
+    }
+}
+
+/* What waited for another try has it now. */
+static void begin_again(struct agent *a, rv_ns now)
+{
+    struct env *env = NULL;
+
+    DL_FOREACH (a->envs, env) {
+        if (now < env->again_at)
+            continue;
+        env->again_at = RV_NEVER;
+        a->dirty = true;
+        if (env->state != ENV_AGAIN)
+            continue;
+        env->state = ENV_LOADING;
+        emit(a, (struct agent_effect){.type = AGENT_UNLOAD, .env = &env->is});
+        emit(a, (struct agent_effect){.type = AGENT_LOAD, .env = &env->is});
     }
 }
 
@@ -1017,6 +1072,7 @@ void agent_step(struct agent *a, rv_ns now)
     if (!a->asked && a->link->state == RV_LINK_READY)
         open_agent(a);
     look(a, now);
+    begin_again(a, now);
     if (a->draining && a->opened && !a->told_draining) {
         a->told_draining = true;
         rv_agent_state_args_encode(&a->scratch, &(struct rv_agent_state_args){a->conf.slots, 1, 0});
@@ -1046,6 +1102,8 @@ rv_ns agent_deadline(const struct agent *a)
             next = s->look_at;
     }
     DL_FOREACH (a->envs, env) {
+        if (env->again_at < next)
+            next = env->again_at;
         if (env->jobs == 0 && env->state != ENV_LOADING && !env_in_use(a, env) &&
             rv_after_ms(env->idle_at, ENV_IDLE_MS) < next)
             next = rv_after_ms(env->idle_at, ENV_IDLE_MS);

@@ -83,8 +83,10 @@ rv_ns agent_deadline(const struct agent *a);
 
 /* ---- what the shell says ---- */
 
-/* why: NULL when the program is here and can run on this host, else a sentence. */
-void agent_on_loaded(struct agent *a, rv_ns now, uint64_t env, const char *why);
+/* why: NULL when the program is here and can run on this host, else a sentence. again: it need not
+ * be so the next time, as when a signal ended the program; AGENT_UNLOAD and AGENT_LOAD come then, a
+ * few times. */
+void agent_on_loaded(struct agent *a, rv_ns now, uint64_t env, const char *why, bool again);
 
 /* The runner in slot runs and its initializer is through. */
 void agent_on_ready(struct agent *a, rv_ns now, uint32_t slot, uint32_t pid);
@@ -116,7 +118,8 @@ void agent_on_end(struct agent *a, rv_ns now, uint32_t slot, uint64_t end);
 
 /* The slot's runner is no more. started: the item that it was in, UINT64_MAX when in none;
  * told has status, code, text, output of how it ended (its index is not used). init: it never
- * became ready because of its own initializer or program, which would happen again. */
+ * became ready because of its own initializer or program, which would happen again; without it
+ * another is started, a few times. */
 void agent_on_ended(struct agent *a, rv_ns now, uint32_t slot, uint64_t started, bool init,
                     const struct agent_told *told);
 
