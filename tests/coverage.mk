@@ -4,7 +4,7 @@
 # build-coverage/; the counters are in a file that is mapped, so that a process that is killed has counted, too.
 COVERAGE_BUILD ?= build-coverage
 COVERAGE_SEEDS ?= 1 100
-COVERAGE_E2E := cli dead detach keys lock restart worker map_cli containers deadlock log
+COVERAGE_E2E := cli dead detach keys lock restart worker map_cli containers deadlock
 coverage_flags := -O1 -g -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation
 coverage_tests := run-unit run-sim run-log run-threads run-slow run-api run-gone run-memory run-agents run-pool
 coverage_fuzz := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
