@@ -38,9 +38,11 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
     "JSON,\n"                                                                                      \
     "which is an error else, and are printed as JSON. Without it texts are printed as they are,\n" \
     "other values as JSON. What begins with - and is no number stands behind --.\n"                \
-    "With --follow a verb that reads prints again after each change, until Ctrl-C; changes in\n"   \
-    "quick succession may show as one, and a key or an index that is not there is waited for.\n"   \
-    "--timeout is how long without a change; default: for ever.\n"
+    "With --follow a verb that reads prints again after each change, until Ctrl-C, which ends "    \
+    "it\n"                                                                                         \
+    "with 0; changes in quick succession may show as one, and a key or an index that is not "      \
+    "there\n"                                                                                      \
+    "is waited for. --timeout is how long without a change; default: for ever.\n"
 
 /* ---- commands: COMMAND(name, words, fewest words, most words, one line, more) ---- */
 #define CLI_COMMANDS(X)                                                                            \

@@ -21,6 +21,7 @@
 enum {
     SLICE_MS = 500,    /* a wait is looked after so often for Ctrl-C and a reader that left */
     SILENT_SLICES = 6, /* so many without an answer, and it is told */
+    ANSWER_MS = 5000,  /* an answer may be late by so much, also if there is no time to wait */
     BATCH_ITEMS = 64,
     BATCH_BYTES = 64 * 1024,
 };
@@ -202,24 +203,31 @@ static void tell_silence(struct get *g, reeve_err err)
     }
 }
 
-/* Wait in slices. EEMPTY also when a signal came or the reader left. */
+/* Wait in slices. EEMPTY also when a signal came or the reader left. No answer for one slice is not
+ * the end: the manager may be busy, or the connection on its way back, and the session's own end has
+ * other errors. */
 static reeve_err take_item(struct get *g, reeve_value **item)
 {
-    rv_ns until = rv_after_ms(rv_clock_now(), patience(g));
+    rv_ns began = rv_clock_now();
+    rv_ns until = rv_after_ms(began, patience(g));
+    rv_ns answer_by = rv_after_ms(began, ANSWER_MS);
+    reeve_err err = REEVE_OK;
+    bool over = false;
 
-    for (;;) {
-        rv_ns left = until == RV_NEVER ? RV_NEVER : until - rv_clock_now();
-        uint32_t ms = left > SLICE_MS * RV_MS ? SLICE_MS : left > 0 ? (uint32_t)(left / RV_MS) : 0;
-        reeve_err err = reeve_queue_get(item, g->queue, ms);
+    do {
+        rv_ns now = rv_clock_now();
+        rv_ns left = until == RV_NEVER ? RV_NEVER : until - now;
+        bool last = left <= SLICE_MS * RV_MS;
+        uint32_t ms = last && left > 0 ? (uint32_t)(left / RV_MS) : 0;
 
-        if (left > SLICE_MS * RV_MS)
+        /* A busy manager is not asked for less than it could give. */
+        err = reeve_queue_get(item, g->queue, last && err != REEVE_ETIME ? ms : SLICE_MS);
+        if (!last)
             tell_silence(g, err);
-        /* No answer for one slice is not the end: the connection may be on its way back, and
-         * the session's own end has other errors. */
-        if ((err != REEVE_EEMPTY && err != REEVE_ETIME) || left <= SLICE_MS * RV_MS ||
-            cli_stopped() != 0 || reader_left())
-            return err;
-    }
+        over = last && (err == REEVE_EEMPTY || now >= answer_by);
+    } while ((err == REEVE_EEMPTY || err == REEVE_ETIME) && !over && cli_stopped() == 0 &&
+             !reader_left());
+    return err;
 }
 
 /* Nothing is left to take, or nothing may be: what does it mean? */

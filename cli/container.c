@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -19,6 +20,12 @@ enum { OPEN_MS = 5000, PART_BYTES = 1024 * 1024 };
 static bool is_not_there(reeve_err err)
 {
     return err == REEVE_EKEY || err == REEVE_EATTR || err == REEVE_EINDEX;
+}
+
+/* What was there has become a value that has no places. */
+static bool is_no_place(const struct container *c, reeve_err err)
+{
+    return c->place != NULL && err == REEVE_ETYPE;
 }
 
 /* What to do about it is in the words of the library. */
@@ -42,8 +49,9 @@ int container_end(struct container *c, reeve_err err, const char *what)
     c->err = err;
     if (err == REEVE_OK)
         return EXIT_DONE;
-    if (c->args->follow && (is_not_there(err) || err == REEVE_ECHANGED))
-        return EXIT_NOTHING; /* wait for it */
+    if (c->args->follow && (is_not_there(err) || is_no_place(c, err) || err == REEVE_ECHANGED ||
+                            err == REEVE_ECANCELED))
+        return EXIT_NOTHING; /* wait for it, or end */
     if (what == NULL && !is_told_whole(err))
         return cli_fail_call(err);
     if (what == NULL)
@@ -516,6 +524,8 @@ static int write_text(const char *text, size_t len)
 {
     if (fwrite(text, 1, len, stdout) == len && fflush(stdout) == 0)
         return EXIT_DONE;
+    if (errno == EPIPE)
+        return EXIT_SIGNAL + SIGPIPE; /* no words about it */
     return cli_fail(EXIT_AGAIN, "cannot write to standard output: %s", strerror(errno));
 }
 
@@ -534,15 +544,14 @@ static int run_once(struct container *c)
 
 struct follow {
     struct container *c;
-    pthread_mutex_t mutex; /* held while something is printed */
-    int done[2];           /* a pipe that ends with the thread */
+    atomic_bool stopped; /* by Ctrl-C, or a reader that left */
+    int done[2];         /* a pipe that ends with the thread */
     int code;
 };
 
 /* What was printed last is not printed again, unless the verb knows that it is a new one. */
-static int print_news(struct follow *f, char **last, size_t *last_len, uint32_t *times)
+static int print_news(struct container *c, char **last, size_t *last_len, uint32_t *times)
 {
-    struct container *c = f->c;
     char *text = NULL;
     size_t len = 0;
     int code = run_verb(c, &text, &len);
@@ -550,9 +559,7 @@ static int print_news(struct follow *f, char **last, size_t *last_len, uint32_t 
     bool same = *last != NULL && len == *last_len && memcmp(text, *last, len) == 0;
 
     if (there && (code == EXIT_DONE || code == EXIT_NOTHING) && (c->exact || !same)) {
-        pthread_mutex_lock(&f->mutex);
         code = write_text(text, len);
-        pthread_mutex_unlock(&f->mutex);
         ++*times;
     } else if (code == EXIT_NOTHING) {
         code = EXIT_DONE; /* it is not there, or the answer is no */
@@ -563,6 +570,14 @@ static int print_news(struct follow *f, char **last, size_t *last_len, uint32_t 
     if (!there)
         free(text);
     return code;
+}
+
+static bool has_enough(const struct follow *f, uint32_t times)
+{
+    const struct cli_args *args = f->c->args;
+
+    return f->code != EXIT_DONE || atomic_load(&f->stopped) ||
+           (args->count.given && times >= args->count.value);
 }
 
 static void *follow_it(void *arg)
@@ -576,11 +591,11 @@ static void *follow_it(void *arg)
     for (;;) {
         reeve_err err = REEVE_OK;
 
-        f->code = print_news(f, &last, &last_len, &times);
-        if (f->code != EXIT_DONE || (c->args->count.given && times >= c->args->count.value))
+        f->code = print_news(c, &last, &last_len, &times);
+        if (has_enough(f, times))
             break;
         err = c->type->wait(c, cli_timeout(c->args, REEVE_FOREVER));
-        if (err != REEVE_OK)
+        if (err != REEVE_OK && !atomic_load(&f->stopped))
             f->code = cli_fail_call(err);
         if (err != REEVE_OK)
             break;
@@ -590,44 +605,62 @@ static void *follow_it(void *arg)
     return NULL;
 }
 
-/* A wait for a change is one call, as long as it takes; so it is another thread that looks for Ctrl-C and
- * for a reader that left. These end the process at once: nothing is under way. */
-static void watch(struct follow *f, int signals)
+/* The wait ends, or the call; the next Ctrl-C ends the process as it is. */
+static void stop(struct follow *f, const sigset_t *signals)
 {
-    struct pollfd fds[] = {
-        {.fd = f->done[0]}, {.fd = STDOUT_FILENO}, {.fd = signals, .events = POLLIN}};
+    enum { AGAIN_MS = 50 };
+    struct pollfd done = {.fd = f->done[0]};
+
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    atomic_store(&f->stopped, true);
+    do
+        reeve_interrupt(f->c->ctx);
+    while (poll(&done, 1, AGAIN_MS) == 0);
+}
+
+/* A wait for a change is one call, as long as it takes; so it is another thread that looks for Ctrl-C and
+ * for a reader that left. An exit code. */
+static int watch(struct follow *f, const sigset_t *signals, int fd)
+{
+    struct pollfd fds[] = {{.fd = f->done[0]}, {.fd = STDOUT_FILENO}, {.fd = fd, .events = POLLIN}};
+    struct signalfd_siginfo which;
 
     while (fds[0].revents == 0) {
         if (poll(fds, 3, -1) < 0 && errno != EINTR)
-            return;
+            return EXIT_DONE;
         if (fds[1].revents == 0 && fds[2].revents == 0)
             continue;
-        pthread_mutex_lock(&f->mutex); /* the line is finished */
-        _exit(fds[2].revents != 0 ? EXIT_DONE : EXIT_SIGNAL + SIGPIPE);
+        if (fds[2].revents != 0)
+            (void)!read(fd, &which, sizeof which);
+        stop(f, signals);
+        return fds[2].revents != 0 ? EXIT_DONE : EXIT_SIGNAL + SIGPIPE;
     }
+    return EXIT_DONE;
 }
 
 static int run_follow(struct container *c)
 {
-    struct follow f = {.c = c, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct follow f = {.c = c};
     pthread_t thread;
     sigset_t set;
     int signals = -1;
+    int code = EXIT_DONE;
 
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
     signals = signalfd(-1, &set, SFD_CLOEXEC);
     if (signals < 0 || pipe(f.done) != 0)
         return cli_fail(EXIT_AGAIN, "cannot follow: %s", strerror(errno));
     if (pthread_create(&thread, NULL, follow_it, &f) != 0)
         return cli_fail(EXIT_AGAIN, "cannot follow: no thread");
-    watch(&f, signals);
+    code = watch(&f, &set, signals);
     pthread_join(thread, NULL);
     close(f.done[0]);
     close(signals);
-    return f.code;
+    return f.code == EXIT_DONE ? code : f.code;
 }
 
 /* ---- the command ---- */

@@ -265,18 +265,21 @@ static bool send_out(reeve_context *ctx, rv_ns now)
     return any;
 }
 
+static void wake(reeve_context *ctx, struct rv_waiter *w)
+{
+    if (w->polling)
+        eventfd_write(ctx->wake_fd, 1);
+    else
+        pthread_cond_signal(&w->cond);
+}
+
 static void wake_ready(reeve_context *ctx)
 {
     struct rv_waiter *w = NULL;
 
-    DL_FOREACH (ctx->waiters, w) {
-        if (!w->ready(w->arg))
-            continue;
-        if (w->polling)
-            eventfd_write(ctx->wake_fd, 1);
-        else
-            pthread_cond_signal(&w->cond);
-    }
+    DL_FOREACH (ctx->waiters, w)
+        if (w->ready(w->arg))
+            wake(ctx, w);
 }
 
 /* Whoever sleeps on the connection is woken when it has to look before it meant to. */
@@ -419,6 +422,7 @@ static void hand_over(reeve_context *ctx)
 bool rv_wait(reeve_context *ctx, bool (*ready)(void *arg), void *arg, rv_ns deadline)
 {
     struct rv_waiter self = {.ready = ready, .arg = arg};
+    uint32_t interrupts = ctx->interrupts;
     pthread_condattr_t attr;
     bool ok = false;
 
@@ -430,7 +434,7 @@ bool rv_wait(reeve_context *ctx, bool (*ready)(void *arg), void *arg, rv_ns dead
     pthread_cond_init(&self.cond, &attr);
     pthread_condattr_destroy(&attr);
     DL_APPEND(ctx->waiters, &self);
-    while (!(ok = ready(arg)) && rv_clock_now() < deadline) {
+    while (!(ok = ready(arg)) && interrupts == ctx->interrupts && rv_clock_now() < deadline) {
         if (!ctx->pumping) {
             pump(ctx, &self, deadline);
         } else if (deadline == RV_NEVER) {
@@ -534,6 +538,7 @@ reeve_err rv_finish(reeve_context *ctx, struct rv_request *call, uint32_t timeou
                     const char *verb, const char *object, struct rv_buf *result)
 {
     rv_ns deadline = rv_after_ms(rv_clock_now(), timeout_ms);
+    uint32_t interrupts = ctx->interrupts;
     reeve_err err = REEVE_OK;
 
     if (call == NULL) {
@@ -544,8 +549,10 @@ reeve_err rv_finish(reeve_context *ctx, struct rv_request *call, uint32_t timeou
     if (!call->read && deadline != RV_NEVER)
         deadline += RV_LIMIT_GRACE_MS * RV_MS;
     if (!rv_wait(ctx, request_done, call, deadline)) {
-        err = rv_fail(REEVE_ETIME, "cannot %s %s: manager %s gave no answer in time", verb, object,
-                      rv_endpoint(ctx));
+        err = interrupts != ctx->interrupts
+                  ? rv_fail(REEVE_ECANCELED, "cannot %s %s: the call was interrupted", verb, object)
+                  : rv_fail(REEVE_ETIME, "cannot %s %s: manager %s gave no answer in time", verb,
+                            object, rv_endpoint(ctx));
         rv_link_abandon(&ctx->link, call);
         rv_drive(ctx);
         return err;
@@ -560,6 +567,19 @@ reeve_err rv_finish(reeve_context *ctx, struct rv_request *call, uint32_t timeou
         err = rv_fail_request(call, verb, object);
     rv_request_free(&ctx->link, call);
     return err;
+}
+
+void reeve_interrupt(reeve_context *ctx)
+{
+    struct rv_waiter *w = NULL;
+
+    if (forked(ctx))
+        return;
+    pthread_mutex_lock(&ctx->mutex);
+    ctx->interrupts++;
+    DL_FOREACH (ctx->waiters, w)
+        wake(ctx, w);
+    pthread_mutex_unlock(&ctx->mutex);
 }
 
 /* ---- opening ---- */

@@ -51,6 +51,7 @@ struct reeve_context {
     rv_ns pump_until;       /* when it looks again by itself */
     rv_ns background_until; /* 0: so soon that nobody needs to wake it */
     bool listens;           /* the background wakes up for messages */
+    uint32_t interrupts;    /* reeve_interrupt so far; who waits goes when it changes */
     bool stop;
     bool thread_runs;
     pthread_t thread;
@@ -113,7 +114,7 @@ void rv_drive(reeve_context *ctx);
 /* A deadline has come up: whoever drives the connection next does so in time. */
 void rv_wake_before(reeve_context *ctx, rv_ns deadline);
 
-/* Wait until ready(arg) or the deadline. False when the deadline came first. */
+/* Wait until ready(arg), the deadline or an interrupt. False when it is not ready. */
 bool rv_wait(reeve_context *ctx, bool (*ready)(void *arg), void *arg, rv_ns deadline);
 
 /* Wait for a request, at most timeout_ms (and the time that the manager's verdict may take on

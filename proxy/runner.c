@@ -324,6 +324,11 @@ static bool pipe_holds_something(const struct runner *r)
     return ioctl(r->output, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
+static bool agent_has_read(const struct runner *r)
+{
+    return atomic_load_explicit(&r->page->drained, memory_order_acquire) != r->drained;
+}
+
 /* Has the item printed? Text of stdio is found at once, and so is what the agent has read
  * already. What lies in the pipe costs a system call: after a tiny item it is looked for now
  * and then, and may then be told with a later one of the same batch. */
@@ -337,11 +342,12 @@ static bool printed(struct runner *r)
         fflush(stdout);
         found = true;
     }
-    found = found || atomic_load_explicit(&r->page->drained, memory_order_acquire) != r->drained;
+    found = found || agent_has_read(r);
     if (!found && r->careful == 0 && !r->last && ++r->look < r->look_each)
         return false;
     r->look = 0;
-    found = found || pipe_holds_something(r);
+    /* In this order: what is no more in the pipe was counted before it was taken out. */
+    found = found || pipe_holds_something(r) || agent_has_read(r);
     if (found)
         r->careful = CAREFUL_ITEMS;
     else if (r->careful > 0)

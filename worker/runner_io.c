@@ -78,21 +78,23 @@ static void keep_printed(struct runner_slot *s, const uint8_t *bytes, size_t len
         rv_buf_drop(&s->printed, s->printed.len - RV_LIMIT_OUTPUT_BYTES);
 }
 
-/* So much as lies there now: whoever prints on and on does not hold us. */
+/* So much as lies there now: whoever prints on and on does not hold us. It is counted before it is
+ * taken, so that a runner which finds the pipe empty sees that it was not. */
 void slot_drain(struct runner_slot *s)
 {
     uint8_t bytes[DRAIN_BYTES];
     int left = 0;
 
-    if (s->output < 0 || ioctl(s->output, FIONREAD, &left) != 0)
+    if (s->output < 0 || ioctl(s->output, FIONREAD, &left) != 0 || left <= 0)
         return;
+    atomic_fetch_add(&s->page->drained, (uint64_t)left);
     while (left > 0) {
-        ssize_t len = read(s->output, bytes, sizeof bytes);
+        size_t room = (size_t)left < sizeof bytes ? (size_t)left : sizeof bytes;
+        ssize_t len = read(s->output, bytes, room);
 
         if (len <= 0)
             return;
         keep_printed(s, bytes, (size_t)len);
-        atomic_fetch_add(&s->page->drained, (uint64_t)len);
         left -= (int)len;
     }
 }

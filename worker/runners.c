@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <reeve/task.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -397,19 +398,13 @@ static void on_socket(struct runners *r, rv_ns now, struct runner_slot *s)
 
 static void on_output(struct runners *r, struct runner_slot *s)
 {
-    uint8_t byte = 0;
-    ssize_t len = 0;
+    struct pollfd fd = {.fd = s->output, .events = POLLIN};
 
     if (s->output < 0)
         return;
     slot_drain(s);
     /* All ends of it are closed: the event would come for ever. */
-    len = read(s->output, &byte, 1);
-    if (len == 1) {
-        rv_buf_add(&s->printed, &byte, 1);
-        atomic_fetch_add(&s->page->drained, 1);
-    }
-    if (len == 0)
+    if (poll(&fd, 1, 0) == 1 && (fd.revents & POLLIN) == 0)
         (void)epoll_ctl(r->conf.epoll_fd, EPOLL_CTL_DEL, s->output, NULL);
 }
 

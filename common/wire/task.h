@@ -72,7 +72,7 @@ struct rv_task_page {
     _Atomic uint64_t started;   /* index of the item that it is in; RV_TASK_NONE */
     _Atomic int64_t started_at; /* CLOCK_MONOTONIC, some milliseconds early at most */
     _Atomic uint64_t limit;     /* the agent's: items from here on are not begun */
-    _Atomic uint64_t drained;   /* the agent's: bytes of output that it has read */
+    _Atomic uint64_t drained;   /* the agent's: bytes of output that it has read or is about to */
     _Atomic uint32_t went;      /* the agent's, a futex: counts the items that waited for it */
 
     /* Frames in the area: `closed` bytes of whole ones; behind them, if open_count is not zero, a

@@ -17,7 +17,7 @@
  * Threads: many may use one context. The library has one background thread (all signals
  * blocked), installs no signal handler, prints nothing and never aborts on bad input.
  * Signals: no call may be made in a signal handler, which may have interrupted another one; a thread
- * that reads a signalfd makes it. A signal neither ends nor shortens a call.
+ * that reads a signalfd makes it. A signal neither ends nor shortens a call; reeve_interrupt does.
  * Fork: a child's calls on its parent's context give EFORK; it opens its own.
  */
 
@@ -65,6 +65,15 @@ REEVE_API REEVE_NODISCARD reeve_err reeve_open(reeve_context **out, const reeve_
  * (ELOST, ETIME, ENOMEM). NULL and *ctx == NULL are fine.
  */
 REEVE_API reeve_err reeve_close(reeve_context **ctx);
+
+/*
+ * For a program that is told to end while its threads wait: the calls of other threads that wait now
+ * end at once, with ECANCELED, or as if their time was over (ETIME, EFULL). What the manager had
+ * given such a call goes back. Calls that begin later are as ever, so that all can be closed; as a thread may
+ * just begin one, do it again until all have come back. Does not block. In a forked child it does
+ * nothing.
+ */
+REEVE_API void reeve_interrupt(reeve_context *ctx);
 
 /* Wait until the manager has all that was put so far, on any queue of the context. Blocks for
  * at most timeout_ms. Errors: ETIME, and the first refusal of an earlier put. */

@@ -153,6 +153,23 @@ equal 'room lets a waiting put through' "$(reeve get --timeout 5 -n 3 small | tr
 wait "$waiting"
 equal 'which has ended well' $? 0
 
+# A manager that is late with its answer says neither that there is nothing nor that it is gone: this get waits
+# for its reader until the manager does not answer, and asks for the next item then.
+{ head -c 200000 /dev/zero | tr '\0' x && printf '\nb\n'; } | reeve put late
+mkfifo "$tmp/late"
+background sh -c '"$1" get -n 2 late >"$2" 2>"$3"' sh "$BUILD/reeve" "$tmp/late" "$tmp/err"
+exec 4<"$tmp/late"
+equal 'its first item is being written' "$(dd bs=1 count=1 <&4 2>/dev/null)" x
+kill -STOP "$manager"
+cat <&4 >"$tmp/rest" &
+sleep 1
+kill -CONT "$manager"
+wait "$started"
+equal 'a late answer is waited for' "$? $(cat "$tmp/err")" '0 '
+wait $!
+equal 'and the next item comes' "$(tail -c 2 "$tmp/rest")" b
+exec 4<&-
+
 run reeve put "$(printf '%0300d' 0)" x
 says 'a name has a limit' 100 '^reeve: cannot open .*255.*'
 head -c 17825792 /dev/zero | tr '\0' x >"$tmp/large"

@@ -299,9 +299,13 @@ check 'the key went' wait_until lines "$tmp/whole" 3
 reeve dict f set k two
 check 'and came back' wait_until lines "$tmp/key" 2
 check 'for both' wait_until lines "$tmp/whole" 4
+goodbyes() { [ "$(grep -c 'session.end .* reason="goodbye"' "$tmp/manager.log")" = "$1" ]; }
+before=$(grep -c 'session.end .* reason="goodbye"' "$tmp/manager.log")
 stop "$key" INT
 equal 'Ctrl-C ends it well' "$code $(tr '\n' ';' <"$tmp/key")" '0 1;two;'
+check 'with a goodbye' wait_until goodbyes $((before + 1))
 stop "$whole" TERM
+check 'twice' wait_until goodbyes $((before + 2))
 equal 'and so does SIGTERM' "$code $(tr '\n' ';' <"$tmp/whole")" \
     '0 {"other": 1};{"other": 1, "k": 1};{"other": 1};{"other": 1, "k": "two"};'
 out=$tmp/list background "$BUILD/reeve" list fl --follow -n 2
@@ -312,6 +316,17 @@ wait "$one"
 equal 'so many times' "$? $(tr '\n' ';' <"$tmp/list")" '0 [];["x"];'
 refused 111 'deadline passed' set fs --follow --timeout 100ms
 refused 2 'cannot set with --follow: it is for verbs that read' value v set 1 --follow
+gives '' dict f set deep '{"a": {"b": 1}}'
+out=$tmp/place background "$BUILD/reeve" dict f get deep --at '["a", "b"]' --follow
+place=$started
+check 'a place is followed' wait_until lines "$tmp/place" 1
+reeve dict f set other 2
+reeve dict f set deep 7
+reeve dict f set deep '{"a": {"b": 1, "c": 2}}'
+reeve dict f add deep --at '["a", "b"]' 1 >/dev/null
+check 'also when it was away' wait_until lines "$tmp/place" 2
+stop "$place" INT
+equal 'and it alone' "$code $(uniq "$tmp/place" | tr '\n' ';')" '0 1;2;'
 timeout 10 sh -c "'$BUILD/reeve' value v --follow | head -1 >'$tmp/head'"
 equal 'a reader that leaves ends it' "$? $(cat "$tmp/head")" '0 {"a": 1}'
 

@@ -4,6 +4,7 @@
 #include "tests/shell/lab.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -334,6 +335,109 @@ TEST(removal_ends_the_calls_of_all_who_use_it)
     OK(reeve_queue_put_str(q, "x", 0));
     FAILS(REEVE_EGONE, reeve_queue_flush(q, 5000));
     reeve_queue_close(&q);
+    stage_end(&s);
+}
+
+/* ---- interrupts ---- */
+
+struct waiting {
+    reeve_queue *empty, *full, *open;
+    reeve_lock *lock;
+    reeve_dict *dict;
+    atomic_int back;
+};
+
+static void *interrupted_get(void *arg)
+{
+    struct waiting *w = arg;
+    reeve_value *v = NULL;
+
+    FAILS(REEVE_ECANCELED, reeve_queue_get(&v, w->empty, REEVE_FOREVER));
+    SAYS("cannot get from queue empty: the call was interrupted");
+    CHECK(v == NULL);
+    atomic_fetch_add(&w->back, 1);
+    return NULL;
+}
+
+static void *interrupted_put(void *arg)
+{
+    struct waiting *w = arg;
+
+    FAILS(REEVE_ECANCELED, lab_put_int(w->full, 2, REEVE_FOREVER));
+    atomic_fetch_add(&w->back, 1);
+    return NULL;
+}
+
+static void *interrupted_join(void *arg)
+{
+    struct waiting *w = arg;
+
+    FAILS(REEVE_ECANCELED, reeve_queue_join(w->open, REEVE_FOREVER));
+    atomic_fetch_add(&w->back, 1);
+    return NULL;
+}
+
+static void *interrupted_acquire(void *arg)
+{
+    struct waiting *w = arg;
+
+    FAILS(REEVE_ECANCELED, reeve_lock_acquire(w->lock, REEVE_FOREVER));
+    atomic_fetch_add(&w->back, 1);
+    return NULL;
+}
+
+static void *interrupted_follower(void *arg)
+{
+    struct waiting *w = arg;
+    uint64_t version = 0;
+
+    FAILS(REEVE_ECANCELED, reeve_dict_wait(w->dict, NULL, &version, REEVE_FOREVER));
+    atomic_fetch_add(&w->back, 1);
+    return NULL;
+}
+
+TEST(an_interrupt_ends_what_waits_and_nothing_else)
+{
+    enum { THREADS = 5 };
+    void *(*const calls[THREADS])(void *) = {interrupted_get, interrupted_put, interrupted_join,
+                                             interrupted_acquire, interrupted_follower};
+    pthread_t threads[THREADS];
+    struct waiting w = {0};
+    struct stage s;
+    int64_t x = 0;
+
+    stage_begin(&s);
+    w.empty = lab_queue(s.ctx, "empty", NULL);
+    w.full = lab_queue(s.ctx, "full", &(reeve_queue_options){.maxsize = 1});
+    w.open = lab_queue(s.ctx, "open", &(reeve_queue_options){.joinable = true});
+    OK(reeve_lock_open(&w.lock, s.ctx, "lock", NULL));
+    OK(reeve_dict_open(&w.dict, s.ctx, "dict", NULL));
+    OK(lab_put_int(w.full, 1, 5000));
+    OK(lab_put_int(w.open, 1, 5000));
+    OK(reeve_queue_flush(w.open, 5000));
+    OK(reeve_lock_acquire(w.lock, 5000));
+    for (int i = 0; i < THREADS; i++)
+        threads[i] = lab_thread(calls[i], &w);
+    EVENTUALLY(5000, lab_sessions(s.ctx, program_invocation_short_name, "waiting") == THREADS);
+    reeve_interrupt(s.ctx);
+    EVENTUALLY(5000, atomic_load(&w.back) == THREADS);
+    for (int i = 0; i < THREADS; i++)
+        lab_join(threads[i]);
+    EVENTUALLY(5000, lab_sessions(s.ctx, program_invocation_short_name, "waiting") == 0);
+    OK(lab_put_int(w.empty, 3, 5000)); /* nobody is owed it any more */
+    OK(lab_get_int(&x, w.empty, 5000));
+    CHECK(x == 3);
+    OK(lab_get_int(&x, w.full, 5000));
+    CHECK(x == 1);
+    FAILS(REEVE_EEMPTY, lab_get_int(&x, w.full, 50));
+    OK(reeve_lock_release(w.lock));
+    OK(reeve_lock_acquire(w.lock, 5000));
+    OK(reeve_lock_release(w.lock));
+    reeve_queue_close(&w.empty);
+    reeve_queue_close(&w.full);
+    reeve_queue_close(&w.open);
+    reeve_lock_close(&w.lock);
+    reeve_dict_close(&w.dict);
     stage_end(&s);
 }
 

@@ -28,6 +28,7 @@ enum order {
     LEAVE,
     PRINT,
     PRINT_AND_CRASH,
+    SAY,   /* print at once: nothing is left to be found in a buffer */
     BREED, /* start a process that stays, and tell its pid */
     HIDE,  /* the same in a session of its own */
     STAY,
@@ -53,6 +54,14 @@ static int64_t breed(bool hidden)
         stay();
     }
     return pid;
+}
+
+static void spin(uint64_t ns)
+{
+    rv_ns until = rv_clock_now() + (rv_ns)ns;
+
+    while (rv_clock_now() < until)
+        continue;
 }
 
 static reeve_err about(reeve_task *task, reeve_builder *out)
@@ -87,6 +96,10 @@ static reeve_err work(reeve_task *task, const reeve_value *in, reeve_builder *ou
         exit(3);
     case PRINT:
         printf("item %d\n", (int)reeve_task_index(task));
+        break;
+    case SAY:
+        dprintf(STDOUT_FILENO, "item %d\n", (int)reeve_task_index(task));
+        spin(reeve_task_index(task) % 200 * 500);
         break;
     case PRINT_AND_CRASH:
         printf("last words");
@@ -151,6 +164,7 @@ struct agent {
     unsigned ready, ended, ends;
     uint32_t pid;
     uint64_t done; /* items */
+    uint64_t said; /* of them, those that were told with what SAY prints */
     int64_t value; /* the last small one */
     struct rv_buf bytes;
     struct agent_told told;
@@ -178,10 +192,14 @@ static void keep_value(struct agent *a, const struct rv_items *items)
 
 static void keep_told(struct agent *a, const struct agent_told *told)
 {
+    char wanted[40];
+
     a->told = *told;
     snprintf(a->text, sizeof a->text, "%.*s", (int)told->text.len, (const char *)told->text.data);
     snprintf(a->output, sizeof a->output, "%.*s", (int)told->output.len,
              told->output.len == 0 ? "" : (const char *)told->output.data);
+    snprintf(wanted, sizeof wanted, "item %llu\n", (unsigned long long)told->index);
+    a->said += strcmp(a->output, wanted) == 0;
 }
 
 void agent_on_loaded(struct agent *a, rv_ns now, uint64_t env, const char *why, bool again)
@@ -447,6 +465,22 @@ TEST(output_belongs_to_the_item_that_printed_it)
     UNTIL(&s, s.core.ended == 1);
     CHECK(strcmp(s.core.text, "SIGABRT") == 0);
     CHECK(strcmp(s.core.output, "last words") == 0);
+    stage_end(&s);
+}
+
+/* Its agent may have read it before the item is over, or be just about to. */
+TEST(output_that_its_agent_reads_meanwhile_belongs_to_its_item)
+{
+    enum { ITEMS = 20000 };
+    static uint8_t orders[ITEMS];
+    struct stage s;
+
+    memset(orders, SAY, ITEMS);
+    play(&s);
+    give(&s, orders, ITEMS);
+    UNTIL(&s, s.core.ends == 1);
+    CHECK(s.core.done == ITEMS);
+    CHECK(s.core.said == ITEMS);
     stage_end(&s);
 }
 

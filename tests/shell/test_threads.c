@@ -94,6 +94,53 @@ static void run_crowd(reeve_context *ctx, const reeve_queue_options *options,
     reeve_queue_close(&c.q);
 }
 
+static void *get_until_told(void *arg)
+{
+    struct crowd *c = arg;
+    int64_t x = 0;
+
+    while (!atomic_load(&c->over)) {
+        reeve_err err = lab_get_int(&x, c->q, REEVE_FOREVER);
+
+        CHECK(err == REEVE_OK || err == REEVE_ECANCELED);
+        if (err == REEVE_OK)
+            atomic_fetch_add(&c->got, 1);
+    }
+    atomic_fetch_add(&c->next, 1);
+    return NULL;
+}
+
+/* What one of them had been given when it was interrupted goes to the next one. */
+TEST(interrupted_getters_lose_no_item)
+{
+    static struct crowd c;
+    pthread_t getters[THREADS];
+    reeve_context *ctx = NULL;
+    struct scene s;
+
+    scene_begin(&s);
+    c.ctx = ctx = scene_open(&s);
+    c.q = lab_queue(ctx, "jobs", NULL);
+    for (int i = 0; i < THREADS; i++)
+        getters[i] = lab_thread(get_until_told, &c);
+    for (int i = 0; i < ITEMS; i++) {
+        OK(lab_put_int(c.q, i, REEVE_FOREVER));
+        if (i % 3 == 0)
+            reeve_interrupt(ctx);
+    }
+    EVENTUALLY(20000, atomic_load(&c.got) == ITEMS);
+    atomic_store(&c.over, true);
+    while (atomic_load(&c.next) < THREADS) {
+        reeve_interrupt(ctx);
+        lab_nap();
+    }
+    for (int i = 0; i < THREADS; i++)
+        lab_join(getters[i]);
+    reeve_queue_close(&c.q);
+    OK(reeve_close(&ctx));
+    scene_end(&s);
+}
+
 /* row: Q02 */
 /* row: Q04 */
 TEST(many_threads_share_a_context)
