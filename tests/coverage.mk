@@ -3,8 +3,8 @@
 # The cores are what is pure: they decide, and every way through them can be told. Built by clang in
 # build-coverage/; the counters are in a file that is mapped, so that a process that is killed has counted, too.
 COVERAGE_BUILD ?= build-coverage
-COVERAGE_SEEDS ?= 1 40
-COVERAGE_E2E := cli dead detach keys lock restart worker map_cli
+COVERAGE_SEEDS ?= 1 100
+COVERAGE_E2E := cli dead detach keys lock restart worker map_cli containers deadlock
 coverage_flags := -O1 -g -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation
 coverage_tests := run-unit run-sim run-log run-threads run-slow run-api run-gone run-memory run-agents run-pool
 coverage_fuzz := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))

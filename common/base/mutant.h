@@ -80,6 +80,9 @@
     X(CHANGE_EARLY, "who waits for a change hears of one that is undone")                          \
     X(VERSION_UNSAVED, "a snapshot forgets the version of a container")                            \
     X(SEEN_UNSAVED, "a snapshot forgets what who waits for a change has seen")                     \
+    X(BOX_LESS_ASKED, "a call on a container asks for less than its object was opened with")       \
+    X(BOX_SAID_SAFE,                                                                               \
+      "a container's answer says that it survives the loss of power before it does")               \
     X(LATE_NEVER, "what is in no hurry never leaves alone")
 
 #define RV_MUTANT_ENUM(name, text) RV_MUTANT_##name,

@@ -458,6 +458,8 @@ void box_on_call(struct mgr *mgr, struct object *o, struct ref *ref, const struc
     struct arrivals a;
     reeve_err err = REEVE_OK;
 
+    if (RV_MUTANT(BOX_SAID_SAFE))
+        mgr->reached = mgr_reaches(mgr, o->durable);
     if (c.op == o->ops->box->wait) {
         on_wait(mgr, c.box, in);
         return;

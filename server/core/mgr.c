@@ -225,6 +225,8 @@ uint8_t mgr_durable(const struct mgr *mgr, uint16_t op, uint64_t object, struct 
     HASH_FIND(by_id, mgr->objects, &object, sizeof object, o);
     if (o != NULL && (op == RV_OP_agent_done || op == RV_OP_agent_item || op == RV_OP_agent_back))
         o = crew_job_of(o, args);
+    if (o != NULL && o->ops->box != NULL && (RV_MUTANT(BOX_LESS_ASKED) || RV_MUTANT(BOX_SAID_SAFE)))
+        return RV_DURABLE_NONE;
     return o == NULL || o->durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : o->durable;
 }
 

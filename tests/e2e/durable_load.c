@@ -3,6 +3,8 @@
  *
  *     durable_load        REEVE_URL and REEVE_KEY say whose; each byte that it reads is answered
  *                         by a line when some more items have gone through
+ *     durable_load alone  only one thread, which changes two containers that survive the end of the process: nobody
+ *                         else's call has the log written for it
  *
  * Producers put numbers into a bounded joinable queue, one call for each; consumers take them and
  * say that they are done; others hold a lock in turn; keepers count in containers, some of which survive
@@ -190,6 +192,22 @@ static void *keep(void *arg)
     return NULL;
 }
 
+static void *keep_alone(void *arg)
+{
+    reeve_builder *value = reeve_builder_new();
+    bool well = true;
+
+    (void)arg;
+    while (well && !over) {
+        well = pair(value, 0, kept[0]) && ok(reeve_list_append(rows, value), "append") &&
+               ok(reeve_shared_add_int(total, 1, NULL), "total");
+        kept[0] += well;
+        got = kept[0];
+    }
+    reeve_builder_free(&value);
+    return NULL;
+}
+
 static bool equal(const char *what, int64_t got_it, int64_t wanted)
 {
     if (got_it == wanted)
@@ -274,6 +292,17 @@ static bool containers_are_whole(void)
     return whole;
 }
 
+static bool alone_is_whole(void)
+{
+    int64_t sum = 0;
+    bool whole = kept[0] > 0 && ok(reeve_shared_get_int(total, &sum), "total") &&
+                 equal("total", sum, kept[0]) && rows_are_whole(kept[0]);
+
+    printf("rounds alone %ld, %s, errors %ld\n", kept[0], whole ? "whole" : "damaged",
+           (long)errors);
+    return whole;
+}
+
 static bool open_containers(void)
 {
     static const reeve_container_options sync = {.durable = REEVE_DURABLE_SYNC};
@@ -324,14 +353,45 @@ static void go_on(void)
         usleep(1000);
 }
 
-int main(void)
+static void answer_bytes(void)
+{
+    char byte = 0;
+
+    printf("begun\n");
+    fflush(stdout);
+    while (read(STDIN_FILENO, &byte, 1) > 0) {
+        go_on();
+        printf("on\n");
+        fflush(stdout);
+    }
+    over = true;
+}
+
+static int run_alone(void)
+{
+    pthread_t thread;
+    bool whole = false;
+
+    if (!ok(reeve_open(&ctx, NULL), "open") || !open_containers())
+        return 2;
+    pthread_create(&thread, NULL, keep_alone, NULL);
+    answer_bytes();
+    pthread_join(thread, NULL);
+    whole = alone_is_whole();
+    close_containers();
+    reeve_close(&ctx);
+    return !whole || errors != 0;
+}
+
+int main(int argc, char **argv)
 {
     static const reeve_queue_options options = {.maxsize = 64, .joinable = true};
     pthread_t threads[PRODUCERS + CONSUMERS + LOCKERS + KEEPERS];
     size_t begun = 0;
     bool whole = false;
-    char buf[256];
 
+    if (argc > 1)
+        return strcmp(argv[1], "alone") == 0 ? run_alone() : 2;
     if (!ok(reeve_open(&ctx, NULL), "open") ||
         !ok(reeve_queue_open(&queue, ctx, "work", &options), "queue") ||
         !ok(reeve_lock_open(&lock, ctx, "turn", NULL), "lock") || !open_containers())
@@ -344,14 +404,7 @@ int main(void)
         pthread_create(&threads[begun++], NULL, keep, (void *)i);
     for (int i = 0; i < CONSUMERS; i++)
         pthread_create(&threads[begun++], NULL, consume, NULL);
-    printf("begun\n");
-    fflush(stdout);
-    while (read(STDIN_FILENO, buf, 1) > 0) {
-        go_on();
-        printf("on\n");
-        fflush(stdout);
-    }
-    over = true;
+    answer_bytes();
     for (size_t i = 0; i < PRODUCERS + LOCKERS + KEEPERS; i++)
         pthread_join(threads[i], NULL);
     ok(reeve_queue_join(queue, WAIT_MS), "join");

@@ -71,6 +71,33 @@ wait_until sh -c "'$BUILD/reeve' get shared 2>&1 | grep -q 'no right'" || bad 'a
 cp "$tmp/alice.pub" "$authorized/"
 wait_until sh -c "'$BUILD/reeve' put shared item && [ \"\$('$BUILD/reeve' get -n 1 shared 2>/dev/null)\" = item ]" || bad 'and given back'
 
+# ---- a job belongs to the key that gave it ----
+
+for name in giver other; do
+    reeve keygen --dir "$tmp/keys" --trust "$tmp/manager/manager.pub" --rights run,list $name >/dev/null
+done
+reeve keygen --dir "$tmp/keys" --trust "$tmp/manager/manager.pub" --rights run blind >/dev/null
+cp "$tmp/keys/giver.pub" "$tmp/keys/other.pub" "$tmp/keys/blind.pub" "$authorized/"
+check 'three more come in' says_log 'keys.read principals=8'
+as() { REEVE_KEY=$tmp/keys/$1.key; shift; run reeve "$@"; REEVE_KEY=$tmp/keys/alice.key; }
+as giver map --detach=mine -- true ::: 1
+equal 'a job is given' "$code" 0
+for who in other blind; do
+    as $who cancel mine
+    says 'others do not cancel it' 100 'the job belongs to another key'
+    as $who attach mine
+    says 'nor get what comes of it' 100 'the job belongs to another key'
+done
+as other jobs
+check 'who may list sees it' grep -q mine "$tmp/out"
+as blind jobs
+check 'who may not does not' sh -c "! grep -q mine '$tmp/out'"
+as blind logs mine
+says 'nor what it printed' 100 'no right'
+as boss cancel mine
+equal 'an admin ends it' "$code" 0
+rm "$authorized/giver.pub" "$authorized/other.pub" "$authorized/blind.pub"
+
 # ---- two keys of one principal ----
 
 reeve keygen --dir "$tmp/new" --trust "$tmp/manager/manager.pub" alice >/dev/null

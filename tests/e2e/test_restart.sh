@@ -65,6 +65,30 @@ sed -n 's/.*log.open .* ms=\([0-9]*\) .*/\1/p' "$logs" | sort -n |
 
 stop "$worker" KILL
 
+# ---- the same with nothing but containers that survive the end of the process ----
+
+reeve rm book rows moves total
+"$BUILD/tests/e2e/durable_load" alone <"$tmp/ask" >"$tmp/told" 2>"$tmp/trouble" &
+load=$!
+running="$running $load"
+exec 4>"$tmp/ask" 5<"$tmp/told"
+read -r line <&5
+round=0
+while [ $round -lt $((kills / 5)) ]; do
+    printf x >&4
+    read -r line <&5
+    pause 0.1
+    stop "$manager" KILL
+    start_again
+    round=$((round + 1))
+done
+exec 4>&-
+read -r result <&5
+wait "$load"
+equal 'what containers answered survives the end of the process, without anybody else' $? 0
+echo "    $result"
+sed 's/^/    /' "$tmp/trouble" | head -n 20
+
 # ---- ended in order: no client hears an end, a wait goes on ----
 
 "$BUILD/reeve" get late --timeout 60 >"$tmp/late" 2>"$tmp/err" &

@@ -406,6 +406,7 @@ struct sim_play {
     enum sim_fate (*fate)(struct sim *s, uint64_t index, uint32_t run);
     const char *cannot;   /* a program that no host can run, and why */
     bool bad_initializer; /* runners never become ready */
+    bool keeps;           /* runners keep their values until the end, and lose them as they end */
     uint32_t early;       /* so many more programs are ended by a signal before they are up ... */
     uint32_t unready;     /* ... and so many runners before they are ready */
     bool tell;            /* a line for each item that begins */

@@ -17,7 +17,7 @@ struct runner {
     uint32_t slot;
     bool alive, ready, stopping;
     bool busy;
-    uint64_t chunk, index, end, next_unsaid;
+    uint64_t chunk, index, end, unsaid;
     uint32_t run;
     rv_ns began_at;
 };
@@ -65,16 +65,22 @@ static void begin_item(struct sim *s, struct runner *r)
         sim_at(s, &r->event, s->now + takes(s, r->client, r->index));
 }
 
-static void say_value(struct sim *s, struct runner *r)
+/* Of all items before `end` that nothing was said of. */
+static void say_values(struct sim *s, struct runner *r, uint64_t end)
 {
     struct rv_buf b = {0};
-    uint8_t value[8];
+    uint64_t first = r->unsaid;
 
-    rv_set_number(value, r->index, 8);
-    rv_item_write(&b, &(struct rv_item){.len = 8, .bytes = rv_slice(value, 8)});
-    agent_on_done(r->client->agent->core, s->now, r->slot, r->index,
-                  (uint64_t)(s->now - r->began_at), &(struct rv_items){1, rv_buf_slice(&b)}, NULL,
-                  0);
+    for (; r->unsaid < end; r->unsaid++) {
+        uint8_t value[8];
+
+        rv_set_number(value, r->unsaid, 8);
+        rv_item_write(&b, &(struct rv_item){.len = 8, .bytes = rv_slice(value, 8)});
+    }
+    if (end > first)
+        agent_on_done(r->client->agent->core, s->now, r->slot, first,
+                      (uint64_t)(s->now - r->began_at),
+                      &(struct rv_items){(uint32_t)(end - first), rv_buf_slice(&b)}, NULL, 0);
     rv_buf_free(&b);
 }
 
@@ -103,6 +109,8 @@ static void item_over(struct sim *s, struct runner *r)
         sim_client_kill(s, r->client->number, SIM_DEATH_GONE);
         return;
     case SIM_FAILS:
+        say_values(s, r, r->index);
+        r->unsaid++;
         agent_on_item(core, s->now, slot,
                       &(struct agent_told){.index = r->index,
                                            .status = RV_RAN_FAILED,
@@ -110,13 +118,15 @@ static void item_over(struct sim *s, struct runner *r)
                                            .text = rv_slice_str("no")});
         break;
     default:
-        say_value(s, r);
+        if (!s->play.keeps)
+            say_values(s, r, r->index + 1);
     }
     r->index++;
     if (r->index < r->end) {
         begin_item(s, r);
         return;
     }
+    say_values(s, r, r->end);
     r->busy = false;
     agent_on_end(core, s->now, slot, r->end);
 }
@@ -179,7 +189,7 @@ static void give(struct sim *s, struct runner *r, const struct agent_work *work)
     rv_assert(r->ready && !r->busy && work->count > 0);
     r->busy = true;
     r->chunk = work->chunk;
-    r->index = work->first;
+    r->index = r->unsaid = work->first;
     r->end = work->first + work->count;
     r->run = work->run;
     begin_item(s, r);

@@ -48,6 +48,7 @@ struct event {
 struct sim_box_book {
     struct model_box boxes[MODEL_BOXES];
     uint64_t gone[MODEL_BOXES]; /* the last object that had the name and lost it */
+    uint8_t level[MODEL_BOXES]; /* enum rv_durable: it was opened with that */
     size_t len;
     struct sim_deed *deeds; /* all, to free them */
     struct sim_deed *under_way;
@@ -530,6 +531,7 @@ struct sim_op *sim_box_op_open(struct sim *s, int client, int box, enum rv_durab
 
     d->opens = true;
     d->level = durable;
+    s->box_book->level[box] = (uint8_t)(durable == RV_DURABLE_DEFAULT ? RV_DURABLE_SYNC : durable);
     d->acts = rv_alloc(sizeof *d->acts);
     d->acts[0] = (struct model_act){.op = RV_OP_object_open, .box = (uint8_t)box};
     d->len = 1;
@@ -1118,6 +1120,17 @@ static bool wanted(const struct sim_deed *d)
     return false;
 }
 
+/* What it says that it survives: at least what its objects were opened with; a question says nothing. */
+static void check_level(struct sim *s, const struct sim_deed *d)
+{
+    uint8_t least = d->batch ? RV_DURABLE_SYNC : s->box_book->level[d->acts[0].box];
+
+    if (!s->server.memory && !d->key.read && d->durable < least)
+        sim_broken(s, "client %d: %s of %s was answered as level %u, and is of level %u",
+                   d->client->number, d->batch ? "a batch" : rv_op_info(d->acts[0].op)->name,
+                   s->box_book->boxes[d->acts[0].box].name, d->durable, least);
+}
+
 void sim_box_answered(struct sim *s, struct sim_op *op)
 {
     struct sim_deed *d = op->deed;
@@ -1136,6 +1149,8 @@ void sim_box_answered(struct sim *s, struct sim_op *op)
     d->answered = true;
     d->durable = op->request->durable;
     s->box_book->answered++;
+    if (op->request->error == REEVE_OK)
+        check_level(s, d);
     if (!wanted(d))
         sim_broken(s, "client %d: %s of %s was answered\n%.*s\nand had to be\n%.*s",
                    op->client->number, d->batch ? "a batch" : rv_op_info(d->acts[0].op)->name,

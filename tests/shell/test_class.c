@@ -395,6 +395,7 @@ TEST(instance_is_constructed_elsewhere_when_its_agent_is_lost)
     size_t len = 0;
     size_t lost = 0;
     int64_t x = 0;
+    reeve_err err = REEVE_OK;
 
     lab_begin(&lab);
     manager_start_ipc(&m, &lab);
@@ -412,7 +413,11 @@ TEST(instance_is_constructed_elsewhere_when_its_agent_is_lost)
     reeve_value_free(&v);
     lab_kill(workers[lost].pid);
     close(workers[lost].lifeline);
-    OK(call_int(&x, c, "get", 0));
+    /* The manager may not have missed the agent yet, and have given the call to what is gone: that is told. */
+    err = call_int(&x, c, "get", 0);
+    if (err == REEVE_ECRASHED)
+        err = call_int(&x, c, "get", 0);
+    OK(err);
     CHECK(x == 40);
     OK(reeve_instance_free(&c));
     reeve_pool_close(&pool);

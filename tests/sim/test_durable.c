@@ -5,7 +5,10 @@
 #include "server/core/session.h"
 #include "tests/lib/check.h"
 #include "tests/lib/sim.h"
+#include "tests/lib/sim_box.h"
 #include "tests/lib/sim_sync.h"
+
+#include <stdio.h>
 
 /* Both ends of the manager: only its process, and the power. */
 TEST(sync_queue_survives_the_loss_of_power)
@@ -332,6 +335,154 @@ TEST(lock_has_a_level_too)
     sim_release(&s, 1, 1, "a");
     sim_expect(&s, "[ 1002] acquire.ok client=2 name=a fence=2\n");
     sim_stop(&s);
+}
+
+/* ---- containers ---- */
+
+enum { D, L, S, A, V, BOXES };
+
+static const struct model_box boxes[BOXES] = {
+    [D] = {.name = "d", .kind = RV_KIND_DICT},
+    [L] = {.name = "l", .kind = RV_KIND_LIST},
+    [S] = {.name = "s", .kind = RV_KIND_SET},
+    [A] = {.name = "a", .kind = RV_KIND_ARRAY, .typecode = 'i', .first_len = 3},
+    [V] = {.name = "v", .kind = RV_KIND_VALUE, .typecode = 'i', .first_len = 1},
+};
+
+/* A change of it, and a call that tells what came of it. */
+static const struct {
+    struct model_act change, look;
+    const char *seen;
+} changes[BOXES] = {
+    [D] = {{.op = RV_OP_dict_set, .box = D, .len = 2, .values = {{.n = 1}, {.n = 7}}},
+           {.op = RV_OP_dict_get, .box = D, .key = {.n = 1}},
+           "dict_get.ok client=1 version=1 values=7\n"},
+    [L] = {{.op = RV_OP_list_insert, .box = L, .at = INT64_MAX, .len = 1, .values = {{.n = 7}}},
+           {.op = RV_OP_list_page, .box = L},
+           "list_page.ok client=1 version=1 values=7\n"},
+    [S] = {{.op = RV_OP_set_add, .box = S, .len = 1, .values = {{.n = 7}}},
+           {.op = RV_OP_set_page, .box = S},
+           "set_page.ok client=1 version=1 values=7\n"},
+    [A] = {{.op = RV_OP_list_set, .box = A, .len = 1, .values = {{.n = 7}}},
+           {.op = RV_OP_list_page, .box = A},
+           "list_page.ok client=1 version=1 values=7,0,0\n"},
+    [V] = {{.op = RV_OP_list_set, .box = V, .len = 1, .values = {{.n = 7}}},
+           {.op = RV_OP_list_page, .box = V},
+           "list_page.ok client=1 version=1 values=7\n"},
+};
+
+static void begin_boxes(struct sim *s, enum rv_durable durable)
+{
+    for (int i = 0; i < BOXES; i++) {
+        sim_box(s, &boxes[i]);
+        CHECK(sim_box_open(s, 1, i, durable) == REEVE_OK);
+    }
+}
+
+/* Run until there is an answer, and not longer: what comes later may ask for the disk, too. */
+static void await_answer(struct sim *s)
+{
+    uint64_t before = 0;
+    uint64_t answered = 0;
+    uint64_t told = 0;
+
+    sim_box_counts(s, &before, &told);
+    do {
+        CHECK(sim_step(s));
+        sim_box_counts(s, &answered, &told);
+    } while (answered == before);
+}
+
+static uint8_t reached_by_change(int box, enum rv_durable durable, bool memory)
+{
+    struct sim s;
+    uint8_t reached = 0;
+
+    if (memory)
+        sim_start_memory(&s, 1);
+    else
+        sim_start(&s, 1);
+    begin_boxes(&s, durable);
+    sim_box_call(&s, 1, changes[box].change);
+    await_answer(&s);
+    reached = s.clients[1].reached;
+    sim_stop(&s);
+    return reached;
+}
+
+TEST(container_is_as_durable_as_it_is_opened)
+{
+    for (int i = 0; i < BOXES; i++) {
+        CHECK(reached_by_change(i, RV_DURABLE_DEFAULT, false) == RV_DURABLE_SYNC);
+        CHECK(reached_by_change(i, RV_DURABLE_SYNC, false) == RV_DURABLE_SYNC);
+        CHECK(reached_by_change(i, RV_DURABLE_OS, false) == RV_DURABLE_OS);
+        CHECK(reached_by_change(i, RV_DURABLE_NONE, false) == RV_DURABLE_NONE);
+        CHECK(reached_by_change(i, RV_DURABLE_SYNC, true) == RV_DURABLE_NONE);
+    }
+}
+
+/* The manager ends as soon as the answer is there; what a disk loses with the power is chance. */
+static void survive(int box, enum rv_durable durable, uint64_t seed)
+{
+    char line[128];
+    struct sim s;
+
+    sim_start(&s, 1);
+    begin_boxes(&s, durable);
+    sim_box_call(&s, 1, changes[box].change);
+    await_answer(&s);
+    s.rng.state = seed;
+    if (durable == RV_DURABLE_SYNC)
+        sim_server_power(&s);
+    else
+        sim_server_crash(&s, false);
+    sim_server_restart(&s);
+    sim_run(&s, 20000);
+    sim_mark(&s);
+    sim_box_call(&s, 1, changes[box].look);
+    snprintf(line, sizeof line, "[    2] %s", changes[box].seen);
+    sim_expect(&s, line);
+    sim_stop(&s);
+}
+
+enum { SEEDS = 8 };
+
+TEST(answered_change_of_a_sync_container_survives_the_loss_of_power)
+{
+    for (int i = 0; i < BOXES; i++)
+        for (uint64_t seed = 1; seed <= SEEDS; seed++)
+            survive(i, RV_DURABLE_SYNC, seed);
+}
+
+TEST(answered_change_of_an_os_container_survives_the_end_of_the_process)
+{
+    for (int i = 0; i < BOXES; i++)
+        survive(i, RV_DURABLE_OS, 1);
+}
+
+/* A batch has no object of its own: it is safe whatever its containers are. */
+TEST(batch_survives_the_loss_of_power_whatever_is_in_it)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        const struct model_act both[] = {changes[D].change, changes[L].change};
+        struct sim s;
+
+        sim_start(&s, 1);
+        begin_boxes(&s, RV_DURABLE_NONE);
+        sim_box_batch(&s, 1, both, 2);
+        await_answer(&s);
+        CHECK(s.clients[1].reached == RV_DURABLE_SYNC);
+        s.rng.state = seed;
+        sim_server_power(&s);
+        sim_server_restart(&s);
+        sim_run(&s, 20000);
+        sim_mark(&s);
+        sim_box_call(&s, 1, changes[D].look);
+        sim_expect(&s, "[    2] dict_get.ok client=1 version=1 values=7\n");
+        sim_box_call(&s, 1, changes[L].look);
+        sim_expect(&s, "[    4] list_page.ok client=1 version=1 values=7\n");
+        sim_stop(&s);
+    }
 }
 
 /* Flushes while a map of so many items runs. */

@@ -327,6 +327,82 @@ TEST(failed_item_is_not_tried_again_unless_asked)
     sim_stop(&s);
 }
 
+static rv_ns takes_a_second(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    (void)index;
+    return RV_SEC;
+}
+
+static int times(const struct sim *s, const char *text)
+{
+    size_t len = strlen(text);
+    int n = 0;
+
+    for (size_t i = 0; i + len <= s->story.len; i++)
+        n += memcmp(s->story.data + i, text, len) == 0;
+    return n;
+}
+
+/* Step until item 0 of the chunk begins for the n-th time; its runner is killed. */
+static void kill_in_first_item(struct sim *s, int n)
+{
+    while (times(s, "item.begin agent=2 item=0 ") < n)
+        CHECK(sim_step(s));
+    sim_runner_kill(s, 2, 0);
+}
+
+/* Item 3 ends its runner, which takes along that items 0 to 2 are done. They run once more, and their
+ * runner is killed by a stranger meanwhile: that item 3 has had a run is not forgotten. */
+TEST(each_item_that_ended_its_runner_is_told_of)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    s.play.tell = s.play.keeps = true;
+    s.play.fate = third_crashes;
+    sim_map(&s, 1, &(struct sim_map){.items = 8, .chunk = 8, .runs_max = 2});
+    kill_in_first_item(&s, 2);
+    run_until_over(&s);
+    CHECK(times(&s, "item.begin agent=2 item=3 ") == 2);
+    CHECK(times(&s, "item.again job=2 item=0 ") == 1);
+    CHECK(times(&s, "item.again job=2 item=3 ") == 1);
+    CHECK(said(&s,
+               "item.result client=1 item=3 status=2 runs=2 text=\"SIGSEGV; it ended its process "
+               "2 times, on sim, sim\""));
+    CHECK(said(&s, "map.done client=1 items=8 failed=1"));
+    sim_stop(&s);
+}
+
+static enum sim_fate sixth_crashes(struct sim *s, uint64_t index, uint32_t run)
+{
+    (void)s;
+    (void)run;
+    return index == 6 ? SIM_CRASHES : SIM_RUNS;
+}
+
+/* The same, and its items are wanted elsewhere: what is known of item 6 stays with it. */
+TEST(item_that_ended_its_runner_is_not_given_back_untold)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    s.play.tell = s.play.keeps = true;
+    s.play.fate = sixth_crashes;
+    s.play.takes = takes_a_second;
+    sim_map(&s, 1, &(struct sim_map){.items = 8, .chunk = 8, .runs_max = 2});
+    while (times(&s, "item.begin agent=2 item=0 ") < 2)
+        CHECK(sim_step(&s));
+    sim_agent_start(&s, 3, 1);
+    run_until_over(&s);
+    CHECK(times(&s, "item=6 run=") == 2);
+    CHECK(said(&s, "item.result client=1 item=6 status=2 runs=2"));
+    CHECK(said(&s, "item.begin agent=3 "));
+    CHECK(said(&s, "map.done client=1 items=8 failed=1"));
+    sim_stop(&s);
+}
+
 TEST(item_that_hangs_ends_at_its_timeout)
 {
     struct sim s;

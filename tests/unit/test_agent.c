@@ -814,22 +814,60 @@ static void the_item_that_ended_its_runner_is_named(void **state)
     end(&s);
 }
 
-/* A second runner ends before it comes to the item that ended the first: that one is tried again. */
-static void one_item_is_known_to_end_runners_at_a_time(void **state)
+/* Runners end before they come to the item that ended the first one: each is told of in its turn. */
+static void each_item_that_ended_a_runner_is_told_of(void **state)
 {
     struct stage s;
 
     (void)state;
     begin_ready(&s, &plain);
-    chunk(&s, 10, 1, 0, 5);
-    expect(&s, "give 0 chunk=10 first=0 count=5 bodies=0\n");
-    ended(&s, 0, 3, false, "three");
+    chunk(&s, 10, 1, 0, 6);
+    expect(&s, "give 0 chunk=10 first=0 count=6 bodies=0\n");
+    ended(&s, 0, 4, false, "four");
     agent_on_ready(s.agent, s.now, 0, 78);
+    expect(&s, "start 0 env=1\ngive 0 chunk=10 first=0 count=4 bodies=0\n");
+    ended(&s, 0, 3, false, "three");
+    agent_on_ready(s.agent, s.now, 0, 79);
+    expect(&s, "start 0 env=1\ngive 0 chunk=10 first=0 count=3 bodies=0\n");
+    ended(&s, 0, 4, false, "not given to it");
+    agent_on_ready(s.agent, s.now, 0, 80);
     expect(&s, "start 0 env=1\ngive 0 chunk=10 first=0 count=3 bodies=0\n");
     ended(&s, 0, 0, false, "zero");
-    agent_on_ready(s.agent, s.now, 0, 79);
-    expect(&s, "start 0 env=1\ngive 0 chunk=10 first=1 count=4 bodies=0\n"
+    agent_on_ready(s.agent, s.now, 0, 81);
+    expect(&s, "start 0 env=1\ngive 0 chunk=10 first=1 count=2 bodies=0\n"
                "item 10 index=0 status=2 values=0 output=0 text=zero\n");
+    values(&s, 0, 1, 2);
+    agent_on_end(s.agent, s.now, 0, 3);
+    expect(&s, "give 0 chunk=10 first=5 count=1 bodies=0\n"
+               "done 10 first=1 count=2\n"
+               "item 10 index=3 status=2 values=0 output=0 text=three\n"
+               "item 10 index=4 status=2 values=0 output=0 text=four\n");
+    end(&s);
+}
+
+static void an_item_that_ended_a_runner_is_not_given_back(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    begin_ready(&s, &plain);
+    chunk(&s, 10, 1, 0, 6);
+    expect(&s, "give 0 chunk=10 first=0 count=6 bodies=0\n");
+    ended(&s, 0, 4, false, "four");
+    trim(&s, 10, 5); /* while it waits */
+    expect(&s, "start 0 env=1\nback 10 from=5\n");
+    agent_on_ready(s.agent, s.now, 0, 78);
+    expect(&s, "give 0 chunk=10 first=0 count=4 bodies=0\n");
+    trim(&s, 10, 2);
+    expect(&s, "trim 0 end=2\n");
+    agent_on_trimmed(s.agent, s.now, 0, 2);
+    values(&s, 0, 0, 2);
+    agent_on_end(s.agent, s.now, 0, 2);
+    expect(&s, "give 0 chunk=10 first=2 count=2 bodies=0\ndone 10 first=0 count=2\n");
+    values(&s, 0, 2, 2);
+    agent_on_end(s.agent, s.now, 0, 4);
+    expect(&s, "done 10 first=2 count=2\n"
+               "item 10 index=4 status=2 values=0 output=0 text=four\n");
     end(&s);
 }
 
@@ -1040,7 +1078,8 @@ int test_agent(void)
         cmocka_unit_test(large_values_go_beside_the_small_ones),
         cmocka_unit_test(texts_and_outputs_are_made_fit),
         cmocka_unit_test(the_item_that_ended_its_runner_is_named),
-        cmocka_unit_test(one_item_is_known_to_end_runners_at_a_time),
+        cmocka_unit_test(each_item_that_ended_a_runner_is_told_of),
+        cmocka_unit_test(an_item_that_ended_a_runner_is_not_given_back),
         cmocka_unit_test(a_runner_that_ends_between_items_is_forgiven_twice),
         cmocka_unit_test(an_item_that_takes_too_long_is_killed),
         cmocka_unit_test(a_chunk_is_trimmed_wherever_it_is),

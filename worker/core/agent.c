@@ -41,6 +41,18 @@ struct job_here {
     UT_hash_handle hh;
 };
 
+/* An item that ended its runner before others in front of it were answered, and what is to be said
+ * of that in its turn. */
+struct poison {
+    uint64_t index;
+    uint32_t pid; /* of the runner */
+    struct agent_told told;
+    struct rv_buf bytes; /* its text and output */
+    struct poison *next;
+};
+
+/* No runner is given what is known to have ended one, so another such item lies before all others,
+ * and none of them is given back: its run counts. */
 struct chunk_here {
     uint64_t id;
     struct job_here *job;
@@ -51,11 +63,8 @@ struct chunk_here {
     struct rv_buf items; /* records of first .. */
     struct rv_body **bodies;
     size_t bodies_len;
-    uint64_t poison;          /* an item that ended its runner before others were answered ... */
-    struct agent_told *last;  /* ... and what is to be said of it; NULL: none */
-    struct rv_buf last_bytes; /* its text and output */
-    uint32_t last_pid;        /* of the runner that it ended */
-    uint32_t stumbles;        /* runners that ended in it without having begun an item */
+    struct poison *poisons; /* by their index */
+    uint32_t stumbles;      /* runners that ended in it without having begun an item */
     struct chunk_here *prev, *next_here;
     UT_hash_handle hh;
 };
@@ -239,6 +248,15 @@ static void say_back(struct agent *a, const struct chunk_here *c, uint64_t from)
 
 /* ---- chunks ---- */
 
+static void drop_poison(struct chunk_here *c)
+{
+    struct poison *p = c->poisons;
+
+    LL_DELETE(c->poisons, p);
+    rv_buf_free(&p->bytes);
+    free(p);
+}
+
 static void free_chunk(struct agent *a, struct chunk_here *c)
 {
     HASH_DELETE(hh, a->by_id, c);
@@ -248,8 +266,8 @@ static void free_chunk(struct agent *a, struct chunk_here *c)
     free(c->bodies);
     rv_buf_free(&c->function);
     rv_buf_free(&c->items);
-    rv_buf_free(&c->last_bytes);
-    free(c->last);
+    while (c->poisons != NULL)
+        drop_poison(c);
     free(c);
 }
 
@@ -285,6 +303,11 @@ static bool maybe_over(struct agent *a, struct chunk_here *c)
 
 static void cut_off(struct agent *a, struct chunk_here *c, uint64_t end)
 {
+    const struct poison *p = NULL;
+
+    LL_FOREACH (c->poisons, p)
+        if (end <= p->index)
+            end = p->index + 1;
     if (end >= c->end)
         return;
     if (end < c->next)
@@ -599,7 +622,7 @@ static void open_agent(struct agent *a)
  * may have; what is left waits for another one. */
 static uint64_t end_of_gift(const struct slot *s, const struct chunk_here *c)
 {
-    uint64_t end = c->last != NULL && c->poison < c->end ? c->poison : c->end;
+    uint64_t end = c->poisons != NULL ? c->poisons->index : c->end;
     uint32_t most = c->job->maxtasks;
 
     return most > 0 && end - c->next > most - s->tasks ? c->next + most - s->tasks : end;
@@ -835,18 +858,14 @@ void agent_on_item(struct agent *a, rv_ns now, uint32_t slot, const struct agent
     c->next++;
 }
 
-/* What was known of the item that ended the runner before those in front of it were answered. */
-static void say_last(struct agent *a, struct chunk_here *c)
+/* What is known of items that ended their runners, as far as it is their turn. */
+static void say_poisons(struct agent *a, struct chunk_here *c)
 {
-    struct agent_told *last = c->last;
-
-    if (last == NULL || c->next != c->poison || c->next >= c->end)
-        return;
-    c->last = NULL;
-    last->index = c->next++;
-    say_item(a, c, c->last_pid, last);
-    free(last);
-    rv_buf_clear(&c->last_bytes);
+    while (c->poisons != NULL && c->next == c->poisons->index) {
+        c->poisons->told.index = c->next++;
+        say_item(a, c, c->poisons->pid, &c->poisons->told);
+        drop_poison(c);
+    }
 }
 
 /* The slot has no chunk any more; what is left of it waits again. */
@@ -861,7 +880,7 @@ static void let_go(struct agent *a, struct slot *s)
     if (c == NULL)
         return;
     c->slot = -1;
-    say_last(a, c);
+    say_poisons(a, c);
     if (maybe_over(a, c))
         return;
     if (a->draining) {
@@ -892,7 +911,7 @@ void agent_on_end(struct agent *a, rv_ns now, uint32_t slot, uint64_t end)
     s->state = SLOT_IDLE;
     flush(a, s);
     /* It stopped early because it was asked to; what it did not begin goes back. */
-    if (c != NULL && c->last == NULL && end == c->next && end < c->end && end < s->gift_end)
+    if (c != NULL && c->poisons == NULL && end == c->next && end < c->end && end < s->gift_end)
         cut_off(a, c, end);
     if (end < s->gift_end)
         s->tasks -= (uint32_t)(s->gift_end - end);
@@ -900,21 +919,20 @@ void agent_on_end(struct agent *a, rv_ns now, uint32_t slot, uint64_t end)
     agent_step(a, now);
 }
 
-static void remember_last(struct chunk_here *c, uint32_t pid, uint64_t started,
-                          const struct agent_told *told)
+static void remember(struct chunk_here *c, uint32_t pid, uint64_t index,
+                     const struct agent_told *told)
 {
-    c->last_pid = pid;
-    free(c->last);
-    c->last = rv_alloc(sizeof *c->last);
-    *c->last = *told;
-    c->last->items = (struct rv_items){0};
-    c->last->body = NULL;
-    rv_buf_clear(&c->last_bytes);
-    keep(&c->last_bytes, told->text);
-    keep(&c->last_bytes, told->output);
-    c->last->text = rv_slice(c->last_bytes.data, told->text.len);
-    c->last->output = rv_slice(c->last_bytes.data + told->text.len, told->output.len);
-    c->poison = started;
+    struct poison *p = rv_alloc(sizeof *p);
+
+    rv_assert(c->poisons == NULL || index < c->poisons->index);
+    *p = (struct poison){.index = index, .pid = pid, .told = *told};
+    p->told.items = (struct rv_items){0};
+    p->told.body = NULL;
+    keep(&p->bytes, told->text);
+    keep(&p->bytes, told->output);
+    p->told.text = rv_slice(p->bytes.data, told->text.len);
+    p->told.output = rv_slice(p->bytes.data + told->text.len, told->output.len);
+    LL_PREPEND(c->poisons, p);
 }
 
 /* Its runner ended in the middle of a chunk. */
@@ -931,8 +949,8 @@ static void blame(struct agent *a, struct slot *s, uint64_t started, struct agen
         return;
     if (started == UINT64_MAX || started < c->next)
         started = c->next;
-    if (started < c->end)
-        remember_last(c, s->pid, started, &told);
+    if (started < c->end && started < s->gift_end)
+        remember(c, s->pid, started, &told);
 }
 
 /* It never became ready. */
