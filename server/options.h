@@ -26,9 +26,11 @@
     OPTION(audit, "audit", "FILE", NULL,                                                           \
            "append a line for each session, refusal, key and object; SIGHUP opens it\n"            \
            "                       again, and reads the keys again")                               \
-    OPTION(repair, "repair", "truncate", NULL,                                                     \
-           "cut a damaged log at the damage; what is behind it goes into files cut*,\n"            \
-           "                       which no manager reads")                                        \
+    OPTION(                                                                                        \
+        repair, "repair", "truncate", NULL,                                                        \
+        "cut a damaged log at the damage; what is behind it goes into files cut*,\n"               \
+        "                       which no manager reads. One whose files log.* are gone begins\n"   \
+        "                       again without them")                                               \
     OPTION(log, "log", "WHAT", NULL,                                                               \
            "only look at the folder --data, and end: verify, stat, dump; or copy it\n"             \
            "                       to the folder --to: backup, restore")                           \

@@ -160,11 +160,11 @@ static int note_written(struct journal *j)
     return err;
 }
 
-/* Segments were made, and there are none. */
+/* Segments were made, and there are none; unless the first one was made since we looked, by a manager at which
+ * we only look. */
 static bool lost_log(struct journal *j, char *why)
 {
-    int err =
-        list_files(j); /* the first one may have been made meanwhile, by whom we only look at */
+    int err = list_files(j);
 
     if (err != 0)
         return refuse_error(why, "the folder", err);
@@ -612,7 +612,6 @@ static void adopt_spare(struct journal *j)
 bool journal_replay(struct journal *j, const struct journal_replay *to, char *why)
 {
     struct disk *d = j->conf.disk;
-
     int err = 0;
 
     if (!read_all(j, 0, to, why))

@@ -23,6 +23,21 @@ start_again() {
     running="$running $manager"
     read -r line <"$tmp/ready"
 }
+# kill_rounds N: the load goes on and its manager is killed, so often; then the load ends, as we do.
+kill_rounds() {
+    round=0
+    while [ $round -lt "$1" ]; do
+        printf x >&4
+        read -r line <&5 # it goes on
+        pause 0.1
+        stop "$manager" KILL
+        start_again
+        round=$((round + 1))
+    done
+    exec 4>&-
+    read -r result <&5
+    wait "$load"
+}
 pause() { python3 -c 'import random, time; time.sleep(random.random() * float("'"$1"'"))'; }
 
 # ---- killed, again and again ----
@@ -41,18 +56,7 @@ worker=$started
     <"$tmp/numbers" >"$tmp/mapped" 2>"$tmp/map.err" 4>&- 5<&- &
 map=$!
 running="$running $map"
-round=0
-while [ $round -lt "$kills" ]; do
-    printf x >&4
-    read -r line <&5 # it goes on
-    pause 0.1
-    stop "$manager" KILL
-    start_again
-    round=$((round + 1))
-done
-exec 4>&-
-read -r result <&5
-wait "$load"
+kill_rounds "$kills"
 equal 'nothing was lost, doubled or refused, in queues and containers' $? 0
 echo "    $result"
 wait "$map"
@@ -73,18 +77,7 @@ load=$!
 running="$running $load"
 exec 4>"$tmp/ask" 5<"$tmp/told"
 read -r line <&5
-round=0
-while [ $round -lt $((kills / 5)) ]; do
-    printf x >&4
-    read -r line <&5
-    pause 0.1
-    stop "$manager" KILL
-    start_again
-    round=$((round + 1))
-done
-exec 4>&-
-read -r result <&5
-wait "$load"
+kill_rounds $((kills / 5))
 equal 'what containers answered survives the end of the process, without anybody else' $? 0
 echo "    $result"
 sed 's/^/    /' "$tmp/trouble" | head -n 20
