@@ -44,9 +44,9 @@ struct log_file {
     struct rv_log_file_conf conf;
     struct mgr *mgr;          /* borrowed; saved by snapshots */
     struct mgr_conf mgr_conf; /* of managers that verify */
-    struct rv_id store;
-    uint64_t index; /* of the record that was added last */
-    uint64_t began; /* its value at the start */
+    struct rv_id files;       /* the id in them */
+    uint64_t index;           /* of the record that was added last */
+    uint64_t began;           /* its value at the start */
     uint64_t epoch;
     struct group open, flying;
     bool busy; /* flying is with the writer */
@@ -400,7 +400,7 @@ static int take_picture(const struct log_file *lf, struct snapshot *s)
  * record. */
 static void start_picture(struct log_file *lf)
 {
-    struct snapshot s = {.store = lf->store, .epoch = lf->epoch, .at = mgr_now(lf->mgr)};
+    struct snapshot s = {.store = lf->files, .epoch = lf->epoch, .at = mgr_now(lf->mgr)};
 
     lf->image_wanted = false;
     pthread_mutex_lock(&lf->mutex);
@@ -685,13 +685,14 @@ bool rv_log_file_open(struct rv_log **out, struct mgr **mgr, const struct rv_log
     lf->open.durable = lf->flying.durable = RV_DURABLE_NONE;
     if (!journal_open(&lf->journal, &journal, why))
         goto fail;
-    lf->store = lf->mgr_conf.store = *journal_store(lf->journal);
+    lf->files = *journal_log(lf->journal);
     lf->mgr = mgr_new(&lf->mgr_conf);
     if (!journal_replay(
             lf->journal,
             &(struct journal_replay){.arg = lf, .load = replay_load, .command = replay_command},
             why))
         goto fail;
+    mgr_set_store(lf->mgr, journal_store(lf->journal));
     journal_stat(lf->journal, &lf->journal_stat);
     lf->index = lf->began = lf->journal_stat.index;
     lf->epoch = lf->journal_stat.epoch;
