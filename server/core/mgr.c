@@ -540,6 +540,9 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     case RV_OP_job_cancel:
         job_on_cancel(mgr, in);
         return;
+    case RV_OP_job_pledge:
+        job_on_pledge(mgr, in);
+        return;
     case RV_OP_agent_open:
         crew_on_open(mgr, in);
         return;
