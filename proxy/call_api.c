@@ -308,11 +308,14 @@ reeve_err reeve_async_get(reeve_results **out, reeve_async *async, uint32_t time
 static reeve_err first_value(reeve_value **out, const reeve_results *results, const char *label)
 {
     struct rv_slice bytes;
+    struct rv_lien *lien = NULL;
     reeve_err err = REEVE_EPROTO;
 
     if (!rv_results_bytes(results, 0, &bytes))
         return rv_fail(err, "cannot %s: the result has no value", label);
     err = rv_value_parse(out, bytes);
+    if (err == REEVE_OK && (lien = rv_results_lien(results, 0)) != NULL)
+        rv_lien_bind(lien, *out);
     return err == REEVE_ENOMEM ? no_memory(label) : err;
 }
 

@@ -874,6 +874,19 @@ static void note_closed(reeve_context *ctx)
     unlock_open();
 }
 
+bool rv_any_open(bool (*use)(void *arg, reeve_context *ctx), void *arg)
+{
+    reeve_context *ctx = NULL;
+
+    lock_open();
+    DL_FOREACH (open_contexts, ctx) {
+        if (!forked(ctx) && use(arg, ctx))
+            break;
+    }
+    unlock_open();
+    return ctx != NULL;
+}
+
 /* A thread of the host may close its context meanwhile: it waits at the mutex until we are done. */
 void rv_flush_all(void)
 {

@@ -226,8 +226,8 @@ static reeve_err open_job(reeve_pool *pool)
     if (err == REEVE_OK)
         err = ask_job(pool, &object);
     pool->opening = false;
-    if (err == REEVE_OK &&
-        rv_work_init(work, &pool->ctx->link, object, pool->patience_ms) != REEVE_OK) {
+    if (err == REEVE_OK && rv_work_init(work, &pool->ctx->link, pool->ctx->ledger, object,
+                                        pool->patience_ms) != REEVE_OK) {
         (void)rv_link_say(&pool->ctx->link, RV_OP_object_close, object, rv_slice(NULL, 0));
         err = no_memory();
     }

@@ -197,7 +197,7 @@ REEVE_API size_t reeve_results_len(const reeve_results *results);
 REEVE_API size_t reeve_results_failed(const reeve_results *results);
 
 /* The value of item i, borrowed from results; NULL when it has none. A failed command has one too.
- * Parsed when it is asked for. */
+ * Parsed when it is asked for. What it refers to lives at least as long as results. */
 REEVE_API const reeve_value *reeve_results_value(reeve_results *results, size_t i);
 
 /* How item i ended. Errors: EINVAL (no such item). */
