@@ -359,8 +359,9 @@ static void ask_back(struct mgr *mgr, struct chunk *c, uint64_t end)
              rv_buf_slice(&mgr->scratch), NULL, 0);
 }
 
-/* The chunk of the job that has most left, or waits behind others: where the idle slot is, too. */
-static void trim_largest(struct mgr *mgr, struct job *job)
+/* The chunk of the job that has most left, or waits behind others: where the idle slot is, too. Of a job that
+ * may not have more chunks at once, only one of the latter, as a whole, makes another one. */
+static void trim_largest(struct mgr *mgr, struct job *job, bool full)
 {
     struct chunk *c = NULL;
     struct chunk *best = NULL;
@@ -375,8 +376,8 @@ static void trim_largest(struct mgr *mgr, struct job *job)
 
         if (late && cost < TRIM_NS)
             cost = TRIM_NS;
-        if (m->away || c->asked || c->doubled || (left_of(c) < 2 && !waits) || cost < most ||
-            mgr->now - c->dealt_at < RV_LIMIT_RESULT_MS * RV_MS)
+        if (m->away || c->asked || c->doubled || ((full || left_of(c) < 2) && !waits) ||
+            cost < most || mgr->now - c->dealt_at < RV_LIMIT_RESULT_MS * RV_MS)
             continue;
         best = c;
         most = cost;
@@ -408,12 +409,13 @@ static void trim(struct mgr *mgr)
     if (idle_for(mgr, NULL) == NULL)
         return;
     DL_FOREACH (mgr->jobs, job) {
-        if (job->chunks == NULL || (job_has_items(job) && !job->ready) ||
-            (job->processes != 0 && job->chunks_len >= job->processes) ||
+        bool full = job->processes != 0 && job->chunks_len >= job->processes;
+
+        if (job->chunks == NULL || (job_has_items(job) && !job->ready && !full) ||
             mgr->now - job->trimmed_at < TRIM_MS * RV_MS || idle_for(mgr, job) == NULL)
             continue;
         job->trimmed_at = mgr->now;
-        trim_largest(mgr, job);
+        trim_largest(mgr, job, full);
     }
 }
 

@@ -793,3 +793,27 @@ TEST(pool_of_so_many_processes_uses_no_more)
     run_until_over(&s);
     sim_stop(&s);
 }
+
+static rv_ns three_seconds(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    (void)index;
+    return 3 * RV_SEC;
+}
+
+/* One agent had both that may run at once, though it runs one at a time; the next one to come takes the other. */
+TEST(pool_of_so_many_processes_does_not_wait_behind_one_while_another_is_idle)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    s.play.takes = three_seconds;
+    sim_map(&s, 1, &(struct sim_map){.items = 2, .chunk = 1, .processes = 2});
+    sim_run(&s, 100);
+    sim_agent_start(&s, 3, 1);
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=2 failed=0"));
+    CHECK(s.now - s.origin < 4 * RV_SEC);
+    sim_stop(&s);
+}
