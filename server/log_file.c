@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ enum {
     VERIFY_EVERY = 8,
     FULL_PART = 4,  /* of the bytes of log before a snapshot, on a full disk */
     SPACE_MS = 500, /* a full disk is looked at so often */
+    PICTURE_NICE = 10,
 };
 
 /* A command that waits for its commit. */
@@ -386,6 +388,8 @@ static int take_picture(const struct log_file *lf, struct snapshot *s)
     int err = disk_dir_open(&d, lf->conf.folder, false, false);
     bool all = false;
 
+    /* It replays what the manager did; who waits for the manager comes first. */
+    (void)setpriority(PRIO_PROCESS, 0, PICTURE_NICE);
     if (err == 0)
         err = journal_snapshot(d, lf->mgr, s);
     if (err != 0)
