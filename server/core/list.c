@@ -174,6 +174,7 @@ static reeve_err splice(struct mgr *mgr, struct box_call *c, size_t at, size_t w
     u->came = came;
     u->went = went;
     u->cells = went == 0 ? NULL : rv_alloc(went * sizeof *u->cells);
+    box_made(mgr, came * sizeof *cells);
     exchange(mgr, l, at, went, u->cells, cells, came);
     box_changed(mgr, &l->box, &u->undo, back_exchanged, done_exchanged);
     return REEVE_OK;
@@ -203,6 +204,7 @@ static void will_order(struct mgr *mgr, struct list *l)
     struct list_undo *u = rv_alloc(sizeof *u);
 
     u->went = l->len;
+    box_made(mgr, l->len * sizeof *u->cells);
     u->cells = rv_alloc((l->len + 1) * sizeof *u->cells);
     if (l->len > 0)
         memcpy(u->cells, cell_at(l, 0), l->len * sizeof *u->cells);

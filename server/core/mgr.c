@@ -767,6 +767,11 @@ rv_ns mgr_deadline(const struct mgr *mgr)
     return rv_heap_next(&mgr->heap);
 }
 
+void mgr_set_store(struct mgr *mgr, const struct rv_id *store)
+{
+    mgr->conf.store = *store;
+}
+
 void mgr_set_sink(struct mgr *mgr, const struct rv_sink *sink)
 {
     mgr->conf.sink = *sink;

@@ -220,6 +220,7 @@ struct mgr {
     struct rv_buf items;      /* a list of items on its way out */
     struct rv_buf key;        /* as it is spelt */
     struct undo *undos;       /* changes of containers by the call that is being applied */
+    size_t made;              /* bytes that it took for them, or so: see box_made() */
     struct box_value *answer; /* values on their way out */
     size_t answer_cap;
     struct item *spare; /* item nodes for reuse */

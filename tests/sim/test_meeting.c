@@ -312,6 +312,53 @@ TEST(barrier_breaks_when_the_one_with_the_action_dies)
     sim_stop(&s);
 }
 
+/* Two threads of a process stand there when a third one closes their handle: the end of the first wait breaks
+ * the barrier, which ends the second. */
+TEST(handle_that_is_closed_ends_all_waits_of_its_process)
+{
+    struct sim s;
+
+    start(&s, 2, RV_KIND_BARRIER, 4);
+    for (uint64_t thread = 1; thread <= 2; thread++)
+        sim_barrier_wait(&s, 1, thread, "a", UINT32_MAX, false);
+    sim_barrier_wait(&s, 2, 1, "a", UINT32_MAX, false);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_sync_close(&s, 1, "a");
+    sim_expect(&s, "[    6] barrier.break object=1 round=0 why=\"session 1 (story on sim, pid 1) "
+                   "has given up\"\n"
+                   "[    7] barrier_wait.fail client=1 name= error=ECLOSED\n"
+                   "[    7] barrier_wait.fail client=1 name= error=EBROKEN\n"
+                   "[    7] barrier_wait.fail client=2 name=a error=EBROKEN\n");
+    sim_stop(&s);
+}
+
+/* Who came early belongs to the next round: its death breaks that one. */
+TEST(death_of_who_came_early_leaves_the_round_alone)
+{
+    struct sim s;
+
+    start(&s, 4, RV_KIND_BARRIER, 2);
+    sim_barrier_wait(&s, 1, 1, "a", UINT32_MAX, false);
+    sim_run(&s, 10);
+    sim_barrier_wait(&s, 2, 1, "a", UINT32_MAX, true);
+    sim_run(&s, 10);
+    sim_barrier_wait(&s, 3, 1, "a", UINT32_MAX, false);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_client_kill(&s, 3, SIM_DEATH_GONE);
+    sim_expect(&s, "[    0] client.crash client=3\n"
+                   "[    1] session.end session=3 reason=\"lost\"\n");
+    sim_barrier_release(&s, 2, "a", 0, false);
+    sim_expect(&s, "[    2] barrier.break object=1 round=1 why=\"session 3 (story on sim, pid 3) "
+                   "is gone\"\n"
+                   "[    3] barrier_release.ok client=2 name=a\n"
+                   "[    3] barrier_wait.ok client=1 name=a index=0\n");
+    sim_barrier_wait(&s, 4, 1, "a", UINT32_MAX, false);
+    sim_expect(&s, "[    5] barrier_wait.fail client=4 name=a error=EBROKEN\n");
+    sim_stop(&s);
+}
+
 /* A party dies at every point of its wait: the others hear of it or go on, all or none. */
 TEST(party_may_die_at_every_point)
 {

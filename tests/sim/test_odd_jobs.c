@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { CLIENT = 1, AGENT = 2, PATIENCE_MS = 10000, HEARD = 64 };
+enum { CLIENT = 1, AGENT = 2, HEARD = 64 };
 
 /* An agent that the test plays by hand: which chunks it has. */
 struct hand {
@@ -53,35 +53,9 @@ static const struct rv_port_ops hand_ops = {.push = hear, .tick = no_tick, .dead
 
 /* ---- saying anything ---- */
 
-/* What the manager says to this; the result is the caller's, if it is wanted. */
-static reeve_err ask_for(struct sim *s, int client, uint16_t op, uint64_t object,
-                         struct rv_buf *args, struct rv_buf *result)
-{
-    struct sim_client *c = &s->clients[client];
-    struct rv_slice bytes = rv_buf_slice(args);
-    bool read = (rv_op_info(op)->flags & RV_OP_READ) != 0;
-    struct rv_request *call = read
-                                  ? rv_link_read(&c->link, op, object, bytes)
-                                  : rv_link_call(&c->link, op, object, PATIENCE_MS, bytes, NULL, 0);
-    reeve_err err = REEVE_OK;
-
-    rv_buf_free(args);
-    CHECK(call != NULL);
-    sim_client_pump(s, c);
-    while (!call->done)
-        CHECK(sim_step(s));
-    err = call->error;
-    if (result != NULL) {
-        *result = call->result;
-        call->result = (struct rv_buf){0};
-    }
-    rv_request_free(&c->link, call);
-    return err;
-}
-
 static reeve_err ask(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args)
 {
-    return ask_for(s, client, op, object, args, NULL);
+    return sim_ask(s, client, op, object, args, NULL);
 }
 
 /* Without an answer. The ping behind it is answered when it has been heard. */
@@ -100,7 +74,7 @@ static uint64_t refused(struct sim *s)
     struct rv_buf result = {0};
     struct rv_status_result status;
 
-    CHECK(ask_for(s, CLIENT, RV_OP_status, 0, &none, &result) == REEVE_OK);
+    CHECK(sim_ask(s, CLIENT, RV_OP_status, 0, &none, &result) == REEVE_OK);
     CHECK(rv_status_result_decode(&status, rv_buf_slice(&result)));
     rv_buf_free(&result);
     return status.refused;
@@ -119,7 +93,7 @@ static reeve_err open_job(struct sim *s, const struct rv_job_open_args *open, ui
     reeve_err err = REEVE_OK;
 
     rv_job_open_args_encode(&args, open);
-    err = ask_for(s, CLIENT, RV_OP_job_open, 0, &args, &result);
+    err = sim_ask(s, CLIENT, RV_OP_job_open, 0, &args, &result);
     CHECK(err != REEVE_OK || rv_job_open_result_decode(&opened, rv_buf_slice(&result)));
     rv_buf_free(&result);
     if (job != NULL)
@@ -284,7 +258,7 @@ static uint32_t rows(struct sim *s, uint16_t op, struct rv_buf *args, reeve_err 
     struct rv_buf result = {0};
     struct rv_object_list_result list = {0};
 
-    CHECK(ask_for(s, CLIENT, op, 0, args, &result) == wanted);
+    CHECK(sim_ask(s, CLIENT, op, 0, args, &result) == wanted);
     CHECK(wanted != REEVE_OK || rv_object_list_result_decode(&list, rv_buf_slice(&result)));
     rv_buf_free(&result);
     return list.count;
@@ -360,7 +334,7 @@ static reeve_err open_agent(struct sim *s, const char *name, uint32_t slots, uin
     rv_agent_open_args_encode(
         &args, &(struct rv_agent_open_args){
                    .name = rv_slice_str(name), .host = {{9}}, .incarnation = 1, .slots = slots});
-    err = ask_for(s, AGENT, RV_OP_agent_open, 0, &args, &result);
+    err = sim_ask(s, AGENT, RV_OP_agent_open, 0, &args, &result);
     CHECK(err != REEVE_OK || rv_agent_open_result_decode(&opened, rv_buf_slice(&result)));
     rv_buf_free(&result);
     *agent = opened.agent;
