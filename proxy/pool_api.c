@@ -584,8 +584,8 @@ reeve_err reeve_pool_join(reeve_pool *pool, uint32_t timeout_ms)
     if (err != REEVE_OK)
         return err;
     if (pool->state == RV_POOL_RUNS)
-        err =
-            rv_fail(REEVE_EINVAL, "cannot join a pool that is still running; reeve_pool_end() it first");
+        err = rv_fail(REEVE_EINVAL,
+                      "cannot join a pool that is still running; reeve_pool_end() it first");
     else if (rv_pool_in_callback(pool))
         err = rv_fail(REEVE_EINVAL, "cannot join a pool from its own callback");
     else if (!rv_wait(pool->ctx, is_idle, pool, rv_after_ms(rv_clock_now(), timeout_ms)))
