@@ -642,6 +642,28 @@ static void on_state(struct mgr *mgr, struct member *m, const struct incoming *i
     crew_deal(mgr);
 }
 
+static void drop_ticket(struct mgr *mgr, struct ticket *t)
+{
+    HASH_DELETE(hh, mgr->tickets, t);
+    free(t);
+}
+
+/* Tasks may end before their sessions come: of those that an agent has announced, the oldest go. */
+static void make_room(struct mgr *mgr, const struct member *m)
+{
+    struct ticket *t = NULL;
+    struct ticket *oldest = NULL;
+    uint32_t count = 0;
+
+    for (t = mgr->tickets; t != NULL; t = t->hh.next)
+        if (t->member == m->object.id) {
+            oldest = oldest == NULL ? t : oldest;
+            count++;
+        }
+    if (count >= RV_LIMIT_TICKETS)
+        drop_ticket(mgr, oldest);
+}
+
 /* A task may speak for the owner of its job, over its agent's connection. */
 static void on_session(struct mgr *mgr, struct member *m, const struct incoming *in)
 {
@@ -658,6 +680,7 @@ static void on_session(struct mgr *mgr, struct member *m, const struct incoming 
                        "this agent runs no task of that job");
         return;
     }
+    make_room(mgr, m);
     t = rv_alloc(sizeof *t);
     t->session = args.session;
     t->member = m->object.id;
@@ -684,9 +707,17 @@ bool crew_use_ticket(struct mgr *mgr, const struct rv_id *session, uint32_t carr
         return false;
     *principal = t->principal;
     *job = t->job;
-    HASH_DELETE(hh, mgr->tickets, t);
-    free(t);
+    drop_ticket(mgr, t);
     return true;
+}
+
+void crew_void_ticket(struct mgr *mgr, const struct rv_id *session)
+{
+    struct ticket *t = NULL;
+
+    HASH_FIND(hh, mgr->tickets, session, sizeof *session, t);
+    if (t != NULL)
+        drop_ticket(mgr, t);
 }
 
 static void on_call(struct mgr *mgr, struct object *o, struct ref *ref, const struct incoming *in)
@@ -791,10 +822,8 @@ static void leave(struct mgr *mgr, struct member *m, bool died)
         free(k);
     }
     HASH_ITER (hh, mgr->tickets, t, next) {
-        if (t->member != m->object.id)
-            continue;
-        HASH_DELETE(hh, mgr->tickets, t);
-        free(t);
+        if (t->member == m->object.id)
+            drop_ticket(mgr, t);
     }
     if (!m->away)
         mgr->slots -= m->slots;

@@ -824,6 +824,8 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
         if (item.place == RV_INLINE)
             value = body_of(item.bytes);
     }
+    b = find_blame(job, index);
+    told->runs = b == NULL || b->runs < c->slice.run ? c->slice.run : b->runs + 1;
     log_it(job, index, told);
     if (told->ns > 0)
         job_measure(job, told->ns, 1);
@@ -847,9 +849,6 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
         if (job->detached && value == NULL)
             told->item = copy_item(&c->slice, index); /* who attaches did not give it */
         job->failed++;
-    } else {
-        b = find_blame(job, index);
-        told->runs = b == NULL || b->runs < c->slice.run ? c->slice.run : b->runs + 1;
     }
     forget_blame(job, b);
     take_one(mgr, job, index, value, told);

@@ -507,6 +507,31 @@ TEST(agent_has_no_say_about_jobs_that_it_does_not_run)
     sim_stop(&s);
 }
 
+/* Tasks may end before their sessions come, again and again: of what an agent has announced the oldest is forgotten,
+ * and could be announced again. */
+TEST(sessions_that_are_announced_and_never_come_are_forgotten)
+{
+    struct sim s;
+    struct hand h;
+    struct rv_buf args = {0};
+    uint64_t job = 0;
+
+    start(&s);
+    lend_a_hand(&s, &h, 1);
+    CHECK(open_job(&s, &command, &job) == REEVE_OK);
+    CHECK(put(&s, job, 0, 1, "f") == REEVE_OK);
+    sim_run(&s, 10);
+    for (uint32_t i = 0; i <= RV_LIMIT_TICKETS + 1; i++) {
+        uint32_t number = i <= RV_LIMIT_TICKETS ? i : 0;
+        struct rv_id session = {{1, (uint8_t)number, (uint8_t)(number >> 8)}};
+
+        rv_agent_session_args_encode(&args, &(struct rv_agent_session_args){job, session, 0});
+        CHECK(ask(&s, AGENT, RV_OP_agent_session, h.port.object, &args) == REEVE_OK);
+    }
+    rv_link_drop_port(h.link, &h.port);
+    sim_stop(&s);
+}
+
 /* The only one that is there says no, without a word or with too many. */
 TEST(job_that_no_agent_can_run_ends_in_the_agents_words)
 {
