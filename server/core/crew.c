@@ -359,26 +359,45 @@ static void ask_back(struct mgr *mgr, struct chunk *c, uint64_t end)
              rv_buf_slice(&mgr->scratch), NULL, 0);
 }
 
+/* When an idle slot may have a piece of it, at the latest: it has much left, or takes longer than it should,
+ * because one of its items, or of those before it, is long. */
+static rv_ns worth_at(const struct job *job, const struct chunk *c)
+{
+    uint64_t cost = left_of(c) * (job->item_ns == 0 ? UNKNOWN_NS : job->item_ns);
+    rv_ns least = c->dealt_at + RV_LIMIT_RESULT_MS * RV_MS;
+    rv_ns late = c->dealt_at + (rv_ns)(2 * c->cost + TRIM_NS + 1);
+
+    return cost >= TRIM_NS || late < least ? least : late;
+}
+
+static void look_at(struct mgr *mgr, rv_ns when)
+{
+    mgr->look_at = when < mgr->look_at ? when : mgr->look_at;
+}
+
 /* The chunk of the job that has most left, or waits behind others: where the idle slot is, too. Of a job that
  * may not have more chunks at once, only one of the latter, as a whole, makes another one. */
 static void trim_largest(struct mgr *mgr, struct job *job, bool full)
 {
     struct chunk *c = NULL;
     struct chunk *best = NULL;
-    uint64_t most = TRIM_NS;
+    uint64_t most = 0;
     bool behind = false;
 
     for (c = job->chunks; c != NULL; c = c->newer) {
         struct member *m = c->member;
         uint64_t cost = left_of(c) * (job->item_ns == 0 ? UNKNOWN_NS : job->item_ns);
-        bool late = (uint64_t)(mgr->now - c->dealt_at) > 2 * c->cost + TRIM_NS; /* one is long */
         bool waits = m->chunks_len > m->slots && m->chunks->prev == c && c->next == c->slice.first;
+        rv_ns when = worth_at(job, c);
 
-        if (late && cost < TRIM_NS)
-            cost = TRIM_NS;
+        cost = cost < TRIM_NS ? TRIM_NS : cost;
         if (m->away || c->asked || c->doubled || ((full || left_of(c) < 2) && !waits) ||
-            cost < most || mgr->now - c->dealt_at < RV_LIMIT_RESULT_MS * RV_MS)
+            cost < most)
             continue;
+        if (when > mgr->now) {
+            look_at(mgr, when);
+            continue;
+        }
         best = c;
         most = cost;
         behind = waits;
@@ -406,14 +425,20 @@ static void trim(struct mgr *mgr)
 {
     struct job *job = NULL;
 
+    mgr->look_at = RV_NEVER;
     if (idle_for(mgr, NULL) == NULL)
         return;
     DL_FOREACH (mgr->jobs, job) {
         bool full = job->processes != 0 && job->chunks_len >= job->processes;
+        rv_ns next = job->trimmed_at + TRIM_MS * RV_MS;
 
         if (job->chunks == NULL || (job_has_items(job) && !job->ready && !full) ||
-            mgr->now - job->trimmed_at < TRIM_MS * RV_MS || idle_for(mgr, job) == NULL)
+            idle_for(mgr, job) == NULL)
             continue;
+        if (next > mgr->now) {
+            look_at(mgr, next);
+            continue;
+        }
         job->trimmed_at = mgr->now;
         trim_largest(mgr, job, full);
     }
@@ -421,8 +446,10 @@ static void trim(struct mgr *mgr)
 
 void crew_deal(struct mgr *mgr)
 {
-    if (mgr->hungry == NULL)
+    if (mgr->hungry == NULL) {
+        mgr->look_at = RV_NEVER;
         return;
+    }
     while (mgr->ready != NULL && deal_some(mgr))
         continue;
     trim(mgr);

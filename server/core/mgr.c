@@ -706,6 +706,7 @@ static void on_expire(struct mgr *mgr)
             break;
         }
     }
+    crew_deal(mgr);
 }
 
 /* ---- the step ---- */
@@ -770,7 +771,9 @@ void mgr_step(struct mgr *mgr, const struct command *cmd, struct outbox *out)
 
 rv_ns mgr_deadline(const struct mgr *mgr)
 {
-    return rv_heap_next(&mgr->heap);
+    rv_ns next = rv_heap_next(&mgr->heap);
+
+    return mgr->look_at < next ? mgr->look_at : next;
 }
 
 void mgr_set_store(struct mgr *mgr, const struct rv_id *store)
@@ -796,6 +799,7 @@ struct mgr *mgr_new(const struct mgr_conf *conf)
 
     mgr->conf = *conf; /* now is zero: the first command tells, or a replay of old ones does */
     mgr->last_fence = conf->fence;
+    mgr->look_at = RV_NEVER;
     return mgr;
 }
 
