@@ -162,6 +162,16 @@ JOBS = [
     Job("limit_sync", "bench_durable", [
         Row("P14", "durable puts, 128 a call", "puts_per_s", "puts/s", ">=", 0.7)],
         options="--puts 200000 --flight 128", smoke="--puts 1280 --flight 128"),
+    # The same over the network: what a manager can have at best that answers when the disk has it.
+    Job("limit_durable", "bench_durable", [
+        Row("P14", "the same, over the network: one at a time", "puts_per_s", "puts/s", ">=", 0.7)],
+        options="--puts 3000 --flight 1", smoke="--puts 50 --flight 1"),
+    Job("limit_durable", "bench_durable", [
+        Row("P14", "the same, over the network: 16 a call", "puts_per_s", "puts/s", ">=", 0.7)],
+        options="--puts 40000 --flight 16", smoke="--puts 160 --flight 16"),
+    Job("limit_durable", "bench_durable", [
+        Row("P14", "the same, over the network: 128 a call", "puts_per_s", "puts/s", ">=", 0.7)],
+        options="--puts 200000 --flight 128", smoke="--puts 1280 --flight 128"),
     # The limits write what they receive to a file, and flush it, before they answer.
     Job("limit_feeder", "bench_queue", [
         Row("P1d", "64-byte items, with a log", "items_per_s", "items/s", ">=", 0.7)],
@@ -169,8 +179,8 @@ JOBS = [
         ours_options="--durable 1"),
     Job("limit_pool", "bench_map", [
         Row("P3d", "map of a no-op, with a log", "items_per_s", "items/s", ">=", 0.7)],
-        options="--items 200000 --chunk 1", smoke="--items 3000 --chunk 1",
-        limit_options="--sync 1", ours_options="--durable 1"),
+        options="--items 2000000", smoke="--items 3000",
+        limit_options="--sync 1 --chunk 1024", ours_options="--durable 1"),
     # libzmq keeps two pipes for the key check as long as a connection lives.
     Job("limit_conns", "bench_memory", [
         Row("P13", "the same, keys checked by both", "connection_bytes", "bytes", "<=", 1.2)],

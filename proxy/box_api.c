@@ -17,80 +17,35 @@ static reeve_err no_memory(const struct rv_sync *s, const char *verb)
     return rv_fail(REEVE_ENOMEM, "cannot %s %s: out of memory", verb, s->label);
 }
 
-/* Every handle of a container begins with its struct rv_sync. */
-static reeve_err make(void **out, size_t size, const char *word)
-{
-    *out = calloc(1, size);
-    return *out == NULL ? rv_fail(REEVE_ENOMEM, "cannot open a %s: out of memory", word) : REEVE_OK;
-}
-
-static reeve_err opened(void *out, void *made, reeve_err err)
-{
-    if (err != REEVE_OK) {
-        free(made);
-        made = NULL;
-    }
-    memcpy(out, &made, sizeof made);
-    return err;
-}
-
 reeve_err rv_box_open(void *out, size_t size, reeve_context *ctx, const char *name,
                       const struct rv_box_conf *conf, const reeve_container_options *options)
 {
     static const reeve_container_options defaults;
     const reeve_container_options *o = options == NULL ? &defaults : options;
-    void *made = NULL;
-    reeve_err err = make(&made, size, conf->word);
 
-    if (err == REEVE_OK)
-        err = rv_sync_open(made, ctx, name,
-                           &(struct rv_sync_conf){.kind = conf->kind,
-                                                  .word = conf->word,
-                                                  .number = conf->number,
-                                                  .typecode = conf->typecode,
-                                                  .bytes = o->max_bytes,
-                                                  .create = o->create,
-                                                  .ttl_ms = o->ttl_ms,
-                                                  .timeout_ms = o->timeout_ms,
-                                                  .durable = o->durable,
-                                                  .reserved = o->reserved});
-    return opened(out, made, err);
+    return rv_handle_open(out, size, ctx, name,
+                          &(struct rv_sync_conf){.kind = conf->kind,
+                                                 .word = conf->word,
+                                                 .number = conf->number,
+                                                 .typecode = conf->typecode,
+                                                 .bytes = o->max_bytes,
+                                                 .create = o->create,
+                                                 .ttl_ms = o->ttl_ms,
+                                                 .timeout_ms = o->timeout_ms,
+                                                 .durable = o->durable,
+                                                 .reserved = o->reserved});
 }
 
 reeve_err rv_box_from(void *out, size_t size, reeve_context *ctx, reeve_ref ref,
                       const struct rv_box_conf *conf)
 {
-    void *made = NULL;
-    reeve_err err = make(&made, size, conf->word);
-
-    if (err == REEVE_OK)
-        err = rv_sync_from(made, ctx, ref, 1u << conf->kind, conf->word);
-    return opened(out, made, err);
+    return rv_handle_from(out, size, ctx, ref, 1u << conf->kind, conf->word);
 }
 
 reeve_err rv_box_adopt(void *out, size_t size, reeve_context *ctx, uint64_t object,
                        const struct rv_box_conf *conf)
 {
-    void *made = NULL;
-    reeve_err err = make(&made, size, conf->word);
-
-    if (err == REEVE_OK)
-        err = rv_sync_adopt(made, ctx, object, conf->kind, conf->word);
-    return opened(out, made, err);
-}
-
-void rv_box_close(void *handle)
-{
-    struct rv_sync *s = NULL;
-
-    if (handle == NULL)
-        return;
-    memcpy(&s, handle, sizeof s);
-    if (s == NULL)
-        return;
-    memset(handle, 0, sizeof s);
-    rv_sync_close(s);
-    free(s);
+    return rv_handle_adopt(out, size, ctx, object, conf->kind, conf->word);
 }
 
 /* ---- values that go ---- */

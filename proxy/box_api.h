@@ -42,7 +42,6 @@ reeve_err rv_box_from(void *out, size_t size, reeve_context *ctx, reeve_ref ref,
                       const struct rv_box_conf *conf);
 reeve_err rv_box_adopt(void *out, size_t size, reeve_context *ctx, uint64_t object,
                        const struct rv_box_conf *conf);
-void rv_box_close(void *handle); /* a pointer to the caller's */
 
 /* ---- values ---- */
 

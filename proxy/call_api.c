@@ -42,6 +42,8 @@ static bool is_over(void *arg)
 {
     const reeve_async *async = arg;
 
+    if (async->pool != NULL && !rv_pool_in_callback(async->pool))
+        return false; /* its callback has not returned */
     return async->errand == NULL || async->errand->work == NULL;
 }
 
@@ -232,8 +234,12 @@ reeve_err reeve_pool_apply_async(reeve_async **out, reeve_pool *pool, const reev
 
 static reeve_err not_done(const reeve_async *async, uint32_t timeout_ms)
 {
-    const struct rv_yield *y = &async->errand->out;
+    const struct rv_yield *y = NULL;
 
+    if (async->errand == NULL || async->errand->work == NULL)
+        return rv_fail(REEVE_ETIME, "cannot %s: its callback has not returned after %u ms",
+                       async->label, timeout_ms);
+    y = &async->errand->out;
     return rv_fail(REEVE_ETIME, "cannot %s: %llu of %llu items are done after %u ms", async->label,
                    (unsigned long long)y->done, (unsigned long long)async->errand->total,
                    timeout_ms);

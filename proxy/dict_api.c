@@ -36,12 +36,12 @@ reeve_err reeve_dict_from(reeve_dict **out, reeve_context *ctx, reeve_ref ref)
 
 reeve_ref reeve_dict_ref(const reeve_dict *dict)
 {
-    return dict == NULL ? (reeve_ref){0} : rv_sync_ref(&dict->sync);
+    return rv_handle_ref(dict);
 }
 
 void reeve_dict_close(reeve_dict **dict)
 {
-    rv_box_close(dict);
+    rv_handle_close(dict);
 }
 
 const char *reeve_dict_name(const reeve_dict *dict)
@@ -656,12 +656,12 @@ reeve_err reeve_namespace_from(reeve_namespace **out, reeve_context *ctx, reeve_
 
 reeve_ref reeve_namespace_ref(const reeve_namespace *ns)
 {
-    return ns == NULL ? (reeve_ref){0} : rv_sync_ref(&ns->sync);
+    return rv_handle_ref(ns);
 }
 
 void reeve_namespace_close(reeve_namespace **ns)
 {
-    rv_box_close(ns);
+    rv_handle_close(ns);
 }
 
 const char *reeve_namespace_name(const reeve_namespace *ns)

@@ -37,12 +37,12 @@ reeve_err reeve_list_from(reeve_list **out, reeve_context *ctx, reeve_ref ref)
 
 reeve_ref reeve_list_ref(const reeve_list *list)
 {
-    return list == NULL ? (reeve_ref){0} : rv_sync_ref(&list->sync);
+    return rv_handle_ref(list);
 }
 
 void reeve_list_close(reeve_list **list)
 {
-    rv_box_close(list);
+    rv_handle_close(list);
 }
 
 const char *reeve_list_name(const reeve_list *list)
@@ -73,12 +73,12 @@ reeve_err reeve_shared_from(reeve_shared **out, reeve_context *ctx, reeve_ref re
 
 reeve_ref reeve_shared_ref(const reeve_shared *shared)
 {
-    return shared == NULL ? (reeve_ref){0} : rv_sync_ref(&shared->sync);
+    return rv_handle_ref(shared);
 }
 
 void reeve_shared_close(reeve_shared **shared)
 {
-    rv_box_close(shared);
+    rv_handle_close(shared);
 }
 
 const char *reeve_shared_name(const reeve_shared *shared)
@@ -109,12 +109,12 @@ reeve_err reeve_array_from(reeve_array **out, reeve_context *ctx, reeve_ref ref)
 
 reeve_ref reeve_array_ref(const reeve_array *array)
 {
-    return array == NULL ? (reeve_ref){0} : rv_sync_ref(&array->sync);
+    return rv_handle_ref(array);
 }
 
 void reeve_array_close(reeve_array **array)
 {
-    rv_box_close(array);
+    rv_handle_close(array);
 }
 
 const char *reeve_array_name(const reeve_array *array)

@@ -22,15 +22,8 @@ reeve_err reeve_lock_open(reeve_lock **out, reeve_context *ctx, const char *name
 {
     static const reeve_lock_options defaults;
     const reeve_lock_options *o = options == NULL ? &defaults : options;
-    reeve_lock *lock = calloc(1, sizeof *lock);
-    reeve_err err = REEVE_OK;
-
-    *out = NULL;
-    if (lock == NULL)
-        return rv_fail(REEVE_ENOMEM, "cannot open lock %s: out of memory",
-                       name == NULL ? "" : name);
-    lock->no_cycle = o->no_cycle;
-    err = rv_sync_open(&lock->sync, ctx, name,
+    reeve_err err =
+        rv_handle_open(out, sizeof **out, ctx, name,
                        &(struct rv_sync_conf){.kind = o->recursive ? RV_KIND_RLOCK : RV_KIND_LOCK,
                                               .word = "lock",
                                               .leases = o->lease,
@@ -39,45 +32,26 @@ reeve_err reeve_lock_open(reeve_lock **out, reeve_context *ctx, const char *name
                                               .timeout_ms = o->timeout_ms,
                                               .durable = o->durable,
                                               .reserved = o->reserved});
-    if (err != REEVE_OK) {
-        free(lock);
+    if (err != REEVE_OK)
         return err;
-    }
-    *out = lock;
+    (*out)->no_cycle = o->no_cycle;
     return REEVE_OK;
 }
 
 reeve_err reeve_lock_from(reeve_lock **out, reeve_context *ctx, reeve_ref ref)
 {
-    reeve_lock *made = calloc(1, sizeof *made);
-    reeve_err err = REEVE_OK;
-
-    *out = NULL;
-    if (made == NULL)
-        return rv_fail(REEVE_ENOMEM, "cannot open a lock: out of memory");
-    err = rv_sync_from(&made->sync, ctx, ref, 1u << RV_KIND_LOCK | 1u << RV_KIND_RLOCK, "lock");
-    if (err != REEVE_OK) {
-        free(made);
-        return err;
-    }
-    *out = made;
-    return REEVE_OK;
+    return rv_handle_from(out, sizeof **out, ctx, ref, 1u << RV_KIND_LOCK | 1u << RV_KIND_RLOCK,
+                          "lock");
 }
 
 reeve_ref reeve_lock_ref(const reeve_lock *handle)
 {
-    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
+    return rv_handle_ref(handle);
 }
 
 void reeve_lock_close(reeve_lock **lock)
 {
-    reeve_lock *l = lock == NULL ? NULL : *lock;
-
-    if (l == NULL)
-        return;
-    *lock = NULL;
-    rv_sync_close(&l->sync);
-    free(l);
+    rv_handle_close(lock);
 }
 
 const char *reeve_lock_name(const reeve_lock *lock)
@@ -134,15 +108,9 @@ reeve_err reeve_semaphore_open(reeve_semaphore **out, reeve_context *ctx, const 
 {
     static const reeve_semaphore_options defaults;
     const reeve_semaphore_options *o = options == NULL ? &defaults : options;
-    reeve_semaphore *semaphore = calloc(1, sizeof *semaphore);
-    reeve_err err = REEVE_OK;
 
-    *out = NULL;
-    if (semaphore == NULL)
-        return rv_fail(REEVE_ENOMEM, "cannot open semaphore %s: out of memory",
-                       name == NULL ? "" : name);
-    err = rv_sync_open(
-        &semaphore->sync, ctx, name,
+    return rv_handle_open(
+        out, sizeof **out, ctx, name,
         &(struct rv_sync_conf){.kind = o->bounded ? RV_KIND_BOUNDED_SEMAPHORE : RV_KIND_SEMAPHORE,
                                .word = "semaphore",
                                .number = value,
@@ -151,46 +119,22 @@ reeve_err reeve_semaphore_open(reeve_semaphore **out, reeve_context *ctx, const 
                                .timeout_ms = o->timeout_ms,
                                .durable = o->durable,
                                .reserved = o->reserved});
-    if (err != REEVE_OK) {
-        free(semaphore);
-        return err;
-    }
-    *out = semaphore;
-    return REEVE_OK;
 }
 
 reeve_err reeve_semaphore_from(reeve_semaphore **out, reeve_context *ctx, reeve_ref ref)
 {
-    reeve_semaphore *made = calloc(1, sizeof *made);
-    reeve_err err = REEVE_OK;
-
-    *out = NULL;
-    if (made == NULL)
-        return rv_fail(REEVE_ENOMEM, "cannot open a semaphore: out of memory");
-    err = rv_sync_from(&made->sync, ctx, ref,
-                       1u << RV_KIND_SEMAPHORE | 1u << RV_KIND_BOUNDED_SEMAPHORE, "semaphore");
-    if (err != REEVE_OK) {
-        free(made);
-        return err;
-    }
-    *out = made;
-    return REEVE_OK;
+    return rv_handle_from(out, sizeof **out, ctx, ref,
+                          1u << RV_KIND_SEMAPHORE | 1u << RV_KIND_BOUNDED_SEMAPHORE, "semaphore");
 }
 
 reeve_ref reeve_semaphore_ref(const reeve_semaphore *handle)
 {
-    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
+    return rv_handle_ref(handle);
 }
 
 void reeve_semaphore_close(reeve_semaphore **semaphore)
 {
-    reeve_semaphore *s = semaphore == NULL ? NULL : *semaphore;
-
-    if (s == NULL)
-        return;
-    *semaphore = NULL;
-    rv_sync_close(&s->sync);
-    free(s);
+    rv_handle_close(semaphore);
 }
 
 const char *reeve_semaphore_name(const reeve_semaphore *semaphore)

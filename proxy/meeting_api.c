@@ -25,11 +25,6 @@ struct reeve_barrier {
     uint32_t wait_ms;
 };
 
-static reeve_err no_memory(const char *word)
-{
-    return rv_fail(REEVE_ENOMEM, "cannot open a %s: out of memory", word);
-}
-
 /* ---- conditions ---- */
 
 reeve_err reeve_condition_open(reeve_condition **out, reeve_context *ctx, const char *name,
@@ -37,65 +32,45 @@ reeve_err reeve_condition_open(reeve_condition **out, reeve_context *ctx, const 
 {
     static const reeve_condition_options defaults;
     const reeve_condition_options *o = options == NULL ? &defaults : options;
-    reeve_condition *c = calloc(1, sizeof *c);
-    reeve_err err = c == NULL ? no_memory("condition") : REEVE_OK;
+    reeve_err err = REEVE_OK;
 
-    *out = NULL;
-    if (c == NULL)
-        return err;
-    if (o->lock != NULL && rv_lock_sync(o->lock)->ctx != ctx)
-        err = rv_fail(REEVE_EINVAL, "cannot open condition %s: its lock is of another context",
-                      name == NULL ? "" : name);
-    if (err == REEVE_OK)
-        err = rv_sync_open(&c->sync, ctx, name,
-                           &(struct rv_sync_conf){.kind = RV_KIND_CONDITION,
-                                                  .word = "condition",
-                                                  .create = o->create,
-                                                  .ttl_ms = o->ttl_ms,
-                                                  .timeout_ms = o->timeout_ms,
-                                                  .durable = o->durable,
-                                                  .reserved = o->reserved});
-    if (err != REEVE_OK) {
-        free(c);
-        return err;
+    if (o->lock != NULL && rv_lock_sync(o->lock)->ctx != ctx) {
+        *out = NULL;
+        return rv_fail(REEVE_EINVAL, "cannot open condition %s: its lock is of another context",
+                       name == NULL ? "" : name);
     }
-    c->lock = o->lock == NULL ? &c->sync : rv_lock_sync(o->lock);
-    *out = c;
+    err = rv_handle_open(out, sizeof **out, ctx, name,
+                         &(struct rv_sync_conf){.kind = RV_KIND_CONDITION,
+                                                .word = "condition",
+                                                .create = o->create,
+                                                .ttl_ms = o->ttl_ms,
+                                                .timeout_ms = o->timeout_ms,
+                                                .durable = o->durable,
+                                                .reserved = o->reserved});
+    if (err != REEVE_OK)
+        return err;
+    (*out)->lock = o->lock == NULL ? &(*out)->sync : rv_lock_sync(o->lock);
     return REEVE_OK;
 }
 
 reeve_err reeve_condition_from(reeve_condition **out, reeve_context *ctx, reeve_ref ref)
 {
-    reeve_condition *made = calloc(1, sizeof *made);
-    reeve_err err = REEVE_OK;
+    reeve_err err =
+        rv_handle_from(out, sizeof **out, ctx, ref, 1u << RV_KIND_CONDITION, "condition");
 
-    *out = NULL;
-    if (made == NULL)
-        return rv_fail(REEVE_ENOMEM, "cannot open a condition: out of memory");
-    err = rv_sync_from(&made->sync, ctx, ref, 1u << RV_KIND_CONDITION, "condition");
-    if (err != REEVE_OK) {
-        free(made);
-        return err;
-    }
-    made->lock = &made->sync;
-    *out = made;
-    return REEVE_OK;
+    if (err == REEVE_OK)
+        (*out)->lock = &(*out)->sync;
+    return err;
 }
 
 reeve_ref reeve_condition_ref(const reeve_condition *handle)
 {
-    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
+    return rv_handle_ref(handle);
 }
 
 void reeve_condition_close(reeve_condition **condition)
 {
-    reeve_condition *c = condition == NULL ? NULL : *condition;
-
-    if (c == NULL)
-        return;
-    *condition = NULL;
-    rv_sync_close(&c->sync);
-    free(c);
+    rv_handle_close(condition);
 }
 
 const char *reeve_condition_name(const reeve_condition *condition)
@@ -238,59 +213,30 @@ reeve_err reeve_event_open(reeve_event **out, reeve_context *ctx, const char *na
 {
     static const reeve_event_options defaults;
     const reeve_event_options *o = options == NULL ? &defaults : options;
-    reeve_event *e = calloc(1, sizeof *e);
-    reeve_err err = REEVE_OK;
 
-    *out = NULL;
-    if (e == NULL)
-        return no_memory("event");
-    err = rv_sync_open(&e->sync, ctx, name,
-                       &(struct rv_sync_conf){.kind = RV_KIND_EVENT,
-                                              .word = "event",
-                                              .create = o->create,
-                                              .ttl_ms = o->ttl_ms,
-                                              .timeout_ms = o->timeout_ms,
-                                              .durable = o->durable,
-                                              .reserved = o->reserved});
-    if (err != REEVE_OK) {
-        free(e);
-        return err;
-    }
-    *out = e;
-    return REEVE_OK;
+    return rv_handle_open(out, sizeof **out, ctx, name,
+                          &(struct rv_sync_conf){.kind = RV_KIND_EVENT,
+                                                 .word = "event",
+                                                 .create = o->create,
+                                                 .ttl_ms = o->ttl_ms,
+                                                 .timeout_ms = o->timeout_ms,
+                                                 .durable = o->durable,
+                                                 .reserved = o->reserved});
 }
 
 reeve_err reeve_event_from(reeve_event **out, reeve_context *ctx, reeve_ref ref)
 {
-    reeve_event *made = calloc(1, sizeof *made);
-    reeve_err err = REEVE_OK;
-
-    *out = NULL;
-    if (made == NULL)
-        return rv_fail(REEVE_ENOMEM, "cannot open a event: out of memory");
-    err = rv_sync_from(&made->sync, ctx, ref, 1u << RV_KIND_EVENT, "event");
-    if (err != REEVE_OK) {
-        free(made);
-        return err;
-    }
-    *out = made;
-    return REEVE_OK;
+    return rv_handle_from(out, sizeof **out, ctx, ref, 1u << RV_KIND_EVENT, "event");
 }
 
 reeve_ref reeve_event_ref(const reeve_event *handle)
 {
-    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
+    return rv_handle_ref(handle);
 }
 
 void reeve_event_close(reeve_event **event)
 {
-    reeve_event *e = event == NULL ? NULL : *event;
-
-    if (e == NULL)
-        return;
-    *event = NULL;
-    rv_sync_close(&e->sync);
-    free(e);
+    rv_handle_close(event);
 }
 
 const char *reeve_event_name(const reeve_event *event)
@@ -332,64 +278,40 @@ reeve_err reeve_barrier_open(reeve_barrier **out, reeve_context *ctx, const char
 {
     static const reeve_barrier_options defaults;
     const reeve_barrier_options *o = options == NULL ? &defaults : options;
-    reeve_barrier *b = calloc(1, sizeof *b);
-    reeve_err err = REEVE_OK;
-
-    *out = NULL;
-    if (b == NULL)
-        return no_memory("barrier");
-    b->action = o->action;
-    b->arg = o->arg;
-    b->wait_ms = o->wait_ms == 0 ? REEVE_FOREVER : o->wait_ms;
-    err = rv_sync_open(&b->sync, ctx, name,
-                       &(struct rv_sync_conf){.kind = RV_KIND_BARRIER,
-                                              .word = "barrier",
-                                              .number = parties,
-                                              .create = o->create,
-                                              .ttl_ms = o->ttl_ms,
-                                              .timeout_ms = o->timeout_ms,
-                                              .durable = o->durable,
-                                              .reserved = o->reserved});
-    if (err != REEVE_OK) {
-        free(b);
+    reeve_err err = rv_handle_open(out, sizeof **out, ctx, name,
+                                   &(struct rv_sync_conf){.kind = RV_KIND_BARRIER,
+                                                          .word = "barrier",
+                                                          .number = parties,
+                                                          .create = o->create,
+                                                          .ttl_ms = o->ttl_ms,
+                                                          .timeout_ms = o->timeout_ms,
+                                                          .durable = o->durable,
+                                                          .reserved = o->reserved});
+    if (err != REEVE_OK)
         return err;
-    }
-    *out = b;
+    (*out)->action = o->action;
+    (*out)->arg = o->arg;
+    (*out)->wait_ms = o->wait_ms == 0 ? REEVE_FOREVER : o->wait_ms;
     return REEVE_OK;
 }
 
 reeve_err reeve_barrier_from(reeve_barrier **out, reeve_context *ctx, reeve_ref ref)
 {
-    reeve_barrier *made = calloc(1, sizeof *made);
-    reeve_err err = REEVE_OK;
+    reeve_err err = rv_handle_from(out, sizeof **out, ctx, ref, 1u << RV_KIND_BARRIER, "barrier");
 
-    *out = NULL;
-    if (made == NULL)
-        return rv_fail(REEVE_ENOMEM, "cannot open a barrier: out of memory");
-    made->wait_ms = REEVE_FOREVER;
-    err = rv_sync_from(&made->sync, ctx, ref, 1u << RV_KIND_BARRIER, "barrier");
-    if (err != REEVE_OK) {
-        free(made);
-        return err;
-    }
-    *out = made;
-    return REEVE_OK;
+    if (err == REEVE_OK)
+        (*out)->wait_ms = REEVE_FOREVER;
+    return err;
 }
 
 reeve_ref reeve_barrier_ref(const reeve_barrier *handle)
 {
-    return handle == NULL ? (reeve_ref){0} : rv_sync_ref(&handle->sync);
+    return rv_handle_ref(handle);
 }
 
 void reeve_barrier_close(reeve_barrier **barrier)
 {
-    reeve_barrier *b = barrier == NULL ? NULL : *barrier;
-
-    if (b == NULL)
-        return;
-    *barrier = NULL;
-    rv_sync_close(&b->sync);
-    free(b);
+    rv_handle_close(barrier);
 }
 
 const char *reeve_barrier_name(const reeve_barrier *barrier)

@@ -28,12 +28,12 @@ reeve_err reeve_set_from(reeve_set **out, reeve_context *ctx, reeve_ref ref)
 
 reeve_ref reeve_set_ref(const reeve_set *set)
 {
-    return set == NULL ? (reeve_ref){0} : rv_sync_ref(&set->sync);
+    return rv_handle_ref(set);
 }
 
 void reeve_set_close(reeve_set **set)
 {
-    rv_box_close(set);
+    rv_handle_close(set);
 }
 
 const char *reeve_set_name(const reeve_set *set)

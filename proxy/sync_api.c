@@ -210,7 +210,7 @@ static reeve_err opened_as(struct rv_sync *s, const struct rv_object_open_result
 static reeve_err open_object(struct rv_sync *s, const char *name, const struct rv_sync_conf *conf)
 {
     uint32_t timeout_ms = conf->timeout_ms == 0 ? OPEN_MS : conf->timeout_ms;
-    struct rv_object_open_result opened;
+    struct rv_object_open_result opened = {0};
     struct rv_buf result = {0};
     reeve_err err = rv_enter(s->ctx, "open", s->label);
 
@@ -246,8 +246,8 @@ static reeve_err share(struct rv_sync *s, bool leases)
     return err;
 }
 
-reeve_err rv_sync_open(struct rv_sync *s, reeve_context *ctx, const char *name,
-                       const struct rv_sync_conf *conf)
+static reeve_err open_sync(struct rv_sync *s, reeve_context *ctx, const char *name,
+                           const struct rv_sync_conf *conf)
 {
     reeve_err err = REEVE_OK;
 
@@ -277,22 +277,22 @@ reeve_err rv_sync_open(struct rv_sync *s, reeve_context *ctx, const char *name,
     return err;
 }
 
-reeve_err rv_sync_from(struct rv_sync *s, reeve_context *ctx, reeve_ref ref, uint32_t kinds,
-                       const char *word)
+static reeve_err from_ref(struct rv_sync *s, reeve_context *ctx, reeve_ref ref, uint32_t kinds,
+                          const char *word)
 {
     static const uint64_t none[4];
     reeve_err err = rv_check_ref(ctx, ref, kinds, word);
 
     if (err != REEVE_OK)
         return err;
-    return rv_sync_open(
+    return open_sync(
         s, ctx, NULL,
         &(struct rv_sync_conf){
             .kind = (uint8_t)ref.kind, .word = word, .ref = ref.object, .reserved = none});
 }
 
-reeve_err rv_sync_adopt(struct rv_sync *s, reeve_context *ctx, uint64_t object, uint8_t kind,
-                        const char *word)
+static reeve_err adopt(struct rv_sync *s, reeve_context *ctx, uint64_t object, uint8_t kind,
+                       const char *word)
 {
     *s = (struct rv_sync){.ctx = ctx, .object = object, .kind = kind, .name = strdup("")};
     if (s->name != NULL && asprintf(&s->label, "%s (no name)", word) >= 0)
@@ -303,12 +303,7 @@ reeve_err rv_sync_adopt(struct rv_sync *s, reeve_context *ctx, uint64_t object, 
         (void)rv_link_say(&ctx->link, RV_OP_object_close, object, rv_slice(NULL, 0));
         rv_leave(ctx);
     }
-    return rv_fail(REEVE_ENOMEM, "cannot open a %s: out of memory", word);
-}
-
-reeve_ref rv_sync_ref(const struct rv_sync *s)
-{
-    return rv_ref(s->ctx, s->object, s->kind);
+    return rv_fail(REEVE_ENOMEM, "cannot open %s: out of memory", word);
 }
 
 static void leave(struct rv_sync *s, struct registry *r)
@@ -327,7 +322,7 @@ static void leave(struct rv_sync *s, struct registry *r)
     rv_drive(s->ctx);
 }
 
-void rv_sync_close(struct rv_sync *s)
+static void close_sync(struct rv_sync *s)
 {
     struct registry *r = registry();
 
@@ -340,6 +335,73 @@ void rv_sync_close(struct rv_sync *s)
         pthread_mutex_unlock(&r->mutex);
     }
     clear(s);
+}
+
+/* ---- handles ---- */
+
+static reeve_err make(struct rv_sync **out, size_t size, const char *word)
+{
+    *out = calloc(1, size);
+    return *out == NULL ? rv_fail(REEVE_ENOMEM, "cannot open %s: out of memory", word) : REEVE_OK;
+}
+
+/* What out points to is a pointer to a type that we don't know. */
+static reeve_err made(void *out, struct rv_sync *s, reeve_err err)
+{
+    if (err != REEVE_OK) {
+        free(s);
+        s = NULL;
+    }
+    memcpy(out, &s, sizeof s);
+    return err;
+}
+
+reeve_err rv_handle_open(void *out, size_t size, reeve_context *ctx, const char *name,
+                         const struct rv_sync_conf *conf)
+{
+    struct rv_sync *s = NULL;
+    reeve_err err = make(&s, size, conf->word);
+
+    return made(out, s, err == REEVE_OK ? open_sync(s, ctx, name, conf) : err);
+}
+
+reeve_err rv_handle_from(void *out, size_t size, reeve_context *ctx, reeve_ref ref, uint32_t kinds,
+                         const char *word)
+{
+    struct rv_sync *s = NULL;
+    reeve_err err = make(&s, size, word);
+
+    return made(out, s, err == REEVE_OK ? from_ref(s, ctx, ref, kinds, word) : err);
+}
+
+reeve_err rv_handle_adopt(void *out, size_t size, reeve_context *ctx, uint64_t object, uint8_t kind,
+                          const char *word)
+{
+    struct rv_sync *s = NULL;
+    reeve_err err = make(&s, size, word);
+
+    return made(out, s, err == REEVE_OK ? adopt(s, ctx, object, kind, word) : err);
+}
+
+reeve_ref rv_handle_ref(const void *handle)
+{
+    const struct rv_sync *s = handle;
+
+    return s == NULL ? (reeve_ref){0} : rv_ref(s->ctx, s->object, s->kind);
+}
+
+void rv_handle_close(void *out)
+{
+    struct rv_sync *s = NULL;
+
+    if (out == NULL)
+        return;
+    memcpy(&s, out, sizeof s);
+    if (s == NULL)
+        return;
+    memset(out, 0, sizeof s);
+    close_sync(s);
+    free(s);
 }
 
 /* ---- whole calls ---- */

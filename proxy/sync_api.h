@@ -39,18 +39,19 @@ struct rv_sync_conf {
     const uint64_t *reserved; /* 4 of them */
 };
 
-/* On REEVE_OK *s is open and belongs to the caller, else it is empty. */
-reeve_err rv_sync_open(struct rv_sync *s, reeve_context *ctx, const char *name,
-                       const struct rv_sync_conf *conf);
-void rv_sync_close(struct rv_sync *s);
-
-/* The same by a reference to one of these kinds (1 << kind). */
-reeve_err rv_sync_from(struct rv_sync *s, reeve_context *ctx, reeve_ref ref, uint32_t kinds,
-                       const char *word);
-/* The same for an object that the session holds already. */
-reeve_err rv_sync_adopt(struct rv_sync *s, reeve_context *ctx, uint64_t object, uint8_t kind,
-                        const char *word);
-reeve_ref rv_sync_ref(const struct rv_sync *s);
+/*
+ * Handles. Each type of them begins with a struct rv_sync, and is size bytes; out is the address of a pointer to
+ * one, which is NULL on errors. An object is found by its name, by a reference to one of these kinds
+ * (1 << kind), or the session holds it already.
+ */
+reeve_err rv_handle_open(void *out, size_t size, reeve_context *ctx, const char *name,
+                         const struct rv_sync_conf *conf);
+reeve_err rv_handle_from(void *out, size_t size, reeve_context *ctx, reeve_ref ref, uint32_t kinds,
+                         const char *word);
+reeve_err rv_handle_adopt(void *out, size_t size, reeve_context *ctx, uint64_t object, uint8_t kind,
+                          const char *word);
+reeve_ref rv_handle_ref(const void *handle); /* of NULL: to nothing */
+void rv_handle_close(void *out);             /* NULL, or of a NULL: nothing */
 
 struct rv_claims *rv_sync_claims(const struct rv_sync *s);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ enum {
     VERIFY_EVERY = 8,
     FULL_PART = 4,  /* of the bytes of log before a snapshot, on a full disk */
     SPACE_MS = 500, /* a full disk is looked at so often */
+    PICTURE_NICE = 10,
 };
 
 /* A command that waits for its commit. */
@@ -44,9 +46,9 @@ struct log_file {
     struct rv_log_file_conf conf;
     struct mgr *mgr;          /* borrowed; saved by snapshots */
     struct mgr_conf mgr_conf; /* of managers that verify */
-    struct rv_id store;
-    uint64_t index; /* of the record that was added last */
-    uint64_t began; /* its value at the start */
+    struct rv_id files;       /* the id in them */
+    uint64_t index;           /* of the record that was added last */
+    uint64_t began;           /* its value at the start */
     uint64_t epoch;
     struct group open, flying;
     bool busy; /* flying is with the writer */
@@ -386,6 +388,8 @@ static int take_picture(const struct log_file *lf, struct snapshot *s)
     int err = disk_dir_open(&d, lf->conf.folder, false, false);
     bool all = false;
 
+    /* It replays what the manager did; who waits for the manager comes first. */
+    (void)setpriority(PRIO_PROCESS, 0, PICTURE_NICE);
     if (err == 0)
         err = journal_snapshot(d, lf->mgr, s);
     if (err != 0)
@@ -400,7 +404,7 @@ static int take_picture(const struct log_file *lf, struct snapshot *s)
  * record. */
 static void start_picture(struct log_file *lf)
 {
-    struct snapshot s = {.store = lf->store, .epoch = lf->epoch, .at = mgr_now(lf->mgr)};
+    struct snapshot s = {.store = lf->files, .epoch = lf->epoch, .at = mgr_now(lf->mgr)};
 
     lf->image_wanted = false;
     pthread_mutex_lock(&lf->mutex);
@@ -685,13 +689,14 @@ bool rv_log_file_open(struct rv_log **out, struct mgr **mgr, const struct rv_log
     lf->open.durable = lf->flying.durable = RV_DURABLE_NONE;
     if (!journal_open(&lf->journal, &journal, why))
         goto fail;
-    lf->store = lf->mgr_conf.store = *journal_store(lf->journal);
+    lf->files = *journal_log(lf->journal);
     lf->mgr = mgr_new(&lf->mgr_conf);
     if (!journal_replay(
             lf->journal,
             &(struct journal_replay){.arg = lf, .load = replay_load, .command = replay_command},
             why))
         goto fail;
+    mgr_set_store(lf->mgr, journal_store(lf->journal));
     journal_stat(lf->journal, &lf->journal_stat);
     lf->index = lf->began = lf->journal_stat.index;
     lf->epoch = lf->journal_stat.epoch;

@@ -44,9 +44,9 @@ static struct mgr *new_mgr(const struct rv_id *store)
 
 static bool on_load(void *arg, const struct snapshot *s, struct rv_slice state)
 {
-    struct reader *r = arg;
+    const struct reader *r = arg;
 
-    r->store = s->store;
+    (void)s;
     return mgr_load(r->mgr, state);
 }
 
@@ -252,7 +252,7 @@ static bool write_copy(const struct reader *r, struct disk *to, const struct rv_
 
     if (err == 0)
         err = journal_adopt(to, &s);
-    store_write(bytes, store, false);
+    store_write(bytes, &(struct store){.id = *store, .log = *store});
     if (err == 0)
         err = disk_put(to, "store", "store.tmp", rv_slice(bytes, sizeof bytes));
     if (err != 0)

@@ -29,6 +29,7 @@
     X(WINDOW_SHUT, "an acknowledgement does not open the window")                                  \
     X(ACK_BEFORE_SYNC, "the log says committed before the disk has it")                            \
     X(TORN_TAIL_ACCEPTED, "a record is believed without its checksum")                             \
+    X(REST_FORGOTTEN, "a log whose last segments are gone passes for a whole one")                 \
     X(TIMER_UNSAVED, "a snapshot forgets the deadline of a parked call")                           \
     X(FENCE_STANDS, "a new owner has the fence of the last one")                                   \
     X(FENCE_UNCHECKED, "a call with a void fence counts")                                          \

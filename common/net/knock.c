@@ -100,7 +100,6 @@ enum rv_knock_answer rv_knock_answer(struct rv_knock *k)
     unsigned event = 0;
     uint32_t value = 0;
 
-    /* First, so that what came before the end is there to be heard. */
     while (rv_monitor_next(k->monitor, &event, &value))
         k->ended = true;
     while (k->len < GREETING && rv_frames_receive(&k->frames, k->stream, 2)) {
@@ -110,7 +109,7 @@ enum rv_knock_answer rv_knock_answer(struct rv_knock *k)
             greet(k, rv_frames_slice(&k->frames, 0));
         hear(k, rv_frames_slice(&k->frames, 1));
     }
-    if (k->len == GREETING)
-        return is_curve(k->heard) ? RV_KNOCK_CURVE : RV_KNOCK_OTHER;
-    return k->ended ? RV_KNOCK_OTHER : RV_KNOCK_NONE;
+    if (k->ended || (k->len == GREETING && !is_curve(k->heard)))
+        return RV_KNOCK_OTHER;
+    return k->len == GREETING ? RV_KNOCK_CURVE : RV_KNOCK_NONE;
 }

@@ -15,7 +15,7 @@ struct rv_knock;
 
 enum rv_knock_answer {
     RV_KNOCK_NONE,  /* not yet */
-    RV_KNOCK_CURVE, /* the greeting of ZMTP 3 with CURVE */
+    RV_KNOCK_CURVE, /* the greeting of ZMTP 3 with CURVE; it has not hung up so far */
     RV_KNOCK_OTHER, /* something else, or it hung up */
 };
 

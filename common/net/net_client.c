@@ -15,7 +15,10 @@
 enum { LINGER_MS = 300 };
 
 /* How much later than ours libzmq's own deadlines come, which can't be told from a mismatch. */
-enum { SPARE_MS = 1000 };
+enum {
+    SPARE_MS = 1000,
+    STILL_MS = 100, /* more than a manager takes to turn a newcomer away */
+};
 
 /* HANDSHAKE_FAILED_PROTOCOL is left out on purpose: with it in the mask, a connection that meets
  * a broken message after its handshake stays open for ever and moves no data. */
@@ -36,7 +39,8 @@ struct rv_conn {
     enum rv_conn_event end; /* how it ended */
     bool look;              /* the monitor may have something */
     rv_ns deadline;         /* of the handshake */
-    bool met;               /* nobody asks who hangs up */
+    rv_ns still_until; /* KNOCKING, and its greeting was heard: whether it hangs up on anybody */
+    bool met;          /* nobody asks who hangs up */
     void *dealer;
     void *monitor;
     int dealer_fd;
@@ -97,10 +101,9 @@ static bool watch(struct rv_conn *conn, int fd)
     return fd >= 0 && epoll_ctl(conn->events_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-static bool start_timer(struct rv_conn *conn)
+static bool set_timer(struct rv_conn *conn, rv_ns when)
 {
-    struct itimerspec at = {
-        .it_value = {.tv_sec = conn->deadline / RV_SEC, .tv_nsec = conn->deadline % RV_SEC}};
+    struct itimerspec at = {.it_value = {.tv_sec = when / RV_SEC, .tv_nsec = when % RV_SEC}};
 
     return timerfd_settime(conn->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) == 0;
 }
@@ -156,7 +159,7 @@ static reeve_err open_zmq(struct rv_conn **out, const struct rv_conn_conf *conf,
     if (conn->monitor == NULL)
         goto fail_zmq;
     conn->dealer_fd = rv_zmq_fd(conn->dealer);
-    if (conn->timer_fd < 0 || conn->events_fd < 0 || !start_timer(conn) ||
+    if (conn->timer_fd < 0 || conn->events_fd < 0 || !set_timer(conn, conn->deadline) ||
         !watch(conn, conn->timer_fd) || !watch(conn, rv_zmq_fd(conn->monitor)) ||
         zmq_connect(conn->dealer, conf->endpoint) != 0)
         goto fail_zmq;
@@ -276,16 +279,22 @@ static void failed_handshake(struct rv_conn *conn)
         end(conn, RV_CONN_HUNG_UP);
 }
 
-/* One that has the greeting of a manager and hangs up later may be one that is being stopped: only
- * several in a row mean something. */
+/* A manager that is being stopped, or that has too many newcomers, hangs up on whoever knocks. One that
+ * lets a stranger stand there has something against us; and only several in a row mean something. */
 static void hear_knock(struct rv_conn *conn)
 {
     enum rv_knock_answer answer = rv_knock_answer(conn->knock);
+    rv_ns now = rv_clock_now();
 
-    if (answer == RV_KNOCK_CURVE)
-        end(conn, RV_CONN_MISMATCH);
-    else if (answer == RV_KNOCK_OTHER || rv_clock_now() >= conn->deadline)
+    if (answer == RV_KNOCK_OTHER || now >= conn->deadline) {
         end(conn, RV_CONN_HUNG_UP);
+    } else if (answer == RV_KNOCK_CURVE && conn->still_until == 0) {
+        conn->still_until = now + STILL_MS * RV_MS;
+        if (conn->still_until < conn->deadline && !set_timer(conn, conn->still_until))
+            end(conn, RV_CONN_HUNG_UP);
+    } else if (answer == RV_KNOCK_CURVE && now >= conn->still_until) {
+        end(conn, RV_CONN_MISMATCH);
+    }
 }
 
 static void get_ready(struct rv_conn *conn)

@@ -76,7 +76,8 @@ REEVE_API reeve_err reeve_batch_namespace_set(reeve_batch *batch, reeve_namespac
 /* Run all of them. On an error nothing has happened, and *failed, which may be NULL, is the index of the call that
  * was refused; it tells nothing if the batch was refused as a whole. Blocks for a round trip. A batch
  * runs once: later calls are EINVAL. Errors: those of its calls, EINVAL (handles of another context), ELIMIT and
- * ETOOBIG (too many, too large), EFENCED, and as reeve_ping. */
+ * ETOOBIG (too many, too large, or they make more than 256 MiB before the last one), EFENCED, and as
+ * reeve_ping. */
 REEVE_API REEVE_NODISCARD reeve_err reeve_batch_run(reeve_batch *batch, size_t *failed);
 
 /* The sum of an `add`, or what a `pop` took out, after the run; NULL for all others. Borrowed from the batch. */

@@ -59,8 +59,8 @@ REEVE_API void reeve_lock_close(reeve_lock **lock);
  * Wait until this thread has it, at most timeout_ms; 0 does not wait (but for a lease of another
  * process, at most 0.1 s). REEVE_OK: it has. REEVE_OWNER_DIED: it has, and the last owner died while
  * it had it; reeve_errmsg() says who that was. Any other code: it has not. Errors: ETIME (reeve_errmsg()
- * says who holds it), EDEADLOCK (with no_cycle), ELIMIT (an RLock, 65535 times), EPERM, EGONE, and as
- * reeve_ping. Answers rows S02, S05, T04, T05, R01.
+ * says who holds it), EDEADLOCK (with no_cycle), ELIMIT (an RLock, 65535 times; permits, 4096 threads), EPERM,
+ * EGONE, and as reeve_ping. Answers rows S02, S05, T04, T05, R01.
  */
 REEVE_API REEVE_NODISCARD reeve_err reeve_lock_acquire(reeve_lock *lock, uint32_t timeout_ms);
 

@@ -417,7 +417,6 @@ static void get_done(struct rv_link *link, struct rv_request *call, rv_ns now,
     struct rv_channel *ch = call->arg;
     struct rv_queue_get_result result;
 
-    (void)now;
     if (outcome->error != REEVE_OK)
         return;
     if (!rv_queue_get_result_decode(&result, outcome->result)) {
@@ -443,7 +442,7 @@ static void get_done(struct rv_link *link, struct rv_request *call, rv_ns now,
     }
     if (!keep(ch, result.first, &result.items, call->count, outcome->bodies, outcome->bodies_len,
               outcome->frames))
-        call->error = REEVE_ENOMEM;
+        rv_link_die(link, now, REEVE_ENOMEM, "no memory for items that came");
 }
 
 struct rv_request *rv_channel_get_call(struct rv_channel *ch, rv_ns now, uint32_t max,
@@ -599,7 +598,7 @@ struct rv_request *rv_channel_done_call(struct rv_channel *ch, uint64_t delivery
     return call;
 }
 
-/* The manager asks back what was granted ahead: all but what answered a get. */
+/* What was granted ahead goes back; what answered a get only without a recall: then the manager takes all. */
 static void give_back(struct rv_channel *ch, uint64_t recall)
 {
     struct rv_buf args = {0};
@@ -621,6 +620,8 @@ static void give_back(struct rv_channel *ch, uint64_t recall)
     while (*at != NULL) {
         struct rv_batch *batch = *at;
 
+        if (recall == 0)
+            batch->direct = 0;
         ch->buffered -= batch->left - batch->direct;
         batch->left = batch->direct;
         if (batch->left == 0) {

@@ -254,7 +254,8 @@ static void end_call(struct mgr *mgr, struct call *call, reeve_err error)
     give_up(mgr, (struct barrier *)call->object, call, error, "has given up");
 }
 
-/* A session ends while it stands here: the others hear of it when it lets go of the barrier. */
+/* A session ends while it stands here: the others hear of it when it lets go of the barrier. Those of this
+ * round do not care about one of the next. */
 static void unparked(struct mgr *mgr, struct call *call)
 {
     struct barrier *b = (struct barrier *)call->object;
@@ -262,8 +263,12 @@ static void unparked(struct mgr *mgr, struct call *call)
     (void)mgr;
     if (b->ours)
         return;
-    b->arrived_len -= call->list == &b->arrived;
-    session_ref(call->session, b->object.id)->stood = !RV_MUTANT(BARRIER_DEAF);
+    if (call->list == &b->early) {
+        b->breaks = true;
+    } else {
+        b->arrived_len--;
+        session_ref(call->session, b->object.id)->stood = !RV_MUTANT(BARRIER_DEAF);
+    }
     blame(b, call->session, "is gone");
 }
 

@@ -157,9 +157,15 @@ void box_changed(struct mgr *mgr, struct box *box, struct undo *u,
 {
     *u = (struct undo){mgr->undos, box, box->version, back, done};
     mgr->undos = u;
+    box_made(mgr, sizeof *u);
     box->version++;
     if (RV_MUTANT(CHANGE_EARLY))
         wake(mgr, box);
+}
+
+void box_made(struct mgr *mgr, size_t bytes)
+{
+    mgr->made += bytes;
 }
 
 reeve_err box_allows(struct mgr *mgr, const struct box *box, uint64_t more, const char **text)
@@ -233,7 +239,8 @@ static bool add_answer(struct mgr *mgr, struct box_call *c, const struct box_val
     if (c->in == NULL && (v->refs != NULL || !small(v->bytes)))
         in_message = bodies = 0; /* its place stays empty */
     if (c->answer_len == RV_LIMIT_PUT_ITEMS || c->bodies + bodies > RV_LIMIT_BODIES ||
-        c->answer_bytes + in_message > RV_LIMIT_BATCH_BYTES / 4 * 3)
+        c->answer_bytes + in_message > RV_LIMIT_BATCH_BYTES / 4 * 3 ||
+        c->answer_all + v->bytes.len > RV_LIMIT_UNTAKEN_BYTES)
         return false;
     if (c->answer_len == mgr->answer_cap) {
         mgr->answer_cap = mgr->answer_cap == 0 ? 16 : mgr->answer_cap * 2;
@@ -241,6 +248,7 @@ static bool add_answer(struct mgr *mgr, struct box_call *c, const struct box_val
     }
     mgr->answer[c->answer_len++] = *v;
     c->answer_bytes += in_message;
+    c->answer_all += v->bytes.len;
     c->bodies += bodies;
     return true;
 }
@@ -447,6 +455,18 @@ static void finish(struct mgr *mgr, struct box_call *c, uint16_t op, reeve_err e
 
 static void on_wait(struct mgr *mgr, struct box *box, const struct incoming *in);
 
+/* A few bytes ask for many: who does not take them gets no more. */
+static bool leaves_answers(struct mgr *mgr, const struct incoming *in)
+{
+    if (rv_stream_bytes(&in->session->out) <= RV_LIMIT_UNTAKEN_BYTES)
+        return false;
+    mgr_skip_items(in->session, in);
+    mgr_refused(mgr, in->session, in->msg, REEVE_ELIMIT);
+    mgr_reply_text(mgr, in->session, in->number, REEVE_ELIMIT,
+                   "the session has not taken what it was answered");
+    return true;
+}
+
 void box_on_call(struct mgr *mgr, struct object *o, struct ref *ref, const struct incoming *in)
 {
     struct box_call c = {.in = in,
@@ -464,6 +484,8 @@ void box_on_call(struct mgr *mgr, struct object *o, struct ref *ref, const struc
         on_wait(mgr, c.box, in);
         return;
     }
+    if (leaves_answers(mgr, in))
+        return;
     err = receive(mgr, in, &a, &c.text);
     c.values_len = a.len;
     rv_buf_clear(&mgr->scratch);
@@ -533,9 +555,14 @@ static reeve_err run_batch(struct mgr *mgr, struct box_call *c, const struct rv_
         c->text = "a batch has at most 1024 calls";
         return REEVE_ELIMIT;
     }
+    mgr->made = 0;
     for (*done = 0; err == REEVE_OK && *done < args->count; *done += err == REEVE_OK) {
         uint32_t before = c->answer_len;
 
+        if (mgr->made > RV_LIMIT_BATCH_MADE_BYTES) {
+            c->text = "the calls of the batch make too much before its end";
+            return REEVE_ELIMIT;
+        }
         rv_buf_clear(&mgr->scratch);
         err = next_call(c->session, &calls, a->len - used, c);
         if (err == REEVE_OK)
@@ -557,9 +584,12 @@ void box_on_batch(struct mgr *mgr, const struct incoming *in)
     struct rv_batch_args args;
     struct arrivals a;
     uint32_t done = 0;
-    reeve_err err = receive(mgr, in, &a, &c.text);
+    reeve_err err = REEVE_OK;
 
+    if (leaves_answers(mgr, in))
+        return;
     rv_assert(rv_batch_args_decode(&args, in->msg->args));
+    err = receive(mgr, in, &a, &c.text);
     if (err == REEVE_OK)
         err = run_batch(mgr, &c, &args, &a, &results, &done);
     if (err == REEVE_OK && results.len > RV_LIMIT_BATCH_BYTES / 4) {
@@ -790,6 +820,7 @@ static reeve_err carry_over(struct mgr *mgr, struct box_call *c, const struct ce
     bool fit = refs.len <= CARRY_BYTES;
 
     if (fit) {
+        box_made(mgr, bytes.len);
         *out = cell_new(bytes);
         out->refs = carry(mgr, &c->box->object, refs);
     } else {

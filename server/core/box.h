@@ -51,6 +51,7 @@ struct box_call {
     struct box_value *answer; /* mgr->answer */
     uint32_t answer_len;
     size_t answer_bytes; /* that ride in the message */
+    size_t answer_all;   /* and with those that come before or behind it */
     size_t bodies;
 };
 
@@ -85,6 +86,9 @@ void box_on_read(struct mgr *mgr, struct session *s, const struct rv_read *msg);
 void box_changed(struct mgr *mgr, struct box *box, struct undo *u,
                  void (*back)(struct mgr *mgr, struct undo *u),
                  void (*done)(struct mgr *mgr, struct undo *u));
+
+/* The call has taken so many bytes, of which some come free again only with its batch. */
+void box_made(struct mgr *mgr, size_t bytes);
 
 /* May it have so many bytes more? Else EQUOTA and a text. */
 reeve_err box_allows(struct mgr *mgr, const struct box *box, uint64_t more, const char **text);
@@ -153,5 +157,11 @@ bool box_kind(uint8_t kind);
 /* That one has which is made with these options. */
 uint64_t box_first_bytes(const struct rv_object_open_args *args);
 uint64_t box_bytes(const struct object *o);
+
+/* In the object_ops of each type. */
+#define BOX_OPS                                                                                    \
+    .call = box_on_call, .end_call = box_end_call, .timeout = box_timeout,                         \
+    .unparked = box_unparked, .drop_ref = box_drop_ref, .save_call = box_save_call,                \
+    .load_call = box_load_call
 
 #endif

@@ -930,6 +930,8 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
             value = NULL;
         }
     }
+    b = find_blame(job, index);
+    told->runs = b == NULL || b->runs < c->slice.run ? c->slice.run : b->runs + 1;
     log_it(job, index, told);
     if (told->ns > 0)
         job_measure(job, told->ns, 1);
@@ -954,9 +956,6 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
         if (job->detached && value == NULL)
             told->item = copy_item(&c->slice, index); /* who attaches did not give it */
         job->failed++;
-    } else {
-        b = find_blame(job, index);
-        told->runs = b == NULL || b->runs < c->slice.run ? c->slice.run : b->runs + 1;
     }
     forget_blame(job, b);
     take_one(mgr, job, index, value, carried, told);

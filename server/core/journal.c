@@ -25,8 +25,7 @@ struct numbers {
 
 struct journal {
     struct journal_conf conf;
-    struct rv_id store;
-    bool written; /* the store says that a segment was made here */
+    struct store store;
     struct numbers segments;
     struct numbers snapshots;
     struct journal_stat stat;
@@ -36,6 +35,7 @@ struct journal {
     int file; /* the last segment; -1: none yet, or it is full */
     uint64_t file_size;
     uint64_t at; /* where the next record goes */
+    bool named;  /* the segment before it, or the store, says that it is there */
     uint64_t since_check;
 
     int spare; /* -1: none is being made */
@@ -135,14 +135,21 @@ static int put_store(struct journal *j)
 {
     uint8_t bytes[STORE_BYTES];
 
-    store_write(bytes, &j->store, j->written);
+    store_write(bytes, &j->store);
     return disk_put(j->conf.disk, store_name, "store.tmp", rv_slice(bytes, sizeof bytes));
 }
 
 static int make_store(struct journal *j)
 {
-    j->store = j->conf.new_store;
-    j->written = false;
+    j->store = (struct store){.id = j->conf.new_store, .log = j->conf.new_store};
+    return put_store(j);
+}
+
+/* Something that was answered is lost: to those who know it, this must be another store. */
+static int renew_store(struct journal *j)
+{
+    rv_assert(!rv_id_zero(&j->conf.new_store));
+    j->store.id = j->conf.new_store;
     return put_store(j);
 }
 
@@ -152,11 +159,11 @@ static int note_written(struct journal *j)
 {
     int err = 0;
 
-    if (j->written)
+    if (j->store.written)
         return 0;
-    j->written = true;
+    j->store.written = true;
     err = put_store(j);
-    j->written = err == 0;
+    j->store.written = err == 0;
     return err;
 }
 
@@ -178,9 +185,7 @@ static bool lost_log(struct journal *j, char *why)
         return false;
     }
     say(j, RV_WARN, "log.lost why=\"the files log.* are gone\"");
-    /* To those who knew what is lost, it must be another store; what is in a snapshot is this one's. */
-    if (j->snapshots.len == 0 && !rv_id_zero(&j->conf.new_store))
-        err = make_store(j);
+    err = renew_store(j);
     return err == 0 || refuse_error(why, store_name, err);
 }
 
@@ -207,10 +212,10 @@ static bool open_store(struct journal *j, char *why)
     }
     if (len < 0)
         return refuse_error(why, store_name, (int)len);
-    what = store_read(&j->store, &j->written, rv_slice(bytes, (size_t)len));
+    what = store_read(&j->store, rv_slice(bytes, (size_t)len));
     if (what != NULL)
         return refuse(why, store_name, what);
-    return !j->written || j->segments.len > 0 || lost_log(j, why);
+    return !j->store.written || j->segments.len > 0 || lost_log(j, why);
 }
 
 bool journal_open(struct journal **out, const struct journal_conf *conf, char *why)
@@ -232,7 +237,12 @@ bool journal_open(struct journal **out, const struct journal_conf *conf, char *w
 
 const struct rv_id *journal_store(const struct journal *j)
 {
-    return &j->store;
+    return &j->store.id;
+}
+
+const struct rv_id *journal_log(const struct journal *j)
+{
+    return &j->store.log;
 }
 
 /* ---- reading ---- */
@@ -290,7 +300,7 @@ static bool read_segment(struct scan *s, uint64_t first)
         return refuse_error(s->why, s->name, (int)size);
     s->bytes.len = (size_t)size;
     what = segment_read(&s->header, rv_buf_slice(&s->bytes));
-    if (what == NULL && !rv_id_equal(&s->header.store, &s->j->store))
+    if (what == NULL && !rv_id_equal(&s->header.store, &s->j->store.log))
         what = "belongs to another store";
     if (what == NULL && s->header.first != first)
         what = "has another name than its header says";
@@ -412,7 +422,8 @@ static int put_aside(struct scan *s, size_t next)
     int err = 0;
 
     file_name(name, "cut", s->index + 1);
-    if (!all_zero(bytes.data, bytes.len))
+    err = renew_store(j);
+    if (err == 0 && !all_zero(bytes.data, bytes.len))
         err = disk_put(d, name, "cut.tmp", bytes);
     for (size_t i = j->segments.len; i-- > next && err == 0;) {
         char from[SNAPSHOT_NAME];
@@ -430,6 +441,14 @@ static int put_aside(struct scan *s, size_t next)
              s->at, (unsigned long long)s->index);
     say(j, RV_WARN, line);
     return err;
+}
+
+static int write_next(struct disk *d, int file, uint64_t next)
+{
+    uint8_t bytes[8];
+
+    rv_set_number(bytes, next, 8);
+    return disk_write_all(d, file, bytes, sizeof bytes, SEGMENT_NEXT);
 }
 
 /* Make the last segment ready to be written to: no bytes of a torn write behind the end, and
@@ -451,7 +470,27 @@ static int ready_tail(struct scan *s)
     else
         memset(s->bytes.data + s->at, 0, s->bytes.len - s->at);
     err = disk_write_all(d, j->file, s->bytes.data + s->unproven, end - s->unproven, s->unproven);
+    if (err == 0 && s->header.next != 0) /* what it names is gone, and the operator knows */
+        err = write_next(d, j->file, 0);
     return err == 0 ? d->sync(d, j->file) : err;
+}
+
+/* It says that the log goes on, and there is no more of it. */
+static bool lost_rest(struct scan *s, size_t i)
+{
+    struct journal *j = s->j;
+    char name[SNAPSHOT_NAME];
+
+    file_name(name, "log", s->index + 1);
+    if (!j->conf.repair) {
+        snprintf(
+            s->why, JOURNAL_WHY,
+            "the log goes on behind %s, and %s is gone; a backup has it, or --repair truncate goes "
+            "on without what was in it",
+            s->name, name);
+        return false;
+    }
+    return put_aside(s, i + 1) == 0 || refuse_error(s->why, s->name, -EIO);
 }
 
 /* The end of the log, in the last segment that was scanned (number i of the list). */
@@ -462,6 +501,8 @@ static bool end_of_log(struct scan *s, size_t i)
     bool torn = last && !tail_is_zero(s);
     int err = 0;
 
+    if (last && s->header.next != 0 && !RV_MUTANT(REST_FORGOTTEN) && !lost_rest(s, i))
+        return false;
     if (torn && !proven_later(s)) {
         size_t len = s->bytes.len;
 
@@ -496,7 +537,7 @@ static bool load_snapshot(struct scan *s, uint64_t before)
         file_name(s->name, "snap", j->snapshots.at[i - 1]);
         what = snapshot_read(j->conf.disk, s->name, &snap, &s->bytes);
         if (what == NULL &&
-            (!rv_id_equal(&snap.store, &j->store) || snap.index != j->snapshots.at[i - 1]))
+            (!rv_id_equal(&snap.store, &j->store.log) || snap.index != j->snapshots.at[i - 1]))
             what = "belongs to another store or another place";
         if (what == NULL)
             break;
@@ -612,15 +653,11 @@ static void adopt_spare(struct journal *j)
 bool journal_replay(struct journal *j, const struct journal_replay *to, char *why)
 {
     struct disk *d = j->conf.disk;
-    int err = 0;
 
     if (!read_all(j, 0, to, why))
         return false;
     j->stat.epoch++;
     if (!j->conf.read_only) {
-        err = j->segments.len > 0 ? note_written(j) : 0;
-        if (err != 0)
-            return refuse_error(why, store_name, err);
         (void)d->unlink(d, temporary_name);
         adopt_spare(j);
         j->since_check = SPACE_CHECK; /* nobody knows how full the disk is now */
@@ -712,6 +749,27 @@ bool journal_prepare(struct journal *j)
 
 /* ---- writing ---- */
 
+/* In the segment before the last one: that there is one behind it. */
+static int name_last(struct journal *j)
+{
+    struct disk *d = j->conf.disk;
+    char name[SNAPSHOT_NAME];
+    int file = -1;
+    int err = 0;
+
+    if (j->segments.len < 2)
+        return 0;
+    file_name(name, "log", j->segments.at[j->segments.len - 2]);
+    file = d->open(d, name, DISK_WRITE);
+    if (file < 0)
+        return file == -ENOENT ? 0 : file; /* a snapshot has what it held */
+    err = write_next(d, file, j->segments.at[j->segments.len - 1]);
+    if (err == 0)
+        err = d->sync(d, file);
+    d->close(d, file);
+    return err;
+}
+
 /* Begin a segment that has room for a record of need bytes. */
 static int next_segment(struct journal *j, size_t need)
 {
@@ -726,7 +784,7 @@ static int next_segment(struct journal *j, size_t need)
     err = make_spare(j, size);
     if (err != 0)
         return err;
-    segment_header(header, &(struct segment){.store = j->store,
+    segment_header(header, &(struct segment){.store = j->store.log,
                                              .first = j->stat.index + 1,
                                              .epoch = j->stat.epoch,
                                              .flush = j->stat.flush,
@@ -740,8 +798,6 @@ static int next_segment(struct journal *j, size_t need)
         err = d->rename(d, spare_name, name);
     if (err == 0)
         err = d->sync_dir(d);
-    if (err == 0)
-        err = note_written(j);
     if (err != 0)
         return err;
     j->file = j->spare;
@@ -750,8 +806,20 @@ static int next_segment(struct journal *j, size_t need)
     j->spare = -1;
     j->spare_at = 0;
     j->spare_ready = false;
+    j->named = false;
     add_number(&j->segments, j->stat.index + 1);
     return 0;
+}
+
+/* Nothing in the last segment may be answered while its loss would not be noticed. */
+static int name_segment(struct journal *j)
+{
+    int err = j->named ? 0 : note_written(j);
+
+    if (err == 0 && !j->named)
+        err = name_last(j);
+    j->named = err == 0;
+    return err;
 }
 
 static int sync_file(struct journal *j)
@@ -807,6 +875,8 @@ static int append_some(struct journal *j, struct rv_buf *group, size_t *done, bo
 
     if (j->file < 0)
         err = next_segment(j, record_size(group->data + *done));
+    if (err == 0)
+        err = name_segment(j);
     if (err != 0)
         return err;
     end = seal_some(j, group, *done, sync);

@@ -35,11 +35,12 @@ enum { JOURNAL_WHY = 512 };
 struct journal_conf {
     struct disk *disk; /* borrowed */
     uint32_t segment_bytes;
-    uint64_t floor_bytes;   /* less free space than this is a full disk */
-    bool read_only;         /* somebody else may be writing: change nothing */
-    bool repair;            /* cut the log at damage */
-    struct rv_id new_store; /* for an empty folder; zero: an empty one is refused */
-    struct rv_sink sink;    /* what an operator should know, a line an event */
+    uint64_t floor_bytes; /* less free space than this is a full disk */
+    bool read_only;       /* somebody else may be writing: change nothing */
+    bool repair;          /* cut the log at damage, or where the rest is gone */
+    struct rv_id
+        new_store; /* for an empty folder (zero: that is refused), and for one that a repair cut */
+    struct rv_sink sink; /* what an operator should know, a line an event */
 };
 
 /* Who is told what the folder holds. */
@@ -53,7 +54,10 @@ struct journal_replay {
 
 /* False: why says which file and what about it. */
 bool journal_open(struct journal **out, const struct journal_conf *conf, char *why);
+/* As clients know it: time went back for those who knew what a repair cut off, so that it is another one
+ * after journal_replay. What is in the files does not change. */
 const struct rv_id *journal_store(const struct journal *j);
+const struct rv_id *journal_log(const struct journal *j);
 
 /* Read everything, once; then the journal is ready for the first append. */
 bool journal_replay(struct journal *j, const struct journal_replay *to, char *why);

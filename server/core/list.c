@@ -174,6 +174,7 @@ static reeve_err splice(struct mgr *mgr, struct box_call *c, size_t at, size_t w
     u->came = came;
     u->went = went;
     u->cells = went == 0 ? NULL : rv_alloc(went * sizeof *u->cells);
+    box_made(mgr, came * sizeof *cells);
     exchange(mgr, l, at, went, u->cells, cells, came);
     box_changed(mgr, &l->box, &u->undo, back_exchanged, done_exchanged);
     return REEVE_OK;
@@ -203,6 +204,7 @@ static void will_order(struct mgr *mgr, struct list *l)
     struct list_undo *u = rv_alloc(sizeof *u);
 
     u->went = l->len;
+    box_made(mgr, l->len * sizeof *u->cells);
     u->cells = rv_alloc((l->len + 1) * sizeof *u->cells);
     if (l->len > 0)
         memcpy(u->cells, cell_at(l, 0), l->len * sizeof *u->cells);
@@ -921,16 +923,12 @@ static void load(struct mgr *mgr, struct object *o, struct rv_reader *in)
 }
 
 const struct object_ops list_ops = {
+    BOX_OPS,
     .family = 6,
     .box = &box_ops,
     .fits = fits,
     .refuse = refuse,
     .create = create,
-    .call = box_on_call,
-    .end_call = box_end_call,
-    .timeout = box_timeout,
-    .unparked = box_unparked,
-    .drop_ref = box_drop_ref,
     .removed = removed,
     .free = free_list,
     .row = row,
@@ -938,6 +936,4 @@ const struct object_ops list_ops = {
     .create_empty = create_empty,
     .save = save,
     .load = load,
-    .save_call = box_save_call,
-    .load_call = box_load_call,
 };

@@ -25,6 +25,17 @@ uint32_t lock_held(const struct ref *ref)
     return held;
 }
 
+/* Has it so many threads with permits that there cannot be another one? */
+static bool all_holders(const struct ref *ref)
+{
+    const struct hold *h = NULL;
+    uint32_t holders = 0;
+
+    for (h = ref->holds; h != NULL; h = h->ref_next)
+        holders++;
+    return holders >= RV_LIMIT_HOLDERS;
+}
+
 static struct call *guarded_by(const struct lock *l, uint64_t fence)
 {
     struct call *call = l->guarded;
@@ -246,6 +257,11 @@ static void on_acquire(struct mgr *mgr, struct lock *l, struct ref *ref, const s
         h->levels = 1;
         h->died = false;
         answer(mgr, in->session, in->number, l, h, NULL);
+        return;
+    }
+    if (l->counted && lock_hold(ref, args.thread) == NULL && all_holders(ref)) {
+        mgr_reply_text(mgr, in->session, in->number, REEVE_ELIMIT,
+                       "too many threads of this session hold permits");
         return;
     }
     if (l->value > 0 && l->waiters == NULL) {

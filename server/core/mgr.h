@@ -30,6 +30,9 @@ struct mgr_conf {
 struct mgr *mgr_new(const struct mgr_conf *conf);
 void mgr_free(struct mgr **mgr);
 
+/* Before anybody is welcomed. */
+void mgr_set_store(struct mgr *mgr, const struct rv_id *store);
+
 /* Where its story goes from now on; a replay tells none. */
 void mgr_set_sink(struct mgr *mgr, const struct rv_sink *sink);
 

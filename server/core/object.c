@@ -50,18 +50,24 @@ void object_maybe_free(struct mgr *mgr, struct object *o)
         rv_heap_set(&mgr->heap, &o->timer, rv_after_ms(mgr->now, o->ttl_ms));
 }
 
+static struct call *call_on(const struct session *s, const struct object *o)
+{
+    struct call *call = s->calls;
+
+    while (call != NULL && call->object != o)
+        call = call->hh.next;
+    return call;
+}
+
 /* What it has of the object by its handles goes back. */
 static void let_go(struct mgr *mgr, struct session *s, struct ref *ref, bool died)
 {
     struct object *o = ref->object;
     struct call *call = NULL;
-    struct call *next = NULL;
 
-    /* Another thread of the session may still wait here. */
-    HASH_ITER (hh, s->calls, call, next) {
-        if (call->object == o)
-            o->ops->end_call(mgr, call, REEVE_ECLOSED);
-    }
+    /* Other threads of the session may still wait here. The end of one may be the end of the next. */
+    while ((call = call_on(s, o)) != NULL)
+        o->ops->end_call(mgr, call, REEVE_ECLOSED);
     o->ops->drop_ref(mgr, ref, died);
 }
 

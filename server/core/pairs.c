@@ -96,6 +96,7 @@ reeve_err pairs_add(struct mgr *mgr, struct box_call *c, struct pairs *d, struct
     u = rv_alloc(sizeof *u);
     u->changes = d->changes++;
     u->pair = pair_new(key, value);
+    box_made(mgr, sizeof *u->pair + key.len);
     link_in(d, u->pair, NULL);
     box_count(mgr, &d->box, more, 0);
     box_changed(mgr, &d->box, &u->undo, back_added, NULL);

@@ -211,11 +211,42 @@ static struct item *heap_take(struct queue *q, size_t at)
 
 /* ---- ready items ---- */
 
+/* It leaves the ready ones outside the arena and the heap. */
+static void leave_returned(struct queue *q, struct item *item)
+{
+    if (q->placed == item)
+        q->placed = NULL;
+    DL_DELETE(q->returned, item);
+}
+
+/* Does a stand before b among the returned ones? */
+static bool returned_before(const struct queue *q, const struct item *a, const struct item *b)
+{
+    return q->order == RV_ORDER_FIFO ? a->arrival < b->arrival : a->arrival > b->arrival;
+}
+
+/* The first of the returned ones that the item stands before; NULL: it is the last. Items mostly come
+ * back one after the other in their order, so its place is near that of the one before it. */
+static struct item *place_of(const struct queue *q, const struct item *item)
+{
+    struct item *at = q->placed == NULL ? q->returned : q->placed;
+
+    if (q->returned == NULL || returned_before(q, q->returned->prev, item))
+        return NULL;
+    if (returned_before(q, item, q->returned))
+        return q->returned;
+    while (returned_before(q, at, item))
+        at = at->next;
+    while (at != q->returned && returned_before(q, item, at->prev))
+        at = at->prev;
+    return at;
+}
+
 /* Put an item among the ready ones where its arrival says: a returned item goes before all
  * that came after it. */
 static void place(struct queue *q, struct item *item)
 {
-    struct item *at = q->returned;
+    struct item *at = NULL;
 
     q->ready++;
     q->bytes += item->len;
@@ -229,11 +260,8 @@ static void place(struct queue *q, struct item *item)
         DL_APPEND(q->returned, item);
         return;
     }
-    if (at != NULL && q->order == RV_ORDER_FIFO && at->prev->arrival < item->arrival)
-        at = NULL; /* they mostly come back in order: behind the last */
-    while (at != NULL &&
-           (q->order == RV_ORDER_FIFO ? at->arrival < item->arrival : at->arrival > item->arrival))
-        at = at->next;
+    at = place_of(q, item);
+    q->placed = item;
     if (at != NULL)
         DL_PREPEND_ELEM(q->returned, at, item);
     else
@@ -249,7 +277,7 @@ static struct item *take_ready(struct mgr *mgr, struct queue *q)
         item = heap_take(q, 0);
     } else if (q->returned != NULL) {
         item = q->returned;
-        DL_DELETE(q->returned, item);
+        leave_returned(q, item);
     } else {
         item = arena_pop(mgr, q);
     }
@@ -612,7 +640,7 @@ reeve_err queue_requeue(struct mgr *mgr, struct queue *d, struct queue *q, uint6
         item = d->returned;
         while (item->past == NULL || item->past->number != number)
             item = item->next;
-        DL_DELETE(d->returned, item);
+        leave_returned(d, item);
     }
     d->ready--;
     d->bytes -= item->len;
@@ -991,12 +1019,29 @@ static void on_return(struct mgr *mgr, struct queue *q, struct ref *ref, struct 
     serve(mgr, q);
 }
 
+/* An item that the application has; NULL. Mostly the oldest or the newest: they stand in the order of
+ * their deliveries. */
+static struct item *unfinished_at(const struct consumer *c, uint64_t delivery)
+{
+    struct item *first = c == NULL ? NULL : c->unfinished;
+    struct item *last = first == NULL ? NULL : first->prev;
+
+    if (first == NULL || delivery < first->delivery || delivery > last->delivery)
+        return NULL;
+    if (delivery - first->delivery <= last->delivery - delivery) {
+        while (first->delivery < delivery)
+            first = first->next;
+        return first->delivery == delivery ? first : NULL;
+    }
+    while (last->delivery > delivery)
+        last = last->prev;
+    return last->delivery == delivery ? last : NULL;
+}
+
 static bool task_done(struct mgr *mgr, struct queue *q, struct ref *ref, uint64_t delivery)
 {
-    struct item *item = NULL;
+    struct item *item = unfinished_at(ref->consumer, delivery);
 
-    if (ref->consumer != NULL)
-        DL_SEARCH_SCALAR(ref->consumer->unfinished, item, delivery, delivery);
     if (item == NULL)
         return false;
     DL_DELETE(ref->consumer->unfinished, item);
@@ -1410,6 +1455,7 @@ static void check(const struct object *o)
         later++;
     }
     rv_assert(later == q->later_len && (later > 0) == (q->retry.pos != 0));
+    rv_assert(q->placed == NULL || q->placed->state == ITEM_READY);
     rv_assert(q->ready == returned + q->arena_len + q->heap_len);
     rv_assert(q->held_bytes >= q->bytes);
     /* An accepted item is in exactly one place. */

@@ -77,6 +77,7 @@ struct queue {
     struct block *head, *tail; /* FIFO: the arena */
     uint64_t arena_len;
     struct item *returned; /* FIFO: older than the arena; LIFO: everything, newest first */
+    struct item *placed;   /* one of them: the one that came there last; NULL: it has left */
     struct item **heap;    /* PRIORITY */
     size_t heap_len, heap_cap;
 

@@ -259,12 +259,15 @@ const char *segment_read(struct segment *out, struct rv_slice bytes)
 
     if (why != NULL)
         return why;
+    if (bytes.len < SEGMENT_HEADER)
+        return "is too short for its header; a backup has it whole";
     *out = (struct segment){
         .state = (uint32_t)rv_get_number(bytes.data + 12, 4),
         .first = rv_get_number(bytes.data + 32, 8),
         .epoch = rv_get_number(bytes.data + 40, 8),
         .flush = rv_get_number(bytes.data + 48, 8),
         .size = (uint32_t)rv_get_number(bytes.data + 56, 4),
+        .next = rv_get_number(bytes.data + SEGMENT_NEXT, 8),
     };
     memcpy(out->store.bytes, bytes.data + 16, 16);
     if (out->state > STATE_VERSION)
@@ -272,25 +275,27 @@ const char *segment_read(struct segment *out, struct rv_slice bytes)
     return NULL;
 }
 
-void store_write(uint8_t out[static STORE_BYTES], const struct rv_id *store, bool written)
+void store_write(uint8_t out[static STORE_BYTES], const struct store *store)
 {
     memset(out, 0, STORE_BYTES);
     memcpy(out, store_magic, 8);
     rv_set_number(out + 8, RECORD_FORMAT, 4);
-    out[12] = written;
-    memcpy(out + 16, store->bytes, 16);
-    rv_set_number(out + 32, rv_crc32c(0, out, 32), 4);
+    rv_set_number(out + 12, store->written, 4);
+    memcpy(out + 16, store->id.bytes, 16);
+    memcpy(out + 32, store->log.bytes, 16);
+    rv_set_number(out + 48, rv_crc32c(0, out, 48), 4);
 }
 
-const char *store_read(struct rv_id *out, bool *written, struct rv_slice bytes)
+const char *store_read(struct store *out, struct rv_slice bytes)
 {
-    const char *why = check_header(bytes, store_magic, 32);
+    const char *why = check_header(bytes, store_magic, 48);
 
     if (why == NULL && bytes.len != STORE_BYTES)
         why = "has another length than it should";
     if (why == NULL) {
-        memcpy(out->bytes, bytes.data + 16, 16);
-        *written = bytes.data[12] != 0;
+        out->written = rv_get_number(bytes.data + 12, 4) != 0;
+        memcpy(out->id.bytes, bytes.data + 16, 16);
+        memcpy(out->log.bytes, bytes.data + 32, 16);
     }
     return why;
 }

@@ -170,6 +170,7 @@ void session_on_hello(struct mgr *mgr, const struct command *cmd)
                 (unsigned long long)s->serial, mgr_principal_name(mgr, s->principal), s->host_name,
                 s->pid);
     } else {
+        crew_void_ticket(mgr, &s->id); /* its agent did not remember that it has been announced */
         mgr_say(mgr, RV_INFO, "session.resume session=%llu attempt=%u",
                 (unsigned long long)s->serial, msg.hello.attempt);
     }
@@ -216,13 +217,15 @@ void session_on_detach(struct mgr *mgr, const struct command *cmd)
 void session_on_restart(struct mgr *mgr, const struct command *cmd)
 {
     struct session *s = NULL;
+    uint64_t floor = (uint64_t)(cmd->at / RV_SEC) << 32;
 
     mgr->conf.term = cmd->first;
     mgr->conf.started_at = cmd->at;
     mgr->full = false; /* if the disk still is, the log says so again */
-    /* A store begins above the fences of all before it; the time of a durable one is the wall's. */
-    if (mgr->last_fence == 0)
-        mgr->last_fence = (uint64_t)(cmd->at / RV_SEC) << 32;
+    /* Above all fences of the past, also those that were not to survive or that a repair or a backup does not
+     * know; the time of a durable store is the wall's. */
+    if (mgr->last_fence < floor)
+        mgr->last_fence = floor;
     for (s = mgr->sessions; s != NULL; s = s->by_serial.next) {
         if (s->member != NULL && s->attached)
             crew_on_detach(mgr, s->member);

@@ -220,6 +220,7 @@ struct mgr {
     struct rv_buf items;      /* a list of items on its way out */
     struct rv_buf key;        /* as it is spelt */
     struct undo *undos;       /* changes of containers by the call that is being applied */
+    size_t made;              /* bytes that it took for them, or so: see box_made() */
     struct box_value *answer; /* values on their way out */
     size_t answer_cap;
     struct item *spare; /* item nodes for reuse */
@@ -232,6 +233,9 @@ struct mgr {
     struct job *ready;      /* have items for agents, in turn */
     struct member *members; /* all agents */
     struct member *hungry;  /* those that take more chunks, in turn */
+    /* When an idle slot may get a part of what others have, though nothing happens until then. It follows from
+     * the rest; what a deadline does, too, so that a snapshot need not know it. */
+    rv_ns look_at;
     bool slots_freed;       /* by a job that ended in this step: dealt when the step is over */
     uint32_t slots;         /* of agents that are there */
     uint32_t lonely;        /* jobs with suspects, which want an agent for themselves */

@@ -6,7 +6,8 @@
  * Runs the command with a REEVE_URL behind which is no reeve-server: gate, mgr and log in this process,
  * each step followed by all that must be true. There is no libzmq between them and the library, but a
  * network that a seed makes bad: frames are late, connections break with what is on its way, and now and
- * then the manager goes on as what its own snapshot says. A party that is killed is gone at once.
+ * then the manager goes on as what its own snapshot says. A session whose process has ended is over at once,
+ * connected or not; one that was cut off has the usual time to return.
  *
  * Time is the clock's, and the parties are processes, so a seed brings back the same weather, not the
  * same run. What must be reproduced exactly is a story of tests/sim.
@@ -14,6 +15,7 @@
 
 #include "common/base/rng.h"
 #include "common/net/relay.h"
+#include "common/proc/proc.h"
 #include "server/core/gate.h"
 #include "server/core/save.h"
 
@@ -49,10 +51,18 @@ struct parcel {
 struct conn {
     uint64_t peer; /* 0: no such connection */
     int fd;
-    bool named; /* its session's id was read */
-    bool ended; /* the other side has closed it */
+    int process; /* the other side's pidfd */
+    bool named;  /* its session's id was read */
+    bool ended;  /* the other side has closed it */
     struct rv_buf in, out;
     struct parcel *coming, *going; /* in order */
+};
+
+/* A session without a connection. */
+struct away {
+    uint64_t session;
+    int process;
+    struct away *prev, *next;
 };
 
 struct world {
@@ -64,6 +74,7 @@ struct world {
     struct rv_log *log;
     struct outbox outbox;
     struct conn conns[CONNS_MAX];
+    struct away *away;
     uint64_t last_peer;
     uint64_t frames, breaks, moves;
 };
@@ -148,12 +159,80 @@ static void begin_manager(struct world *w)
     rv_buf_free(&row);
 }
 
-static void end_conn(struct world *w, struct conn *c, bool gone)
+/* ---- the parties' processes ---- */
+
+static int process_of(int fd)
 {
+    struct ucred cred = {0};
+    socklen_t len = sizeof cred;
+    int process = -1;
+
+    rv_assert(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0);
+    process = rv_pidfd_open(cred.pid);
+    rv_assert(process >= 0 || errno == ESRCH);
+    return process;
+}
+
+static bool process_gone(int process)
+{
+    struct pollfd p = {.fd = process, .events = POLLIN};
+
+    return process < 0 || poll(&p, 1, 0) == 1;
+}
+
+static void forget(struct world *w, struct away *a)
+{
+    DL_DELETE(w->away, a);
+    close(a->process);
+    free(a);
+}
+
+/* Takes the pidfd. Of each session the newest is kept. */
+static void remember(struct world *w, uint64_t session, int process)
+{
+    struct away *a = NULL;
+    struct away *next = NULL;
+
+    DL_FOREACH_SAFE (w->away, a, next)
+        if (a->session == session)
+            forget(w, a);
+    a = rv_alloc(sizeof *a);
+    a->session = session;
+    a->process = process;
+    DL_APPEND(w->away, a);
+}
+
+static void end_the_dead(struct world *w)
+{
+    struct away *a = NULL;
+    struct away *next = NULL;
+
+    DL_FOREACH_SAFE (w->away, a, next) {
+        if (!process_gone(a->process))
+            continue;
+        rv_log_add(w->log, &(struct command){.type = COMMAND_END,
+                                             .logged = true,
+                                             .at = w->now,
+                                             .session = a->session,
+                                             .reason = REEVE_ELOST});
+        forget(w, a);
+    }
+}
+
+/* ---- connections ---- */
+
+static void end_conn(struct world *w, struct conn *c)
+{
+    uint64_t session = gate_session(w->gate, c->peer);
+    bool gone = process_gone(c->process);
     struct command cmd;
 
     if (gate_lost(w->gate, w->now, c->peer, gone, &cmd))
         rv_log_add(w->log, &cmd);
+    if (!gone && session != 0)
+        remember(w, session, c->process);
+    else if (c->process >= 0)
+        close(c->process);
     close(c->fd);
     drop_all(&c->coming);
     drop_all(&c->going);
@@ -175,7 +254,7 @@ static void move(struct world *w)
 
     for (size_t i = 0; i < CONNS_MAX; i++)
         if (w->conns[i].peer != 0)
-            end_conn(w, &w->conns[i], false);
+            end_conn(w, &w->conns[i]);
     mgr_save(w->mgr, &saver);
     gate_free(&w->gate);
     mgr_free(&w->mgr);
@@ -235,7 +314,7 @@ static void transmit(struct world *w)
         struct conn *c = find(w, peer);
 
         if (c != NULL)
-            end_conn(w, c, false);
+            end_conn(w, c);
     }
 }
 
@@ -259,7 +338,7 @@ static void meet(struct world *w, int door)
     if (fd < 0)
         return;
     rv_assert(c != NULL);
-    *c = (struct conn){.peer = ++w->last_peer, .fd = fd};
+    *c = (struct conn){.peer = ++w->last_peer, .fd = fd, .process = process_of(fd)};
 }
 
 static void read_from(struct world *w, struct conn *c)
@@ -317,10 +396,8 @@ static void deliver(struct world *w, struct conn *c)
     }
     write_to(c);
     w->breaks += breaks;
-    if (breaks)
-        end_conn(w, c, false);
-    else if (c->ended && c->coming == NULL)
-        end_conn(w, c, true);
+    if (breaks || (c->ended && c->coming == NULL))
+        end_conn(w, c);
 }
 
 static void sooner(rv_ns *at, rv_ns other)
@@ -377,6 +454,7 @@ static void round_of(struct world *w, int door)
     for (size_t i = 0; i < CONNS_MAX; i++)
         if (w->conns[i].peer != 0)
             deliver(w, &w->conns[i]);
+    end_the_dead(w);
     expire(w);
     transmit(w);
     if (one_in(w, MOVE_ONE_IN))

@@ -13,7 +13,10 @@ skip() {
 }
 command -v docker >/dev/null || skip "docker is not installed"
 timeout 20 docker info >/dev/null 2>&1 || skip "no docker engine answers here"
-if docker compose version >/dev/null 2>&1; then
+# COMPOSE='docker compose' or docker-compose, where both are there.
+if [ -n "${COMPOSE:-}" ]; then
+    compose=$COMPOSE
+elif docker compose version >/dev/null 2>&1; then
     compose='docker compose'
 elif command -v docker-compose >/dev/null; then
     compose=docker-compose
@@ -57,6 +60,8 @@ stamp "the image has $(($(size $REEVE_IMAGE) / 1000000)) MB, $((($(size $REEVE_I
 equal 'it does not run as root' "$(docker image inspect --format '{{.Config.User}}' $REEVE_IMAGE)" reeve
 
 # ---- up ----
+
+stamp "$compose $($compose version --short)"
 
 mkdir "$TEXTS"
 c up -d --scale worker=4 >"$tmp/compose.log" 2>&1 || {

@@ -388,6 +388,10 @@ void sim_op_begin(struct sim *s, struct sim_op *op);
 void sim_op_abandon(struct sim *s, struct sim_op *op);
 int sim_begin_open(struct sim *s, int client, const char *name, const struct sim_options *options,
                    struct sim_op **op);
+/* Say anything to the manager and run until it has answered. args are freed; the result is the caller's, if
+ * it is wanted. */
+reeve_err sim_ask(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args,
+                  struct rv_buf *result);
 void sim_queue_close(struct sim *s, int client, int queue);
 /* The item that is put next refers to the object of a handle. */
 void sim_refer(struct sim *s, uint64_t item, const struct sim_client *c, int queue);

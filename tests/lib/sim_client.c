@@ -846,3 +846,32 @@ void sim_client_free(struct sim *s, struct sim_client *c)
         return;
     sim_client_end(s, c);
 }
+
+/* ---- saying anything ---- */
+
+reeve_err sim_ask(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args,
+                  struct rv_buf *result)
+{
+    enum { PATIENCE_MS = 10000 };
+    struct sim_client *c = &s->clients[client];
+    struct rv_slice bytes = rv_buf_slice(args);
+    struct rv_request *call = rv_op_info(op)->flags & RV_OP_READ
+                                  ? rv_link_read(&c->link, op, object, bytes)
+                                  : rv_link_call(&c->link, op, object, PATIENCE_MS, bytes, NULL, 0);
+    reeve_err err = REEVE_OK;
+    bool goes_on = true;
+
+    rv_buf_free(args);
+    rv_assert(call != NULL);
+    sim_client_pump(s, c);
+    while (!call->done && goes_on)
+        goes_on = sim_step(s);
+    rv_assert(call->done);
+    err = call->error;
+    if (result != NULL) {
+        *result = call->result;
+        call->result = (struct rv_buf){0};
+    }
+    rv_request_free(&c->link, call);
+    return err;
+}

@@ -2,38 +2,11 @@
 
 #include "tests/lib/check.h"
 
-enum { PATIENCE_MS = 10000 };
-
 /* ---- saying anything ---- */
-
-reeve_err hand_ask_for(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args,
-                       struct rv_buf *result)
-{
-    struct sim_client *c = &s->clients[client];
-    struct rv_slice bytes = rv_buf_slice(args);
-    bool read = (rv_op_info(op)->flags & RV_OP_READ) != 0;
-    struct rv_request *call = read
-                                  ? rv_link_read(&c->link, op, object, bytes)
-                                  : rv_link_call(&c->link, op, object, PATIENCE_MS, bytes, NULL, 0);
-    reeve_err err = REEVE_OK;
-
-    rv_buf_free(args);
-    CHECK(call != NULL);
-    sim_client_pump(s, c);
-    while (!call->done)
-        CHECK(sim_step(s));
-    err = call->error;
-    if (result != NULL) {
-        *result = call->result;
-        call->result = (struct rv_buf){0};
-    }
-    rv_request_free(&c->link, call);
-    return err;
-}
 
 reeve_err hand_ask(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args)
 {
-    return hand_ask_for(s, client, op, object, args, NULL);
+    return sim_ask(s, client, op, object, args, NULL);
 }
 
 void hand_say(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args)
@@ -89,7 +62,7 @@ reeve_err hand_open(struct sim *s, int client, const char *name, uint32_t slots,
     rv_agent_open_args_encode(
         &args, &(struct rv_agent_open_args){
                    .name = rv_slice_str(name), .host = {{9}}, .incarnation = 1, .slots = slots});
-    err = hand_ask_for(s, client, RV_OP_agent_open, 0, &args, &result);
+    err = sim_ask(s, client, RV_OP_agent_open, 0, &args, &result);
     CHECK(err != REEVE_OK || rv_agent_open_result_decode(&opened, rv_buf_slice(&result)));
     rv_buf_free(&result);
     *agent = opened.agent;

@@ -7,9 +7,7 @@
 
 enum { HAND_HEARD = 64 };
 
-/* What the manager says to this; the result is the caller's, if it is wanted. args is freed. */
-reeve_err hand_ask_for(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args,
-                       struct rv_buf *result);
+/* sim_ask() where nobody wants the result. */
 reeve_err hand_ask(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args);
 
 /* Without an answer. The ping behind it is answered when it has been heard. */

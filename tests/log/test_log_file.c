@@ -368,6 +368,72 @@ TEST(log_whose_segments_are_gone_is_no_beginning)
     disk_mem_free(&disk);
 }
 
+static void store_of(struct world *w, struct rv_id *id)
+{
+    char why[JOURNAL_WHY];
+    struct journal *j = NULL;
+
+    CHECK(journal_open(&j, &(struct journal_conf){.disk = w->disk, .read_only = true}, why));
+    *id = *journal_store(j);
+    journal_close(&j);
+}
+
+/* All but the last so many that the manager committed. */
+static void lose_segments(size_t lost, size_t *made)
+{
+    struct disk_mem disk;
+    struct world w = {.disk = &disk.disk, .folder = "nowhere"};
+    struct names names = {.len = 0};
+    struct rv_id before;
+    struct rv_id after;
+    char why[JOURNAL_WHY] = "";
+
+    disk_mem_init(&disk);
+    start(&w);
+    for (uint64_t i = 1; i <= 4000; i++) {
+        add(&w, i, RV_DURABLE_SYNC);
+        if (i % 100 == 0)
+            while (w.committed < i)
+                turn(&w);
+    }
+    stop(&w);
+    store_of(&w, &before);
+    CHECK(w.disk->list(w.disk, keep_segment, &names) == 0);
+    *made = names.len;
+    CHECK(lost < names.len);
+    for (size_t i = names.len - lost; i < names.len; i++)
+        CHECK(w.disk->unlink(w.disk, names.text[i]) == 0);
+
+    CHECK(!try_start(&w, false, why));
+    CHECK(strstr(why, names.text[names.len - lost]) != NULL && strstr(why, "is gone") != NULL);
+    CHECK(strstr(why, "--repair truncate") != NULL);
+
+    w.committed = 0;
+    CHECK(try_start(&w, true, why));
+    add(&w, 1, RV_DURABLE_SYNC);
+    while (w.committed < 1)
+        turn(&w);
+    stop(&w);
+    store_of(&w, &after);
+    CHECK(!rv_id_equal(&before, &after)); /* time went back for who knew the rest */
+    start(&w);
+    CHECK(w.wrong == 0);
+    stop(&w);
+    store_of(&w, &before);
+    CHECK(rv_id_equal(&before, &after));
+    disk_mem_free(&disk);
+}
+
+/* The first of them is whole, and so could be all that there ever was. */
+TEST(log_whose_last_segments_are_gone_is_refused)
+{
+    size_t made = 2;
+
+    for (size_t lost = 1; lost < made; lost++)
+        lose_segments(lost, &made);
+    CHECK(made > 3);
+}
+
 TEST(folder_belongs_to_one)
 {
     char folder[] = "/tmp/reeve-log-XXXXXX";

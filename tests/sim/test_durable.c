@@ -333,7 +333,28 @@ TEST(lock_has_a_level_too)
     sim_acquire(&s, 2, 1, "a", UINT32_MAX); /* it is held still */
     sim_expect_silence(&s, 1000);
     sim_release(&s, 1, 1, "a");
-    sim_expect(&s, "[ 1002] acquire.ok client=2 name=a fence=2\n");
+    sim_expect(&s, "[ 1002] acquire.ok client=2 name=a fence=4294967297\n");
+    sim_stop(&s);
+}
+
+/* What guards something else by its fence must not see one twice, though nothing of this was to last. */
+TEST(fence_is_above_those_that_power_took_back)
+{
+    struct sim s;
+
+    sim_start(&s, 2);
+    CHECK(sim_sync_open_durable(&s, 1, "a", RV_KIND_LOCK, 0, RV_DURABLE_NONE) == REEVE_OK);
+    sim_acquire(&s, 1, 1, "a", UINT32_MAX);
+    sim_expect(&s, "[    2] acquire.ok client=1 name=a fence=1\n");
+    sim_release(&s, 1, 1, "a");
+    sim_run(&s, 10);
+    sim_server_power(&s);
+    sim_server_restart(&s);
+    sim_run(&s, 5000);
+    CHECK(sim_sync_open(&s, 2, "a", RV_KIND_LOCK, 0) == REEVE_OK);
+    sim_mark(&s);
+    sim_acquire(&s, 2, 1, "a", UINT32_MAX);
+    sim_expect(&s, "[    2] acquire.ok client=2 name=a fence=4294967297\n");
     sim_stop(&s);
 }
 

@@ -727,6 +727,6 @@ TEST(locks_outlive_a_crash_of_the_manager)
     sim_run(&s, 3000);
     sim_mark(&s);
     sim_release(&s, 1, 1, "a");
-    sim_expect(&s, "[    2] acquire.ok client=2 name=a fence=2\n");
+    sim_expect(&s, "[    2] acquire.ok client=2 name=a fence=4294967297\n");
     sim_stop(&s);
 }

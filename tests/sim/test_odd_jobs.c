@@ -14,7 +14,7 @@ static uint64_t refused(struct sim *s)
     struct rv_buf result = {0};
     struct rv_status_result status;
 
-    CHECK(hand_ask_for(s, CLIENT, RV_OP_status, 0, &none, &result) == REEVE_OK);
+    CHECK(sim_ask(s, CLIENT, RV_OP_status, 0, &none, &result) == REEVE_OK);
     CHECK(rv_status_result_decode(&status, rv_buf_slice(&result)));
     rv_buf_free(&result);
     return status.refused;
@@ -33,7 +33,7 @@ static reeve_err open_job(struct sim *s, const struct rv_job_open_args *open, ui
     reeve_err err = REEVE_OK;
 
     rv_job_open_args_encode(&args, open);
-    err = hand_ask_for(s, CLIENT, RV_OP_job_open, 0, &args, &result);
+    err = sim_ask(s, CLIENT, RV_OP_job_open, 0, &args, &result);
     CHECK(err != REEVE_OK || rv_job_open_result_decode(&opened, rv_buf_slice(&result)));
     rv_buf_free(&result);
     if (job != NULL)
@@ -198,7 +198,7 @@ static uint32_t rows(struct sim *s, uint16_t op, struct rv_buf *args, reeve_err 
     struct rv_buf result = {0};
     struct rv_object_list_result list = {0};
 
-    CHECK(hand_ask_for(s, CLIENT, op, 0, args, &result) == wanted);
+    CHECK(sim_ask(s, CLIENT, op, 0, args, &result) == wanted);
     CHECK(wanted != REEVE_OK || rv_object_list_result_decode(&list, rv_buf_slice(&result)));
     rv_buf_free(&result);
     return list.count;
@@ -384,6 +384,31 @@ TEST(agent_has_no_say_about_jobs_that_it_does_not_run)
     rv_agent_state_args_encode(&args, &(struct rv_agent_state_args){65537, 0, 0});
     hand_say(&s, AGENT, RV_OP_agent_state, h.port.object, &args);
     CHECK(refused(&s) == before + 1);
+    hand_take_back(&h);
+    sim_stop(&s);
+}
+
+/* Tasks may end before their sessions come, again and again: of what an agent has announced the oldest is forgotten,
+ * and could be announced again. */
+TEST(sessions_that_are_announced_and_never_come_are_forgotten)
+{
+    struct sim s;
+    struct sim_hand h;
+    struct rv_buf args = {0};
+    uint64_t job = 0;
+
+    start(&s);
+    hand_lend(&s, &h, AGENT, 1);
+    CHECK(open_job(&s, &command, &job) == REEVE_OK);
+    CHECK(put(&s, job, 0, 1, "f") == REEVE_OK);
+    sim_run(&s, 10);
+    for (uint32_t i = 0; i <= RV_LIMIT_TICKETS + 1; i++) {
+        uint32_t number = i <= RV_LIMIT_TICKETS ? i : 0;
+        struct rv_id session = {{1, (uint8_t)number, (uint8_t)(number >> 8)}};
+
+        rv_agent_session_args_encode(&args, &(struct rv_agent_session_args){job, session, 0});
+        CHECK(hand_ask(&s, AGENT, RV_OP_agent_session, h.port.object, &args) == REEVE_OK);
+    }
     hand_take_back(&h);
     sim_stop(&s);
 }

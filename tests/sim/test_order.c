@@ -316,3 +316,34 @@ TEST(who_waits_elsewhere_gives_back_what_it_was_granted_ahead)
     CHECK(s.clients[2].queues[0].channel.buffered == 0);
     sim_stop(&s);
 }
+
+/* An item has come for a get whose thread has not looked yet, when another one fences the queue: it goes
+ * back, and nobody but the next one gets it. */
+TEST(item_that_goes_back_because_of_a_fence_is_not_handed_out)
+{
+    struct sim s;
+    struct rv_channel *ch = NULL;
+    struct rv_request *call = NULL;
+    struct rv_handed item;
+
+    start(&s, 2, NULL);
+    ch = &s.clients[1].queues[0].channel;
+    sim_put(&s, 2, "a");
+    sim_run(&s, 10);
+    call = rv_channel_get_call(ch, s.now, 1, 1000);
+    CHECK(call != NULL);
+    sim_client_pump(&s, &s.clients[1]);
+    sim_run(&s, 10);
+    CHECK(call->done && call->error == REEVE_OK);
+    rv_request_free(&s.clients[1].link, call);
+    rv_channel_no_prefetch(ch);
+    sim_client_pump(&s, &s.clients[1]);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_get(&s, 2, 0);
+    sim_expect(&s, "[    2] get.ok client=2 item=a\n");
+    CHECK(!rv_channel_pop(ch, s.now, &item));
+    sim_get(&s, 1, 0);
+    sim_expect(&s, "[    4] get.fail client=1 error=EEMPTY\n");
+    sim_stop(&s);
+}

@@ -23,29 +23,6 @@ static void start(struct sim *s)
     sim_principal(s, "admin", "");
 }
 
-/* What the manager says to this; the result is the caller's, if it is wanted. */
-static reeve_err ask(struct sim *s, uint16_t op, struct rv_buf *args, struct rv_buf *result)
-{
-    struct sim_client *c = &s->clients[1];
-    struct rv_slice bytes = rv_buf_slice(args);
-    struct rv_request *call = op == RV_OP_blob_read
-                                  ? rv_link_read(&c->link, op, 0, bytes)
-                                  : rv_link_call(&c->link, op, 0, 10000, bytes, NULL, 0);
-    reeve_err err = REEVE_OK;
-
-    rv_buf_free(args);
-    sim_client_pump(s, c);
-    while (!call->done)
-        CHECK(sim_step(s));
-    err = call->error;
-    if (result != NULL) {
-        *result = call->result;
-        call->result = (struct rv_buf){0};
-    }
-    rv_request_free(&c->link, call);
-    return err;
-}
-
 static reeve_err open_blob(struct sim *s, struct rv_slice name, uint64_t size, uint64_t *have)
 {
     struct rv_buf args = {0};
@@ -54,7 +31,7 @@ static reeve_err open_blob(struct sim *s, struct rv_slice name, uint64_t size, u
     reeve_err err = REEVE_OK;
 
     rv_blob_open_args_encode(&args, &(struct rv_blob_open_args){.digest = name, .size = size});
-    err = ask(s, RV_OP_blob_open, &args, &result);
+    err = sim_ask(s, 1, RV_OP_blob_open, 0, &args, &result);
     if (err == REEVE_OK)
         CHECK(rv_blob_open_result_decode(&opened, rv_buf_slice(&result)));
     if (have != NULL)
@@ -85,7 +62,7 @@ static reeve_err read_blob(struct sim *s, struct rv_slice name, uint64_t offset,
 
     rv_blob_read_args_encode(
         &args, &(struct rv_blob_read_args){.digest = name, .offset = offset, .len = len});
-    err = ask(s, RV_OP_blob_read, &args, &result);
+    err = sim_ask(s, 1, RV_OP_blob_read, 0, &args, &result);
     if (err == REEVE_OK)
         CHECK(rv_blob_read_result_decode(&piece, rv_buf_slice(&result)));
     *got = piece.data.len;

@@ -511,14 +511,24 @@ static void who_was_met_is_not_asked_again(void **state)
     rv_conn_close(&conn);
 }
 
-/* As a manager whose key is not the one that we trust, but it need not be one. */
+static const char curve_greeting[64] = "\xff\0\0\0\0\0\0\0\1\x7f\3\1CURVE";
+
+/* As a manager whose key is not the one that we trust, but it need not be one: who only greets may stay. */
 static void whoever_greets_with_curve_and_hangs_up_is_a_mismatch(void **state)
 {
-    static const char curve[64] = "\xff\0\0\0\0\0\0\0\1\x7f\3\1CURVE";
-    struct bystander b = {curve, sizeof curve, 64, -1, "", 0};
+    struct bystander b = {curve_greeting, sizeof curve_greeting, 65, -1, "", 0};
 
     (void)state;
     assert_int_equal(meets(&b), RV_CONN_MISMATCH);
+}
+
+/* As a manager that has too many newcomers. */
+static void whoever_greets_with_curve_and_lets_nobody_stay_is_no_mismatch(void **state)
+{
+    struct bystander b = {curve_greeting, sizeof curve_greeting, 64, -1, "", 0};
+
+    (void)state;
+    assert_int_equal(meets(&b), RV_CONN_HUNG_UP);
 }
 
 static void nobody_listening_is_a_loss(void **state)
@@ -966,6 +976,7 @@ int test_net(void)
         OVER_TCP(who_was_met_is_not_asked_again),
         ALONE(a_bystander_is_no_mismatch),
         ALONE(whoever_greets_with_curve_and_hangs_up_is_a_mismatch),
+        ALONE(whoever_greets_with_curve_and_lets_nobody_stay_is_no_mismatch),
         ALONE(nobody_listening_is_a_loss),
         ALONE(a_silent_manager_is_lost_in_time),
         ALONE(nonsense_is_refused_with_a_reason),
