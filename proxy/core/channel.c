@@ -283,7 +283,7 @@ struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_sl
     bool ok = true;
 
     *used = 0;
-    while (*used < len && *used < RV_LIMIT_PUT_ITEMS && bodies_len < RV_LIMIT_BODIES &&
+    while (*used < len && *used < RV_LIMIT_PUT_ITEMS &&
            list.len + large < RV_LIMIT_BATCH_BYTES - RV_LIMIT_ITEM_INLINE_BYTES - 4096) {
         struct rv_parcel p;
 
@@ -292,6 +292,7 @@ struct rv_request *rv_channel_put_call(struct rv_channel *ch, const struct rv_sl
         if (!ok)
             break;
         rv_parcel_write(&list, &p);
+        rv_assert(bodies_len < RV_LIMIT_BODIES); /* there is no room for more bytes before */
         if (p.item.place == RV_BODY)
             bodies[bodies_len++] = p.body;
         else
@@ -544,7 +545,8 @@ bool rv_channel_pop(struct rv_channel *ch, rv_ns now, struct rv_handed *out)
     if (ch->working_since == 0)
         ch->working_since = now;
     tell_taken(ch, now, out->refs.len > 0);
-    if (out->refs.len > 0 && ch->told < out->delivery && ch->link->state != RV_LINK_DEAD) {
+    rv_assert(ch->link->state != RV_LINK_DEAD); /* nothing is here then: on_dead() */
+    if (out->refs.len > 0 && ch->told < out->delivery) {
         ch->buffered++;
         ch->taken = taken;
         ch->counted--;

@@ -2,11 +2,6 @@
 
 static const struct rv_port_ops claims_ops;
 
-static bool counted(const struct rv_claims *c)
-{
-    return c->kind == RV_KIND_SEMAPHORE || c->kind == RV_KIND_BOUNDED_SEMAPHORE;
-}
-
 static bool recursive(const struct rv_claims *c)
 {
     return c->kind == RV_KIND_RLOCK || c->kind == RV_KIND_CONDITION;
@@ -162,8 +157,9 @@ reeve_err rv_claims_acquire_here(struct rv_claims *c, uint64_t thread)
         claim->count++;
         return REEVE_OK;
     }
-    if (!c->lease || c->held != NULL || c->link->state == RV_LINK_DEAD)
+    if (!c->lease || c->held != NULL)
         return REEVE_ETIME;
+    rv_assert(c->link->state != RV_LINK_DEAD); /* the lease went with it: on_dead() */
     return add(c, thread, c->lease_fence) ? REEVE_OK : REEVE_ENOMEM;
 }
 
@@ -355,7 +351,7 @@ reeve_err rv_claims_init(struct rv_claims *c, struct rv_link *link, uint64_t obj
         .kind = kind,
         .leases = leases,
     };
-    rv_assert(!leases || !counted(c));
+    rv_assert(!leases || (kind != RV_KIND_SEMAPHORE && kind != RV_KIND_BOUNDED_SEMAPHORE));
     return rv_link_add_port(link, &c->port) ? REEVE_OK : REEVE_ENOMEM;
 }
 

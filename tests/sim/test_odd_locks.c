@@ -6,7 +6,9 @@
 
 #include <stdio.h>
 
-enum { LONG = UINT32_MAX, SHORT = 50 };
+enum { SHORT = 50 };
+
+static const uint32_t LONG = UINT32_MAX;
 
 static void start(struct sim *s, int clients)
 {

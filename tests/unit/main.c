@@ -28,6 +28,9 @@
     X(bar)                                                                                         \
     X(worker)                                                                                      \
     X(work)                                                                                        \
+    X(claim)                                                                                       \
+    X(channel)                                                                                     \
+    X(yield)                                                                                       \
     X(agent)                                                                                       \
     X(task)                                                                                        \
     X(typecode)
