@@ -134,7 +134,8 @@ install: programs manuals
 	install -m 644 $(BUILD)/libreeve.a $(DESTDIR)$(PREFIX)/lib
 	install $(BUILD)/$(SONAME) $(DESTDIR)$(PREFIX)/lib
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libreeve.so
-	install -m 644 $(BUILD)/reeve.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(BUILD)/reeve.pc >$(BUILD)/install.pc
+	install -m 644 $(BUILD)/install.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/reeve.pc
 	install -m 644 include/reeve.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/reeve/*.h $(DESTDIR)$(PREFIX)/include/reeve
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(BUILD)/man/*.1

@@ -21,7 +21,7 @@
     X(DONE, 0, "done")                                                                             \
     X(NOTHING, 1, "nothing there: the queue is empty, the name, key or index unknown; or no")      \
     X(USAGE, 2, "the command line is wrong")                                                       \
-    X(FAILED, 3, "some commands of a map failed; what was not told is in its output")              \
+    X(FAILED, 3, "some commands of a map failed; it says how many, and which was the first")       \
     X(CHANGE, 100, "something must be changed first: a key, rights, options, the url, the item")   \
     X(AGAIN, 111, "trying again may help: not reachable, no answer in time, queue full")           \
     X(SIGNAL, 128, "plus the number of the signal that ended it: 130 is Ctrl-C")
@@ -122,7 +122,7 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
     X(cancel, "JOB...", 1, CLI_MANY, "end jobs, on all hosts",                                     \
       "JOB is a number that reeve jobs shows, or a name.\n")                                       \
     X(logs, "JOB", 1, 1, "show what items of a job printed, and how they failed",                  \
-      "The last ones that the manager has kept.\n")                                                \
+      "The last ones that the manager has kept. Items count from 0: that of line 1 is item 0.\n")  \
     X(get, "QUEUE", 1, 1, "take items from a queue and print them",                                \
       "One item a line: texts as they are, other values as JSON. Without --follow it takes what\n" \
       "is there, and waits up to --timeout for the first item; default: does not wait. With\n"     \
@@ -192,7 +192,7 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "of 64 bits) or d (floats).\n"                                                               \
       "  get                   print it\n"                                                         \
       "  set VALUE             replace it\n"                                                       \
-      "  add N             add a number, which may be negative; print the sum. One that it "       \
+      "  add N                 add a number, which may be negative; print the sum. One that it "   \
       "makes\n"                                                                                    \
       "                        holds integers, or floats if N is one\n"                            \
       "  cas OLD NEW       set it if it is OLD; else print what it is, and exit with "             \
@@ -207,7 +207,7 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "  slice A:B[:C]         print these values, one a line\n"                                   \
       "  len                   print how many there are\n"                                         \
       "  dump                  print all, as `load` wants it\n"                                    \
-      "  load              set the first values to those of a JSON array on standard "             \
+      "  load                  set the first values to those of a JSON array on standard "         \
       "input\n" CLI_WORDS_HELP)                                                                    \
     X(namespace, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared Namespace",       \
       "Without a verb all of it is printed, as a JSON object. Verbs that change it make one "      \
@@ -294,10 +294,11 @@ enum { CLI_MANY = 0x7fffffff, CLI_TEXTS_MAX = 16 };
       "an item that N deliveries did not finish goes to QUEUE.dead; needs --joinable")             \
     X(TIME, retry, "retry", 0, "S", CLI_ON(put) | CLI_ON(get),                                     \
       "pause before an item that came back is delivered again, twice as long each time")           \
-    X(TEXT, durable, "durable", 0, "LEVEL",                                                        \
+    X(TEXT, durable, "durable", 0, "none|os|sync",                                                 \
       CLI_ON(put) | CLI_ON(get) | CLI_ON(map) | CLI_CONTAINERS,                                    \
-      "what it survives of a manager with --data: none, os (the manager's end) or sync (the loss " \
-      "of power, too); default: sync")                                                             \
+      "what it survives of a manager with --data: nothing, the manager's end, or the loss of "     \
+      "power, "                                                                                    \
+      "too; default: sync")                                                                        \
     X(TIME, ttl, "ttl", 0, "S", CLI_CONTAINERS,                                                    \
       "one that is made goes when nobody has had it open for so long; default: never")             \
     X(TEXT, max_bytes, "max-bytes", 0, "N", CLI_CONTAINERS,                                        \

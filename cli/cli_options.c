@@ -244,6 +244,10 @@ static int read_letters(struct parser *p, const char *text)
 
 static int read_command(struct parser *p, const char *word)
 {
+    if (strcmp(word, "help") == 0 && !p->args->help) {
+        p->args->help = true; /* of the tool, or of the command that comes */
+        return EXIT_DONE;
+    }
     for (int i = 0; i < CLI_COMMANDS_LEN; i++)
         if (strcmp(word, commands[i].name) == 0) {
             p->args->command = (enum cli_command)i;

@@ -64,7 +64,7 @@ static int follow(struct attach *a)
         reeve_err err = reeve_iter_next(&a->value, a->iter, LOOK_MS);
 
         if (err == REEVE_OK && a->value == NULL)
-            return a->show.failed > 0 ? EXIT_FAILED : EXIT_DONE;
+            return show_end(&a->show);
         if (err == REEVE_OK || err == REEVE_EITEM)
             show_one(a, err == REEVE_OK);
         reeve_value_free(&a->value);

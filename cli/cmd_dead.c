@@ -143,7 +143,13 @@ static int requeue(reeve_context *ctx, const struct cli_args *args)
         if (args->words_len > 2)
             (void)number_of(args->words[i], &number);
         err = reeve_dead_requeue(ctx, args->words[1], number, &moved, cli_timeout(args, CALL_MS));
-        if (err != REEVE_OK)
+        if (err == REEVE_ENOENT && number != 0)
+            code =
+                cli_fail(EXIT_NOTHING,
+                         "cannot requeue %" PRIu64 " of %s: no such dead letter; reeve dead ls %s "
+                         "lists them",
+                         number, args->words[1], args->words[1]);
+        else if (err != REEVE_OK)
             code = cli_fail_call(err);
         sum += moved;
     }

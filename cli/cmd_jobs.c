@@ -78,6 +78,14 @@ static uint64_t job_number(const char *word)
     return errno == 0 && end != word && *end == '\0' ? x : 0;
 }
 
+static int fail_job(reeve_err err, const char *verb, const char *job)
+{
+    if (err != REEVE_ENOENT)
+        return cli_fail_call(err);
+    return cli_fail(EXIT_NOTHING, "cannot %s job %s: no such job; reeve jobs lists them", verb,
+                    job);
+}
+
 int run_cancel(const struct cli_args *args)
 {
     reeve_context *ctx = NULL;
@@ -89,7 +97,7 @@ int run_cancel(const struct cli_args *args)
                                          cli_timeout(args, CALL_MS));
 
         if (err != REEVE_OK)
-            code = cli_fail_call(err);
+            code = fail_job(err, "cancel", args->words[i]);
     }
     return cli_close(&ctx, code);
 }
@@ -128,7 +136,7 @@ int run_logs(const struct cli_args *args)
     err = reeve_job_logs(&logs, ctx, job, job == 0 ? args->words[0] : NULL,
                          cli_timeout(args, CALL_MS));
     if (err != REEVE_OK)
-        code = cli_fail_call(err);
+        code = fail_job(err, "show", args->words[0]);
     else if (args->json)
         code = cli_print_json(logs, "\n");
     else

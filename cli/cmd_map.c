@@ -8,6 +8,7 @@
 #include "cli/note.h"
 #include "cli/show.h"
 #include "cli/template.h"
+#include "common/net/net.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -25,6 +26,7 @@ enum {
     END_MS = 2000, /* that commands may take to end then */
     BATCH = 256,   /* lines that are given together, when nobody waits for them */
     GIVE_MS = 60000,
+    LONE_MS = 3000, /* who waits so long for an agent is told, once */
 };
 
 /* A line that was given. */
@@ -53,16 +55,64 @@ struct map {
     struct line *lines;
     uint64_t given;
     uint64_t left;   /* given, and not printed yet: with -k more than those that are not done */
+    uint64_t ended;  /* items when it was looked last, */
+    rv_ns ended_at;  /* and since when it is so many */
+    bool lone;       /* it was told that there is no agent */
     reeve_err error; /* that ends it all */
     char why[400];
 };
+
+/* Nothing has ended for long, and no agent is there. */
+static void look_for_agents(struct map *m, const reeve_progress *now)
+{
+    const char *labels = m->args->host != NULL ? m->args->host : m->args->label;
+
+    if (m->ended_at == 0 || now->done != m->ended || now->agents > 0) {
+        m->ended = now->done;
+        m->ended_at = rv_clock_now();
+        m->lone = false;
+    }
+    if (m->lone || rv_clock_now() - m->ended_at < LONE_MS * RV_MS)
+        return;
+    m->lone = true;
+    show_clear(&m->show);
+    if (labels != NULL)
+        (void)cli_fail(EXIT_AGAIN,
+                       "there is no agent %s now, and it is waited for; reeve status shows "
+                       "the agents",
+                       labels);
+    else
+        (void)cli_fail(EXIT_AGAIN, "there is no agent now, and one is waited for; start one: reeve "
+                                   "worker");
+}
 
 static void draw(struct map *m)
 {
     reeve_progress now;
 
-    if (m->show.bar && reeve_pool_progress(m->pool, &now) == REEVE_OK)
-        show_bar(&m->show, &now);
+    if (reeve_pool_progress(m->pool, &now) != REEVE_OK)
+        return;
+    look_for_agents(m, &now);
+    show_bar(&m->show, &now);
+}
+
+/* A reason that the library gave for the function that stands for all commands. */
+static int fail_command(const struct map *m, reeve_err err, const char *why)
+{
+    static const char prefix[] = "cannot apply reeve.command: ";
+    const char *labels = m->args->host != NULL ? m->args->host : m->args->label;
+    const char *at = strncmp(why, prefix, sizeof prefix - 1) == 0 ? why + sizeof prefix - 1 : NULL;
+    bool run = m->args->command == CLI_run;
+
+    if (at == NULL)
+        return cli_fail(cli_exit_of(err), "%s", why);
+    if (err == REEVE_ENOAGENT && labels != NULL)
+        return cli_fail(cli_exit_of(err),
+                        "cannot %s: no agent %s has come; reeve status shows the "
+                        "agents",
+                        run ? "run" : "map", labels);
+    return cli_fail(cli_exit_of(err), "cannot %s%s%s: %s", run ? "run" : "map", run ? " " : "",
+                    run ? m->args->words[0] : "", at);
 }
 
 /* ---- results ---- */
@@ -119,7 +169,8 @@ static void on_result(void *arg, reeve_err err, reeve_results *results)
     }
     line->results = results != NULL ? reeve_results_keep(results) : NULL;
     print_ready(m, line);
-    draw(m);
+    if (m->show.bar)
+        draw(m);
     pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->mutex);
 }
@@ -302,12 +353,12 @@ static int finish(struct map *m, reeve_err err)
         code = EXIT_SIGNAL + cli_stopped();
     } else if (m->error != REEVE_OK) {
         show_clear(&m->show);
-        code = cli_fail(cli_exit_of(m->error), "%s", m->why);
+        code = fail_command(m, m->error, m->why);
     } else if (m->show.broken) {
         show_clear(&m->show);
         code = show_fail(&m->show);
-    } else if (m->show.failed > 0) {
-        code = EXIT_FAILED;
+    } else {
+        code = show_end(&m->show);
     }
     end_pool(m, code != EXIT_DONE && code != EXIT_FAILED);
     show_clear(&m->show);
@@ -465,12 +516,12 @@ int run_map(const struct cli_args *args)
 
 /* ---- reeve run ---- */
 
-static int code_of_run(const reeve_value *value, reeve_err err)
+static int code_of_run(const struct map *m, const reeve_value *value, reeve_err err)
 {
     int64_t code = 0;
 
     if (!reeve_get_int(reeve_value_find(value, "code"), &code))
-        return err == REEVE_OK ? EXIT_DONE : cli_fail_call(err);
+        return err == REEVE_OK ? EXIT_DONE : fail_command(m, err, reeve_errmsg());
     return code < 0 ? EXIT_SIGNAL - (int)code : (int)code;
 }
 
@@ -483,16 +534,18 @@ static int run_one(struct map *m)
 
     if (err == REEVE_OK)
         err = reeve_pool_apply_async(&async, m->pool, REEVE_NAMED("reeve.command"), m->item, NULL);
-    while (err == REEVE_OK && reeve_async_wait(async, LOOK_MS) != REEVE_OK)
+    while (err == REEVE_OK && reeve_async_wait(async, LOOK_MS) != REEVE_OK) {
         if (cli_stopped() != 0)
             break;
+        draw(m);
+    }
     if (err == REEVE_OK && cli_stopped() != 0) {
         code = EXIT_SIGNAL + cli_stopped();
     } else if (err == REEVE_OK) {
         err = reeve_async_get(&results, async, REEVE_FOREVER);
         show_stream(&m->show, "", reeve_results_value(results, 0), "out", stdout);
         show_stream(&m->show, "", reeve_results_value(results, 0), "err", stderr);
-        code = code_of_run(reeve_results_value(results, 0), err);
+        code = code_of_run(m, reeve_results_value(results, 0), err);
     } else {
         code = cli_fail_call(err);
     }

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLICE_MS = 500 }; /* a wait is looked after so often for Ctrl-C */
+enum {
+    SLICE_MS = 500, /* a wait is looked after so often for Ctrl-C */
+    TELL_MS = 3000, /* who waits so long for room is told, once */
+};
 
 struct put {
     const struct cli_args *args;
@@ -17,6 +20,7 @@ struct put {
     reeve_builder *builder;
     uint64_t items, bytes;
     char what[32]; /* the item, for messages: "line 3" */
+    bool told;     /* that it waits */
 };
 
 /* A wait for room is cut into slices. */
@@ -31,7 +35,8 @@ static reeve_err put_once(struct put *p, const char *text, size_t len, bool buil
 
 static reeve_err put_patiently(struct put *p, const char *text, size_t len, bool built)
 {
-    rv_ns until = rv_after_ms(rv_clock_now(), cli_timeout(p->args, REEVE_FOREVER));
+    rv_ns since = rv_clock_now();
+    rv_ns until = rv_after_ms(since, cli_timeout(p->args, REEVE_FOREVER));
 
     for (;;) {
         rv_ns left = until == RV_NEVER ? RV_NEVER : until - rv_clock_now();
@@ -40,6 +45,11 @@ static reeve_err put_patiently(struct put *p, const char *text, size_t len, bool
 
         if (err != REEVE_EFULL || left <= SLICE_MS * RV_MS || cli_stopped() != 0)
             return err;
+        if (p->told || rv_clock_now() - since < TELL_MS * RV_MS)
+            continue;
+        p->told = true;
+        (void)cli_fail(EXIT_AGAIN, "queue %s is full; %s waits for room, Ctrl-C ends it",
+                       p->args->words[0], p->what);
     }
 }
 
@@ -62,7 +72,8 @@ static int put_item(struct put *p, const char *text, size_t len)
         return cli_fail(EXIT_CHANGE, "cannot put %s: it is not UTF-8; put it with --bytes",
                         p->what);
     if (err == REEVE_EFULL && cli_stopped() != 0)
-        return EXIT_SIGNAL + cli_stopped();
+        return cli_fail(EXIT_SIGNAL + cli_stopped(), "queue %s is full; %s was not put",
+                        p->args->words[0], p->what);
     if (err != REEVE_OK)
         return cli_fail_call(err);
     p->items++;
@@ -92,7 +103,7 @@ static int put_lines(struct put *p)
             continue;
         snprintf(p->what, sizeof p->what, "line %" PRIu64, number);
         code = put_item(p, line, (size_t)len);
-        if (code != EXIT_DONE && code < EXIT_SIGNAL && number > 1)
+        if (code != EXIT_DONE && number > 1)
             cli_fail(code, "the lines before line %" PRIu64 " were put", number);
     }
     if (code == EXIT_DONE && ferror(stdin) && cli_stopped() == 0)
@@ -108,7 +119,7 @@ static int put_words(struct put *p)
     for (int i = 1; code == EXIT_DONE && i < p->args->words_len; i++) {
         snprintf(p->what, sizeof p->what, "item %d", i);
         code = put_item(p, p->args->words[i], strlen(p->args->words[i]));
-        if (code != EXIT_DONE && code < EXIT_SIGNAL && i > 1)
+        if (code != EXIT_DONE && i > 1)
             cli_fail(code, "the items before item %d were put", i);
     }
     return code;

@@ -38,7 +38,7 @@ static const struct {
     [REEVE_OWNER_DIED] = {EXIT_AGAIN, NULL},
     [REEVE_ENOTOWNER] = {EXIT_CHANGE, NULL},
     [REEVE_ERELEASED] = {EXIT_CHANGE, NULL},
-    [REEVE_EBROKEN] = {EXIT_AGAIN, NULL},
+    [REEVE_EBROKEN] = {EXIT_CHANGE, "reeve barrier NAME N --reset makes it as new"},
     [REEVE_EFENCED] = {EXIT_AGAIN, NULL},
     [REEVE_EDEADLOCK] = {EXIT_AGAIN, NULL},
     [REEVE_ENOSPC] = {EXIT_AGAIN, "make room on its disk, or take items out"},

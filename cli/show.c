@@ -112,11 +112,26 @@ void show_command(struct show *s, const struct shown *c)
         return;
     joblog_add(&s->log, c->line, c->number, c->command, c->record, c->value);
     s->again += c->record->runs > 1 ? c->record->runs - 1 : 0;
+    if (c->itself && c->value != NULL && s->first[0] == '\0')
+        snprintf(s->first, sizeof s->first, "item %" PRIu64 " (%.100s): %.60s", c->number, c->line,
+                 c->record->message);
     if (!c->itself || c->value != NULL)
         return;
     show_clear(s);
     (void)cli_fail(EXIT_FAILED, "item %" PRIu64 " (%s): %s", c->number, c->line,
                    c->record->message);
+}
+
+int show_end(struct show *s)
+{
+    show_clear(s);
+    if (s->failed == 0)
+        return EXIT_DONE;
+    if (s->first[0] == '\0')
+        return EXIT_FAILED;
+    return cli_fail(EXIT_FAILED, "%" PRIu64 " of %" PRIu64 " commands failed, the first %s%s",
+                    s->failed, s->done, s->first,
+                    s->log.file == NULL ? "; --joblog FILE lists all" : "");
 }
 
 int show_fail(struct show *s)

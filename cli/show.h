@@ -17,6 +17,7 @@ struct show {
     uint64_t done, failed; /* commands */
     uint64_t again;        /* runs of them that were not the first */
     uint64_t total;        /* 0: not known */
+    char first[200];       /* the first that failed and has told nothing of it yet; "": none */
     bool broken;           /* standard output takes no more, */
     int write_error;       /* because of this */
 
@@ -43,6 +44,9 @@ void show_close(struct show *s);
 void show_command(struct show *s, const struct shown *c);
 void show_stream(struct show *s, const char *line, const reeve_value *value, const char *key,
                  FILE *to);
+
+/* How many failed, and which was the first, unless each has told that itself. An exit code. */
+int show_end(struct show *s);
 
 /* Draw the bar if there is one and it is time to; and take it away to print something else. */
 void show_bar(struct show *s, const reeve_progress *now);

@@ -42,6 +42,8 @@ static bool is_over(void *arg)
 {
     const reeve_async *async = arg;
 
+    if (async->pool != NULL && !rv_pool_in_callback(async->pool))
+        return false; /* its callback has not returned */
     return async->errand == NULL || async->errand->work == NULL;
 }
 
@@ -232,8 +234,12 @@ reeve_err reeve_pool_apply_async(reeve_async **out, reeve_pool *pool, const reev
 
 static reeve_err not_done(const reeve_async *async, uint32_t timeout_ms)
 {
-    const struct rv_yield *y = &async->errand->out;
+    const struct rv_yield *y = NULL;
 
+    if (async->errand == NULL || async->errand->work == NULL)
+        return rv_fail(REEVE_ETIME, "cannot %s: its callback has not returned after %u ms",
+                       async->label, timeout_ms);
+    y = &async->errand->out;
     return rv_fail(REEVE_ETIME, "cannot %s: %llu of %llu items are done after %u ms", async->label,
                    (unsigned long long)y->done, (unsigned long long)async->errand->total,
                    timeout_ms);
@@ -308,11 +314,14 @@ reeve_err reeve_async_get(reeve_results **out, reeve_async *async, uint32_t time
 static reeve_err first_value(reeve_value **out, const reeve_results *results, const char *label)
 {
     struct rv_slice bytes;
+    struct rv_lien *lien = NULL;
     reeve_err err = REEVE_EPROTO;
 
     if (!rv_results_bytes(results, 0, &bytes))
         return rv_fail(err, "cannot %s: the result has no value", label);
     err = rv_value_parse(out, bytes);
+    if (err == REEVE_OK && (lien = rv_results_lien(results, 0)) != NULL)
+        rv_lien_bind(lien, *out);
     return err == REEVE_ENOMEM ? no_memory(label) : err;
 }
 

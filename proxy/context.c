@@ -3,6 +3,7 @@
 #include "proxy/context.h"
 
 #include "common/net/conf.h"
+#include "common/net/target.h"
 #include "proxy/private.h"
 #include "proxy/runner.h"
 #include "proxy/ship.h"
@@ -603,16 +604,6 @@ static reeve_err add_candidate(reeve_context *ctx, const char *endpoint, size_t 
     return REEVE_OK;
 }
 
-/* tcp://HOST:PORT? */
-static bool tcp_endpoint(const char *at, size_t len)
-{
-    size_t port = len;
-
-    while (port > 0 && at[port - 1] >= '0' && at[port - 1] <= '9')
-        port--;
-    return strncmp(at, "tcp://", 6) == 0 && port < len && port > 7 && at[port - 1] == ':';
-}
-
 /* Each endpoint with each server key that we trust. */
 static reeve_err add_endpoints(reeve_context *ctx, const char *url, const struct rv_keyfile *keys)
 {
@@ -623,17 +614,17 @@ static reeve_err add_endpoints(reeve_context *ctx, const char *url, const struct
         /* Who may come through an agent is the agent's business. */
         bool ipc = strncmp(at, "ipc:///", 7) == 0 || strncmp(at, "relay:///", 9) == 0;
 
-        if (!ipc && !tcp_endpoint(at, len))
-            return rv_fail(REEVE_EINVAL,
-                           "cannot open a session: %.*s is neither tcp://HOST:PORT nor ipc:///PATH",
-                           (int)len, at);
+        if (!ipc && rv_tcp_wrong(at, len) != NULL)
+            return rv_fail(REEVE_EINVAL, "cannot open a session: %.*s %s", (int)len, at,
+                           rv_tcp_wrong(at, len));
         if (ipc) {
             err = add_candidate(ctx, at, len, NULL);
         } else if (keys == NULL || keys->servers_len == 0) {
             return rv_fail(
                 REEVE_EINVAL, "cannot open a session with %.*s: no server key is trusted%s",
                 (int)len, at,
-                keys == NULL ? "; set REEVE_KEY to a key file, made by: reeve keygen NAME"
+                keys == NULL ? "; set REEVE_KEY to a key file, made by: reeve keygen --trust "
+                               "manager.pub NAME"
                              : "; add one to the key file: reeve keygen --trust manager.pub NAME");
         }
         for (size_t i = 0; !ipc && err == REEVE_OK && i < keys->servers_len; i++)
@@ -872,6 +863,19 @@ static void note_closed(reeve_context *ctx)
     lock_open();
     DL_DELETE(open_contexts, ctx);
     unlock_open();
+}
+
+bool rv_any_open(bool (*use)(void *arg, reeve_context *ctx), void *arg)
+{
+    reeve_context *ctx = NULL;
+
+    lock_open();
+    DL_FOREACH (open_contexts, ctx) {
+        if (!forked(ctx) && use(arg, ctx))
+            break;
+    }
+    unlock_open();
+    return ctx != NULL;
 }
 
 /* A thread of the host may close its context meanwhile: it waits at the mutex until we are done. */

@@ -12,7 +12,7 @@
 
 #include "common/net/keys.h"
 #include "proxy/core/channel.h"
-#include "proxy/ledger.h"
+#include "proxy/core/ledger.h"
 
 #include <reeve/context.h>
 
@@ -104,6 +104,9 @@ reeve_ref rv_ref(const reeve_context *ctx, uint64_t object, uint8_t kind);
 
 /* Is it one of this manager, and of a kind in the set (1 << kind)? ESTALE, ETYPE, told. */
 reeve_err rv_check_ref(const reeve_context *ctx, reeve_ref ref, uint32_t kinds, const char *word);
+
+/* Ask of each context that this process has open, until one says true. None is closed meanwhile. */
+bool rv_any_open(bool (*use)(void *arg, reeve_context *ctx), void *arg);
 
 /* Where it is connected, or tries to be. */
 const char *rv_endpoint(const reeve_context *ctx);

@@ -150,7 +150,7 @@ static void attached(struct rv_link *link, struct rv_request *call, rv_ns now,
     if (outcome->error != REEVE_OK || !rv_job_open_result_decode(&job, outcome->result))
         return;
     if (!call->abandoned && rv_link_port(link, job.job) == NULL &&
-        rv_work_init(iter->own, link, job.job, PATIENCE_MS) == REEVE_OK) {
+        rv_work_init(iter->own, link, iter->ctx->ledger, job.job, PATIENCE_MS) == REEVE_OK) {
         rv_errand_follow(iter->own, iter->errand, job.put, job.total, now);
         return;
     }
@@ -325,6 +325,8 @@ static reeve_err hand_out(reeve_iter *iter, const struct rv_result *result, reev
     iter->index = result->index;
     if (result->has_value)
         err = rv_value_parse(out, result->value);
+    if (err == REEVE_OK && result->record != NULL && result->record->lien != NULL)
+        rv_lien_bind(rv_lien_keep(result->record->lien), *out);
     if (result->record != NULL && err == REEVE_OK) {
         iter->record =
             rv_record_new(result->record, rv_slice_str(result->record->agent),

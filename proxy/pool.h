@@ -82,6 +82,7 @@ void rv_pool_free(reeve_pool *pool);
 
 /* Everything that was given is answered, and told. */
 bool rv_pool_idle(const reeve_pool *pool);
+bool rv_pool_in_callback(const reeve_pool *pool); /* this thread is that of its callbacks */
 
 /* ---- the handles of calls ---- */
 

@@ -226,8 +226,8 @@ static reeve_err open_job(reeve_pool *pool)
     if (err == REEVE_OK)
         err = ask_job(pool, &object);
     pool->opening = false;
-    if (err == REEVE_OK &&
-        rv_work_init(work, &pool->ctx->link, object, pool->patience_ms) != REEVE_OK) {
+    if (err == REEVE_OK && rv_work_init(work, &pool->ctx->link, pool->ctx->ledger, object,
+                                        pool->patience_ms) != REEVE_OK) {
         (void)rv_link_say(&pool->ctx->link, RV_OP_object_close, object, rv_slice(NULL, 0));
         err = no_memory();
     }
@@ -438,7 +438,7 @@ reeve_err rv_pool_callbacks(reeve_pool *pool)
                : rv_fail(REEVE_ESYS, "cannot start the thread of callbacks: %s", strerror(failed));
 }
 
-static bool in_callback(const reeve_pool *pool)
+bool rv_pool_in_callback(const reeve_pool *pool)
 {
     return pool->thread_runs && pthread_equal(pthread_self(), pool->thread);
 }
@@ -584,8 +584,9 @@ reeve_err reeve_pool_join(reeve_pool *pool, uint32_t timeout_ms)
     if (err != REEVE_OK)
         return err;
     if (pool->state == RV_POOL_RUNS)
-        err = rv_fail(REEVE_EINVAL, "cannot join a pool that is still running: end it first");
-    else if (in_callback(pool))
+        err = rv_fail(REEVE_EINVAL,
+                      "cannot join a pool that is still running; reeve_pool_end() it first");
+    else if (rv_pool_in_callback(pool))
         err = rv_fail(REEVE_EINVAL, "cannot join a pool from its own callback");
     else if (!rv_wait(pool->ctx, is_idle, pool, rv_after_ms(rv_clock_now(), timeout_ms)))
         err = rv_fail(REEVE_ETIME, "cannot join a pool: it is not done after %u ms", timeout_ms);
@@ -609,7 +610,7 @@ void reeve_pool_close(reeve_pool **out)
         return; /* a child's copy: the parent's jobs and thread are not ours to touch */
     terminate(pool, "the pool was closed");
     pool->stop = true;
-    join = pool->thread_runs && !in_callback(pool);
+    join = pool->thread_runs && !rv_pool_in_callback(pool);
     pool->doomed = pool->thread_runs && !join;
     rv_drive(pool->ctx);
     rv_leave(pool->ctx);

@@ -14,6 +14,9 @@ reeve_results *rv_results_new(struct rv_errand *e);
 /* The bytes of the value of item i, borrowed; false: it has none. */
 bool rv_results_bytes(const reeve_results *r, size_t i, struct rv_slice *bytes);
 
+/* What the value of item i refers to; one more holder is the caller's. NULL: nothing. */
+struct rv_lien *rv_results_lien(const reeve_results *r, size_t i);
+
 /* The error that its job ended with, before all was done; OK when all is done. */
 reeve_err rv_results_error(const reeve_results *r, const char **why);
 

@@ -117,6 +117,16 @@ bool rv_results_bytes(const reeve_results *r, size_t i, struct rv_slice *bytes)
     return true;
 }
 
+struct rv_lien *rv_results_lien(const reeve_results *r, size_t i)
+{
+    struct rv_result result;
+
+    if (i >= r->total || !rv_yield_at(&r->out, i, &result) || result.record == NULL ||
+        result.record->lien == NULL)
+        return NULL;
+    return rv_lien_keep(result.record->lien);
+}
+
 static const reeve_value *keep_scalar(reeve_results *r, const msgpack_object *o)
 {
     struct nodes *nodes = r->nodes;

@@ -2,6 +2,7 @@
  * allocation and no look at the exact clock. */
 
 #include "proxy/runner.h"
+#include "proxy/pledge.h"
 #include "proxy/task_state.h"
 
 #include <errno.h>
@@ -239,11 +240,12 @@ static void send_large(struct runner *r, enum rv_task_type type, struct rv_slice
 }
 
 /* As an item: whole, or only the head of one that follows. */
-static void write_value(struct rv_buf *b, struct rv_slice value)
+static void write_value(struct rv_buf *b, struct rv_slice value, struct rv_slice refs)
 {
     rv_item_write(b, &(struct rv_item){.place = rv_task_place(value.len),
                                        .len = (uint32_t)value.len,
-                                       .bytes = value});
+                                       .bytes = value,
+                                       .refs = refs});
 }
 
 static void add_large(struct runner *r, uint64_t index, struct rv_slice value)
@@ -253,7 +255,7 @@ static void add_large(struct runner *r, uint64_t index, struct rv_slice value)
 
     close_open(r);
     done.ns = count_time(r, 1);
-    write_value(&items, value);
+    write_value(&items, value, rv_slice(NULL, 0));
     done.items = (struct rv_items){1, rv_buf_slice(&items)};
     rv_task_done_encode(new_frame(r), &done);
     rv_buf_free(&items);
@@ -287,6 +289,7 @@ struct outcome {
     enum rv_ran status;
     struct rv_slice text;
     struct rv_slice value; /* len 0: none */
+    struct rv_slice refs;  /* objects that it refers to, which are pledged */
 };
 
 static void add_item(struct runner *r, const struct outcome *o, bool waits)
@@ -303,7 +306,7 @@ static void add_item(struct runner *r, const struct outcome *o, bool waits)
     close_open(r);
     item.ns = count_time(r, 1);
     if (o->value.len > 0) {
-        write_value(&items, o->value);
+        write_value(&items, o->value, o->refs);
         item.items = (struct rv_items){1, rv_buf_slice(&items)};
     }
     rv_task_item_encode(new_frame(r), &item);
@@ -374,6 +377,19 @@ static struct rv_slice text_of(const struct runner *r, const char *otherwise)
     return rv_slice_str(otherwise);
 }
 
+/* What nobody keeps cannot be referred to. */
+static void keep_refs(struct runner *r, struct outcome *o, uint32_t store)
+{
+    char why[300];
+
+    if (o->refs.len == 0 || o->value.len > RV_LIMIT_ITEM_BYTES ||
+        rv_pledge(&r->task, o->refs, store, why, sizeof why) == REEVE_OK)
+        return;
+    if (r->task.text_len == 0)
+        (void)reeve_task_fail(&r->task, "%s", why);
+    *o = (struct outcome){.status = RV_RAN_FAILED, .text = text_of(r, "")};
+}
+
 static void finish(struct runner *r, struct outcome *o, bool alone)
 {
     bool waits = false;
@@ -385,7 +401,7 @@ static void finish(struct runner *r, struct outcome *o, bool alone)
         *o = (struct outcome){.status = RV_RAN_TOOBIG, .text = text_of(r, "")};
     }
     waits = printed(r);
-    if (!alone && !waits && o->status == RV_RAN_OK) {
+    if (!alone && !waits && o->status == RV_RAN_OK && o->refs.len == 0) {
         add_value(r, r->task.index, o->value);
         return;
     }
@@ -399,11 +415,14 @@ static void run_item(struct runner *r, const reeve_fn *fn, struct rv_slice bytes
 {
     const reeve_value *in = NULL;
     struct outcome o = {.status = RV_RAN_OK};
+    uint32_t store = 0;
+    reeve_err whole = REEVE_OK;
     reeve_err err = rv_value_parse_in(&in, &r->room, bytes);
 
     rv_builder_reset(r->out);
     r->task.text_len = 0;
     r->task.code = 0;
+    rv_buf_clear(&r->task.pledged);
     if (err != REEVE_OK) {
         o = (struct outcome){.status = RV_RAN_FAILED,
                              .text = rv_slice_str(err == REEVE_EPROTO ? "the item is not a value"
@@ -414,16 +433,15 @@ static void run_item(struct runner *r, const reeve_fn *fn, struct rv_slice bytes
     err = fn->function(&r->task, in, r->out);
     if (rv_builder_empty(r->out) && err == REEVE_OK)
         (void)rv_builder_put(r->out, rv_value_object(NULL));
-    if (err == REEVE_OK)
-        err = rv_builder_bytes(r->out, &o.value);
-    else if (rv_builder_bytes(r->out, &o.value) != REEVE_OK)
-        o.value = rv_slice(NULL, 0);
+    whole = rv_builder_item(r->out, &o.value, &o.refs, &store); /* a failure keeps its value */
+    err = err == REEVE_OK ? whole : err;
     if (err == REEVE_EINVAL && r->task.text_len == 0)
         (void)reeve_task_fail(&r->task, "the function put no single whole value");
     if (err != REEVE_OK)
         o.status = RV_RAN_FAILED;
     if (err != REEVE_OK)
         o.text = text_of(r, reeve_strerror(err));
+    keep_refs(r, &o, store);
     finish(r, &o, alone);
 }
 
@@ -463,6 +481,7 @@ static void run_chunk(struct runner *r, const struct rv_task_run *run)
     uint64_t index = run->first;
     struct rv_item item;
 
+    r->task.job = run->job;
     r->task.run = run->run;
     r->counted_at = exact_clock();
     for (; index < run->first + run->count && !r->gone; index++) {
@@ -603,6 +622,7 @@ bool rv_runner_run(const struct rv_runner_conf *conf)
     rv_builder_free(&r->out);
     rv_value_room_free(&r->room);
     rv_buf_free(&r->frame);
+    rv_buf_free(&r->task.pledged);
     free(r->in.data);
     free(r->body);
     free(r);

@@ -210,7 +210,7 @@ static reeve_err opened_as(struct rv_sync *s, const struct rv_object_open_result
 static reeve_err open_object(struct rv_sync *s, const char *name, const struct rv_sync_conf *conf)
 {
     uint32_t timeout_ms = conf->timeout_ms == 0 ? OPEN_MS : conf->timeout_ms;
-    struct rv_object_open_result opened;
+    struct rv_object_open_result opened = {0};
     struct rv_buf result = {0};
     reeve_err err = rv_enter(s->ctx, "open", s->label);
 

@@ -208,7 +208,7 @@ static struct rv_net *open_net(const struct options *o, const struct rv_keyfile 
 
     free(keys);
     if (err != REEVE_OK)
-        fatal(err == REEVE_EINVAL ? EXIT_OPERATOR : EXIT_AGAIN, why);
+        fatal(err == REEVE_EINVAL || err == REEVE_EPERM ? EXIT_OPERATOR : EXIT_AGAIN, why);
     if (rv_net_selftest(net, why) != REEVE_OK)
         fatal(EXIT_OPERATOR, why);
     return net;

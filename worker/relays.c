@@ -13,6 +13,7 @@
 
 enum {
     RELAYS_MAX = 4096,
+    GRANTED_MAX = 4 * RELAYS_MAX,
     READ_BYTES = 64 * 1024,
     AHEAD_BYTES = RV_RELAY_MAX + 65536, /* that one side has sent and the other has not taken; a
                                          * whole message at least */
@@ -45,7 +46,8 @@ struct ask {
     struct relay *relay;
 };
 
-/* A session that the manager knows of: its later connections need no word. */
+/* A session that the manager knows of: its later connections need no word. Nobody tells us when it is over;
+ * the oldest are forgotten, and cost a word more. */
 struct granted {
     struct rv_id id;
     UT_hash_handle hh;
@@ -147,6 +149,22 @@ static void connect_now(struct relays *r, struct relay *x)
         (void)watch(r, x->conn_fds[i], kinds[i], x->number, EPOLLIN, EPOLL_CTL_ADD);
 }
 
+static void forget(struct relays *r, struct granted *g)
+{
+    HASH_DEL(r->granted, g);
+    free(g);
+}
+
+static void remember(struct relays *r, const struct rv_id *id)
+{
+    struct granted *g = rv_alloc(sizeof *g);
+
+    if (HASH_COUNT(r->granted) == GRANTED_MAX)
+        forget(r, r->granted);
+    g->id = *id;
+    HASH_ADD(hh, r->granted, id, sizeof g->id, g);
+}
+
 static void on_answer(struct rv_link *link, struct rv_request *call, rv_ns now,
                       const struct rv_outcome *outcome)
 {
@@ -159,10 +177,7 @@ static void on_answer(struct rv_link *link, struct rv_request *call, rv_ns now,
     if (r != NULL) {
         x->ask = NULL;
         if (outcome->error == REEVE_OK) {
-            struct granted *g = rv_alloc(sizeof *g);
-
-            g->id = x->id;
-            HASH_ADD(hh, r->granted, id, sizeof g->id, g);
+            remember(r, &x->id);
             connect_now(r, x);
         } else {
             snprintf(line, sizeof line, "relay.refused job=%llu why=\"%.100s\"",
@@ -394,8 +409,7 @@ void relays_serve(struct relays *r, struct rv_link *link)
         if (r->list[i] != NULL)
             drop(r, r->list[i]);
     HASH_ITER (hh, r->granted, g, next) {
-        HASH_DEL(r->granted, g);
-        free(g);
+        forget(r, g);
     }
 }
 

@@ -305,7 +305,8 @@ void runners_give(struct runners *r, uint32_t slot, const struct agent_work *wor
     atomic_store(&s->page->started, RV_TASK_NONE);
     atomic_store(&s->page->limit, RV_TASK_NONE);
     rv_buf_add(&frame, head, sizeof head);
-    rv_task_run_encode(&frame, &(struct rv_task_run){.chunk = work->chunk,
+    rv_task_run_encode(&frame, &(struct rv_task_run){.job = work->job,
+                                                     .chunk = work->chunk,
                                                      .first = work->first,
                                                      .count = work->count,
                                                      .run = work->run,

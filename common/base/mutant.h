@@ -67,6 +67,8 @@
     X(REF_LEAKED, "a reference counts when its item is gone")                                      \
     X(REF_NOT_GIVEN, "who takes an item does not hold what it refers to")                          \
     X(REF_UNSAVED, "a snapshot forgets the references of items")                                   \
+    X(PLEDGE_KEPT, "what was pledged for an item stays when the item is done")                     \
+    X(PLEDGE_UNASKED, "a result may refer to what nobody has pledged")                             \
     X(DICT_KEEPS, "a pop leaves its key in the dict")                                              \
     X(DICT_UNSAVED, "a snapshot forgets the pairs of a dict")                                      \
     X(BATCH_HALF, "what was done before a call failed stays done")                                 \

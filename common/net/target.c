@@ -1,5 +1,6 @@
 #include "common/net/target.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -28,15 +29,18 @@ static reeve_err add(struct rv_targets *out, const char *endpoint, size_t len, c
     return REEVE_OK;
 }
 
-/* tcp://HOST:PORT? */
-static bool tcp_endpoint(const char *at, size_t len)
+const char *rv_tcp_wrong(const char *at, size_t len)
 {
     size_t port = len;
+    unsigned long number = 0;
 
     while (port > 0 && at[port - 1] >= '0' && at[port - 1] <= '9')
         port--;
-    return len > 6 && strncmp(at, "tcp://", 6) == 0 && port < len && port > 7 &&
-           at[port - 1] == ':';
+    if (len <= 6 || strncmp(at, "tcp://", 6) != 0 || port == len || port <= 7 ||
+        at[port - 1] != ':')
+        return "is neither tcp://HOST:PORT nor ipc:///PATH";
+    number = strtoul(at + port, NULL, 10);
+    return number == 0 || number > UINT16_MAX ? "has no port from 1 to 65535" : NULL;
 }
 
 static reeve_err add_tcp(struct rv_targets *out, const char *at, size_t len,
@@ -46,7 +50,7 @@ static reeve_err add_tcp(struct rv_targets *out, const char *at, size_t len,
 
     if (keys == NULL || keys->servers_len == 0) {
         snprintf(why, WHY_MAX, "%.*s: no server key is trusted%s", (int)(len < 200 ? len : 200), at,
-                 keys == NULL ? "; name a key file, made by: reeve keygen NAME"
+                 keys == NULL ? "; name a key file, made by: reeve keygen --trust manager.pub NAME"
                               : "; add one to the key file: reeve keygen --trust manager.pub NAME");
         return REEVE_EINVAL;
     }
@@ -66,11 +70,11 @@ reeve_err rv_targets_parse(struct rv_targets *out, const char *url, const struct
 
         if (strncmp(at, "ipc:///", 7) == 0) {
             err = add(out, at, len, NULL, why);
-        } else if (tcp_endpoint(at, len)) {
+        } else if (rv_tcp_wrong(at, len) == NULL) {
             err = add_tcp(out, at, len, keys, why);
         } else {
-            snprintf(why, WHY_MAX, "%.*s is neither tcp://HOST:PORT nor ipc:///PATH",
-                     (int)(len < 200 ? len : 200), at);
+            snprintf(why, WHY_MAX, "%.*s %s", (int)(len < 200 ? len : 200), at,
+                     rv_tcp_wrong(at, len));
             err = REEVE_EINVAL;
         }
         at += len;
@@ -97,6 +101,10 @@ static const char *beside_socket(const char *endpoint, char server_key[RV_KEY_TE
     const char *slash = strrchr(endpoint, '/');
 
     snprintf(path, sizeof path, "%.*s/server.pub", (int)(slash - endpoint - 6), endpoint + 6);
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        snprintf(why, WHY_MAX, "none serves this socket");
+        return NULL;
+    }
     if (rv_keys_read(&file, path, false, why) != REEVE_OK)
         return NULL;
     memcpy(server_key, file.public_key, RV_KEY_TEXT);

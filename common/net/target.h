@@ -18,6 +18,9 @@ struct rv_targets {
     size_t len;
 };
 
+/* What is wrong with an endpoint that should be tcp://HOST:PORT, as the end of a sentence; NULL: nothing. */
+const char *rv_tcp_wrong(const char *at, size_t len);
+
 /* Each endpoint of a list (tcp://HOST:PORT, ipc:///PATH; commas between them) with each server key
  * that keys trusts; keys may be NULL for ipc. EINVAL or ENOMEM, and a sentence in why (at least 512
  * bytes) that goes on after "cannot ...: ". Free also after an error. */

@@ -428,7 +428,23 @@ void rv_items_skip(struct rv_link *link, struct rv_reader *r, uint32_t count,
     }
 }
 
-/* A push for an object that was closed here: the items are the manager's again by now. */
+/* What the values refer to was handed to the session. */
+static void release_refs(struct rv_link *link, const struct rv_items *items)
+{
+    struct rv_reader r = rv_reader(items->bytes);
+
+    for (uint32_t i = 0; i < items->count; i++) {
+        struct rv_item item;
+
+        rv_item_read(&r, &item);
+        for (size_t k = 0; k < item.refs.len / 8; k++)
+            (void)rv_link_say(link, RV_OP_object_release, rv_item_ref(item.refs, k),
+                              rv_slice(NULL, 0));
+    }
+}
+
+/* A push for an object that was closed here: items of a queue are the manager's again by now, and
+ * nobody wants the value of a job. */
 static void skip_push(struct rv_link *link, const struct rv_push *push,
                       const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
 {
@@ -439,6 +455,8 @@ static void skip_push(struct rv_link *link, const struct rv_push *push,
         return;
     r = rv_reader(items.bytes);
     rv_items_skip(link, &r, items.count, bodies, bodies_len, frames);
+    if (push->op == RV_OP_job_result)
+        release_refs(link, &items);
 }
 
 static void on_message(struct rv_link *link, rv_ns now, const struct rv_msg *msg,

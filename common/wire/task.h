@@ -26,7 +26,7 @@
 #define RV_ENV_RELAY  "REEVE_RELAY"     /* where a task's reeve_open() goes: relay:///PATH */
 #define RV_ENV_MODULE "REEVE_MODULE"    /* in the agent's own program: load this before anything */
 
-enum { RV_TASK_VERSION = 1, RV_ZYGOTE_TEXT = 400 };
+enum { RV_TASK_VERSION = 2, RV_ZYGOTE_TEXT = 400 };
 
 enum rv_zygote_type {
     RV_ZYGOTE_HELLO = 1, /* to the agent: reeve_main() was reached */

@@ -49,7 +49,7 @@ END {
         else if (value == "ROLE") choice = "-W 'client worker admin'"
         else if (value == "WHAT") choice = "-W 'verify stat dump backup restore'"
         else if (value == "truncate") choice = "-W truncate"
-        else if (value == "run|fail") choice = "-W 'run fail'"
+        else if (value ~ /^[a-z]+([|][a-z]+)+$/) { gsub(/[|]/, " ", value); choice = "-W '" value "'" }
         else if (value ~ /ENDPOINT|URL/) choice = "-W 'tcp:// ipc://'"
         printf "    %s) %s ;;\n", key, choice == "" ? "COMPREPLY=()" : "mapfile -t COMPREPLY < <(compgen " choice " -- \"$2\")"
     }

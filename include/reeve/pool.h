@@ -197,7 +197,7 @@ REEVE_API size_t reeve_results_len(const reeve_results *results);
 REEVE_API size_t reeve_results_failed(const reeve_results *results);
 
 /* The value of item i, borrowed from results; NULL when it has none. A failed command has one too.
- * Parsed when it is asked for. */
+ * Parsed when it is asked for. What it refers to lives at least as long as results. */
 REEVE_API const reeve_value *reeve_results_value(reeve_results *results, size_t i);
 
 /* How item i ended. Errors: EINVAL (no such item). */
@@ -212,7 +212,8 @@ REEVE_API void reeve_results_free(reeve_results **results);
 
 /* A call has ended; err and results as reeve_pool_map gives them, results borrowed during the call
  * and perhaps NULL, and reeve_errmsg() has the words. Runs in a thread of the pool, one at a
- * time, and may call the library. Row L19. */
+ * time, and may call the library. To other threads the call is done when this has returned, so what it
+ * wrote is there after reeve_async_get(). Row L19. */
 typedef void reeve_callback(void *arg, reeve_err err, reeve_results *results);
 
 /* Zero means "the default" in every field. */

@@ -2,7 +2,7 @@
 #define REEVE_REF_H
 
 /*
- * ref.h -- references: objects of the manager inside items of queues and pools, and in containers.
+ * ref.h -- references: objects of the manager inside items of queues and pools, in results, and in containers.
  *
  *     reeve_put_ref(b, reeve_queue_ref(answers));          // a private queue, without a name
  *     reeve_queue_put(requests, b, REEVE_FOREVER);         // whoever gets it may answer there
@@ -20,8 +20,10 @@
  *
  * An item of a pool may hold references, too: its task opens them in a context of its own, and they
  * live until the item has its result. Nothing counts for it before it has left, so the caller
- * keeps its handle until the call has returned, or the asynchronous one is ready. A result
- * can't refer to anything (EINVAL): a task answers in a queue or a container that it was given.
+ * keeps its handle until the call has returned, or the asynchronous one is ready.
+ *
+ * A result of a pool may hold references to what its task made, or was given: reeve_task_pledge(). They live as long as a
+ * value of it, or the reeve_results that it is in, and of detached work as long as the manager keeps that.
  *
  * Objects that have only each other live until the manager ends: reeve_debug_info() tells of them.
  */

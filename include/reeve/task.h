@@ -112,6 +112,18 @@ REEVE_API reeve_err reeve_task_fail(reeve_task *task, const char *format, ...)
 REEVE_API reeve_err reeve_task_fail_code(reeve_task *task, int64_t code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/*
+ * The result that out holds, one whole value, refers to objects: from now on the job keeps them for who reads the
+ * result, and the function may close their handles and ctx. Who does not say so has it said when the function
+ * returns, as long as a context that is open then still holds them; what came with the item needs no
+ * context. A result whose objects nobody holds any more fails its item. Blocks for a round trip. Errors: EINVAL (no
+ * whole value, an object of another manager, outside a task), ENOENT (ctx does not hold one of them), ELIMIT (255
+ * objects, 16 pledges of an item), EPERM (ctx is no session of this task's job), EGONE (the item has a result
+ * by now), ECANCELED, ETIME, ENOMEM, and as reeve_ping. Answers rows R10 and R11.
+ */
+REEVE_API REEVE_NODISCARD reeve_err reeve_task_pledge(reeve_task *task, reeve_context *ctx,
+                                                      const reeve_builder *out);
+
 /* Which item of its job this is, from 0. */
 REEVE_API uint64_t reeve_task_index(const reeve_task *task);
 

@@ -308,7 +308,8 @@ static void awoke(struct rv_link *link, struct rv_request *call, rv_ns now,
     if (succeeded(outcome) && rv_condition_wait_result_decode(&got, outcome->result)) {
         claim->fence = got.fence;
         claim->asleep = claim->late = false;
-    } else if (outcome->error == REEVE_ELIMIT || outcome->error == REEVE_EINVAL) {
+    } else if (outcome->error == REEVE_ELIMIT || outcome->error == REEVE_EINVAL ||
+               outcome->error == REEVE_EQUOTA || outcome->error == REEVE_EPERM) {
         claim->asleep = false; /* it never slept */
     } else {
         drop(c, claim);

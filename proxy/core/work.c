@@ -298,12 +298,13 @@ static void try_again(struct rv_work *work, rv_ns now)
     schedule(work);
 }
 
-reeve_err rv_work_init(struct rv_work *work, struct rv_link *link, uint64_t object,
-                       uint32_t patience_ms)
+reeve_err rv_work_init(struct rv_work *work, struct rv_link *link, struct rv_ledger *ledger,
+                       uint64_t object, uint32_t patience_ms)
 {
     *work = (struct rv_work){
         .port = {.object = object, .ops = &work_ops, .tick_at = RV_NEVER},
         .link = link,
+        .ledger = ledger,
         .patience_ms = patience_ms,
         .retry_at = RV_NEVER,
     };
@@ -735,12 +736,25 @@ static reeve_err error_of(uint8_t status)
     }
 }
 
+/* What a value that came alone refers to: the session was handed it. */
+static struct rv_slice refs_of(const struct rv_items *items)
+{
+    struct rv_reader r = rv_reader(items->bytes);
+    struct rv_item item = {0};
+
+    if (items->count == 1)
+        rv_item_read(&r, &item);
+    return item.refs;
+}
+
 static bool take_record(struct rv_work *work, const struct rv_job_result_args *in,
                         const struct rv_freight *freight)
 {
     struct rv_stretch *s = find_stretch(work, in->index);
     struct rv_errand *e = s == NULL ? NULL : s->errand;
+    struct rv_slice refs = refs_of(&in->items);
     struct rv_record *record = NULL;
+    struct rv_lien *lien = NULL;
     uint64_t before = 0;
     bool ok = true;
 
@@ -748,8 +762,11 @@ static bool take_record(struct rv_work *work, const struct rv_job_result_args *i
         return false;
     if (e == NULL) {
         skip(work, &in->items, freight);
+        rv_ledger_release(work->link, refs);
         return true;
     }
+    if (refs.len > 0 && (lien = rv_lien_new(work->ledger, refs)) == NULL)
+        return false;
     record = rv_record_new(&(struct rv_record){.status = in->status,
                                                .error = error_of(in->status),
                                                .runs = in->runs,
@@ -757,8 +774,11 @@ static bool take_record(struct rv_work *work, const struct rv_job_result_args *i
                                                .ns = in->ns,
                                                .code = in->code},
                            in->agent, in->host, in->text, in->output, in->item);
-    if (record == NULL)
+    if (record == NULL) {
+        rv_lien_drop(lien);
         return false;
+    }
+    record->lien = lien;
     before = e->out.done;
     ok = rv_yield_tell(&e->out, s->from + (in->index - s->first), record, &in->items, freight,
                        arrive, e);

@@ -79,6 +79,7 @@ struct rv_errand {
 struct rv_work {
     struct rv_port port; /* first; ticks to try again, and when nothing has come for so long */
     struct rv_link *link;
+    struct rv_ledger *ledger;     /* what its values refer to */
     struct rv_errand *errands;    /* those that are not over */
     struct rv_errand *due;        /* those with items to put; the first has its turn */
     struct rv_stretch *stretches; /* by first, ascending; those from head on */
@@ -102,9 +103,10 @@ struct rv_work {
     char why[256];
 };
 
-/* object: of the job, which this session has opened. Errors: ENOMEM. */
-reeve_err rv_work_init(struct rv_work *work, struct rv_link *link, uint64_t object,
-                       uint32_t patience_ms);
+/* object: of the job, which this session has opened. The link and the ledger are its context's. Errors:
+ * ENOMEM. */
+reeve_err rv_work_init(struct rv_work *work, struct rv_link *link, struct rv_ledger *ledger,
+                       uint64_t object, uint32_t patience_ms);
 
 /* Let the job go: what is not done is cancelled everywhere, and its errands end with this. */
 void rv_work_fini(struct rv_work *work, reeve_err error, const char *why);

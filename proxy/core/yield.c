@@ -60,13 +60,19 @@ static void empty_lot(const struct rv_lot *lot)
     rv_body_drop(lot->body);
 }
 
+static void free_record(struct rv_record *record)
+{
+    rv_lien_drop(record->lien);
+    free(record);
+}
+
 void rv_yield_free(struct rv_yield *y)
 {
     for (uint64_t i = 0; y->records > 0; i++) {
         rv_assert(i < y->cap);
         if ((y->slots[i] & KIND_MASK) != RECORD)
             continue;
-        free(slot_record(y->slots[i]));
+        free_record(slot_record(y->slots[i]));
         y->records--;
     }
     for (uint32_t i = 0; i < y->lots_len; i++)
@@ -148,7 +154,7 @@ static struct rv_slice value_at(const struct rv_yield *y, uint64_t slot)
     if (lot->body != NULL)
         return rv_slice(lot->body->data, lot->body->len);
     at = lot->bytes + slot_offset(slot);
-    /* Values of results have neither priorities nor deliveries: see plain(). */
+    /* The heads of values that lie here are bare lengths: see receive() and one_value(). */
     return rv_slice(at + ITEM_HEAD, (size_t)rv_get_number(at, ITEM_HEAD));
 }
 
@@ -211,7 +217,7 @@ static bool receive(struct rv_yield *y, struct rv_reader *r, const uint8_t *star
         return false;
     *len = item.len;
     if (item.place == RV_INLINE)
-        return true;
+        return item.refs.len == 0;
     if (!rv_item_receive(&item, f->assembly, f->bodies, f->bodies_len, f->frames, &body) ||
         !body_lot(y, body, &own))
         return false;
@@ -269,23 +275,44 @@ bool rv_yield_add(struct rv_yield *y, uint64_t first, const struct rv_items *ite
     return ok;
 }
 
+/* A small value with references, which stand in its head; its bytes. */
+static bool refers_inside(const struct rv_items *items, struct rv_slice *bytes)
+{
+    struct rv_reader r = rv_reader(items->bytes);
+    struct rv_item item;
+
+    rv_item_read(&r, &item);
+    *bytes = item.bytes;
+    return !r.bad && item.place == RV_INLINE && item.refs.len > 0 && plain(&item);
+}
+
 /* The value of a record, which is alone in its lot. False without memory. */
 static bool one_value(struct rv_yield *y, const struct rv_items *items,
                       const struct rv_freight *freight, uint64_t *slot)
 {
     struct rv_reader r = rv_reader(items->bytes);
+    struct rv_slice bare = rv_slice(NULL, 0);
     uint32_t lot = 0;
     size_t len = 0;
+    bool ok = new_lot(y, &lot);
 
-    if (!new_lot(y, &lot))
+    if (!ok)
         return false;
     y->lots[lot].bytes = malloc(items->bytes.len + 1);
-    if (y->lots[lot].bytes == NULL ||
-        !receive(y, &r, items->bytes.data, lot, freight, slot, &len)) {
+    ok = y->lots[lot].bytes != NULL;
+    if (ok && refers_inside(items, &bare)) {
+        *slot = slot_value(lot, 0);
+        len = bare.len;
+        rv_set_number(y->lots[lot].bytes, len, ITEM_HEAD);
+        memcpy(y->lots[lot].bytes + ITEM_HEAD, bare.data, len);
+    } else if (ok) {
+        ok = receive(y, &r, items->bytes.data, lot, freight, slot, &len);
+        memcpy(y->lots[lot].bytes, items->bytes.data, items->bytes.len);
+    }
+    if (!ok) {
         free_lot(y, lot);
         return false;
     }
-    memcpy(y->lots[lot].bytes, items->bytes.data, items->bytes.len);
     if (slot_lot(*slot) != lot)
         free_lot(y, lot);
     y->lots[slot_lot(*slot)].left = 1;
@@ -298,13 +325,13 @@ bool rv_yield_tell(struct rv_yield *y, uint64_t index, struct rv_record *record,
                    void (*fresh)(void *arg, uint64_t index), void *arg)
 {
     if (items->count > 1 || (items->count == 1 && !one_value(y, items, freight, &record->value))) {
-        free(record);
+        free_record(record);
         return false;
     }
     if (!is_open(y, index)) {
         if (record->value != 0)
             release(y, record->value);
-        free(record);
+        free_record(record);
         y->doubles++;
         return true;
     }
@@ -338,6 +365,7 @@ struct rv_record *rv_record_new(const struct rv_record *from, struct rv_slice ag
     if (record == NULL)
         return NULL;
     *record = *from;
+    record->lien = NULL;
     room = record->bytes;
     record->agent = copy(&room, agent);
     record->host = copy(&room, host);
@@ -381,7 +409,7 @@ void rv_yield_take(struct rv_yield *y, uint64_t index)
         record = slot_record(*slot);
         if (record->value != 0)
             release(y, record->value);
-        free(record);
+        free_record(record);
         y->records--;
     } else {
         release(y, *slot);

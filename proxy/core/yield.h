@@ -13,6 +13,7 @@
  */
 
 #include "common/wire/stream.h"
+#include "proxy/core/ledger.h"
 #include <reeve/error.h>
 
 /* How the run of one item ended, when there is more to say than a value. */
@@ -28,7 +29,8 @@ struct rv_record {
     size_t output_len;
     const uint8_t *item; /* itself, of a job that others gave its items; or of length 0 */
     size_t item_len;
-    uint64_t value; /* where its value lies; 0: it has none */
+    uint64_t value;       /* where its value lies; 0: it has none */
+    struct rv_lien *lien; /* what that refers to; NULL: nothing */
     char bytes[];
 };
 
@@ -91,7 +93,7 @@ bool rv_yield_tell(struct rv_yield *y, uint64_t index, struct rv_record *record,
                    const struct rv_items *items, const struct rv_freight *freight,
                    void (*fresh)(void *arg, uint64_t index), void *arg);
 
-/* A record with copies of its texts. NULL without memory. */
+/* A record with copies of its texts, and no lien. NULL without memory. */
 struct rv_record *rv_record_new(const struct rv_record *from, struct rv_slice agent,
                                 struct rv_slice host, struct rv_slice text, struct rv_slice output,
                                 struct rv_slice item);

@@ -158,4 +158,10 @@ bool box_kind(uint8_t kind);
 uint64_t box_first_bytes(const struct rv_object_open_args *args);
 uint64_t box_bytes(const struct object *o);
 
+/* In the object_ops of each type. */
+#define BOX_OPS                                                                                    \
+    .call = box_on_call, .end_call = box_end_call, .timeout = box_timeout,                         \
+    .unparked = box_unparked, .drop_ref = box_drop_ref, .save_call = box_save_call,                \
+    .load_call = box_load_call
+
 #endif

@@ -359,25 +359,45 @@ static void ask_back(struct mgr *mgr, struct chunk *c, uint64_t end)
              rv_buf_slice(&mgr->scratch), NULL, 0);
 }
 
-/* The chunk of the job that has most left, or waits behind others: where the idle slot is, too. */
-static void trim_largest(struct mgr *mgr, struct job *job)
+/* When an idle slot may have a piece of it, at the latest: it has much left, or takes longer than it should,
+ * because one of its items, or of those before it, is long. */
+static rv_ns worth_at(const struct job *job, const struct chunk *c)
+{
+    uint64_t cost = left_of(c) * (job->item_ns == 0 ? UNKNOWN_NS : job->item_ns);
+    rv_ns least = c->dealt_at + RV_LIMIT_RESULT_MS * RV_MS;
+    rv_ns late = c->dealt_at + (rv_ns)(2 * c->cost + TRIM_NS + 1);
+
+    return cost >= TRIM_NS || late < least ? least : late;
+}
+
+static void look_at(struct mgr *mgr, rv_ns when)
+{
+    mgr->look_at = when < mgr->look_at ? when : mgr->look_at;
+}
+
+/* The chunk of the job that has most left, or waits behind others: where the idle slot is, too. Of a job that
+ * may not have more chunks at once, only one of the latter, as a whole, makes another one. */
+static void trim_largest(struct mgr *mgr, struct job *job, bool full)
 {
     struct chunk *c = NULL;
     struct chunk *best = NULL;
-    uint64_t most = TRIM_NS;
+    uint64_t most = 0;
     bool behind = false;
 
     for (c = job->chunks; c != NULL; c = c->newer) {
         struct member *m = c->member;
         uint64_t cost = left_of(c) * (job->item_ns == 0 ? UNKNOWN_NS : job->item_ns);
-        bool late = (uint64_t)(mgr->now - c->dealt_at) > 2 * c->cost + TRIM_NS; /* one is long */
         bool waits = m->chunks_len > m->slots && m->chunks->prev == c && c->next == c->slice.first;
+        rv_ns when = worth_at(job, c);
 
-        if (late && cost < TRIM_NS)
-            cost = TRIM_NS;
-        if (m->away || c->asked || c->doubled || (left_of(c) < 2 && !waits) || cost < most ||
-            mgr->now - c->dealt_at < RV_LIMIT_RESULT_MS * RV_MS)
+        cost = cost < TRIM_NS ? TRIM_NS : cost;
+        if (m->away || c->asked || c->doubled || ((full || left_of(c) < 2) && !waits) ||
+            cost < most)
             continue;
+        if (when > mgr->now) {
+            look_at(mgr, when);
+            continue;
+        }
         best = c;
         most = cost;
         behind = waits;
@@ -405,22 +425,31 @@ static void trim(struct mgr *mgr)
 {
     struct job *job = NULL;
 
+    mgr->look_at = RV_NEVER;
     if (idle_for(mgr, NULL) == NULL)
         return;
     DL_FOREACH (mgr->jobs, job) {
-        if (job->chunks == NULL || (job_has_items(job) && !job->ready) ||
-            (job->processes != 0 && job->chunks_len >= job->processes) ||
-            mgr->now - job->trimmed_at < TRIM_MS * RV_MS || idle_for(mgr, job) == NULL)
+        bool full = job->processes != 0 && job->chunks_len >= job->processes;
+        rv_ns next = job->trimmed_at + TRIM_MS * RV_MS;
+
+        if (job->chunks == NULL || (job_has_items(job) && !job->ready && !full) ||
+            idle_for(mgr, job) == NULL)
             continue;
+        if (next > mgr->now) {
+            look_at(mgr, next);
+            continue;
+        }
         job->trimmed_at = mgr->now;
-        trim_largest(mgr, job);
+        trim_largest(mgr, job, full);
     }
 }
 
 void crew_deal(struct mgr *mgr)
 {
-    if (mgr->hungry == NULL)
+    if (mgr->hungry == NULL) {
+        mgr->look_at = RV_NEVER;
         return;
+    }
     while (mgr->ready != NULL && deal_some(mgr))
         continue;
     trim(mgr);
@@ -640,6 +669,28 @@ static void on_state(struct mgr *mgr, struct member *m, const struct incoming *i
     crew_deal(mgr);
 }
 
+static void drop_ticket(struct mgr *mgr, struct ticket *t)
+{
+    HASH_DELETE(hh, mgr->tickets, t);
+    free(t);
+}
+
+/* Tasks may end before their sessions come: of those that an agent has announced, the oldest go. */
+static void make_room(struct mgr *mgr, const struct member *m)
+{
+    struct ticket *t = NULL;
+    struct ticket *oldest = NULL;
+    uint32_t count = 0;
+
+    for (t = mgr->tickets; t != NULL; t = t->hh.next)
+        if (t->member == m->object.id) {
+            oldest = oldest == NULL ? t : oldest;
+            count++;
+        }
+    if (count >= RV_LIMIT_TICKETS)
+        drop_ticket(mgr, oldest);
+}
+
 /* A task may speak for the owner of its job, over its agent's connection. */
 static void on_session(struct mgr *mgr, struct member *m, const struct incoming *in)
 {
@@ -656,6 +707,7 @@ static void on_session(struct mgr *mgr, struct member *m, const struct incoming 
                        "this agent runs no task of that job");
         return;
     }
+    make_room(mgr, m);
     t = rv_alloc(sizeof *t);
     t->session = args.session;
     t->member = m->object.id;
@@ -682,9 +734,17 @@ bool crew_use_ticket(struct mgr *mgr, const struct rv_id *session, uint32_t carr
         return false;
     *principal = t->principal;
     *job = t->job;
-    HASH_DELETE(hh, mgr->tickets, t);
-    free(t);
+    drop_ticket(mgr, t);
     return true;
+}
+
+void crew_void_ticket(struct mgr *mgr, const struct rv_id *session)
+{
+    struct ticket *t = NULL;
+
+    HASH_FIND(hh, mgr->tickets, session, sizeof *session, t);
+    if (t != NULL)
+        drop_ticket(mgr, t);
 }
 
 static void on_call(struct mgr *mgr, struct object *o, struct ref *ref, const struct incoming *in)
@@ -789,10 +849,8 @@ static void leave(struct mgr *mgr, struct member *m, bool died)
         free(k);
     }
     HASH_ITER (hh, mgr->tickets, t, next) {
-        if (t->member != m->object.id)
-            continue;
-        HASH_DELETE(hh, mgr->tickets, t);
-        free(t);
+        if (t->member == m->object.id)
+            drop_ticket(mgr, t);
     }
     if (!m->away)
         mgr->slots -= m->slots;

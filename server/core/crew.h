@@ -76,6 +76,8 @@ uint32_t crew_able(const struct mgr *mgr, const struct job *job, uint32_t *slots
 /* The principal of a session that a task was promised, or NULL; it is used up. */
 bool crew_use_ticket(struct mgr *mgr, const struct rv_id *session, uint32_t carrier,
                      uint32_t *principal, uint64_t *job);
+/* The session is here already. */
+void crew_void_ticket(struct mgr *mgr, const struct rv_id *session);
 
 /* A chunk stands in the lists of its job and its agent, and counts there. */
 void crew_bind_chunk(struct chunk *c);

@@ -308,24 +308,4 @@ static uint64_t version(struct mgr *mgr, const struct box *box, struct rv_slice 
 static const struct box_ops box_ops = {
     .apply = apply, .read = read, .version = version, .wait = RV_OP_dict_wait};
 
-const struct object_ops dict_ops = {
-    .family = 5,
-    .box = &box_ops,
-    .fits = box_fits,
-    .refuse = pairs_refuse,
-    .create = pairs_create,
-    .call = box_on_call,
-    .end_call = box_end_call,
-    .timeout = box_timeout,
-    .unparked = box_unparked,
-    .drop_ref = box_drop_ref,
-    .removed = pairs_removed,
-    .free = pairs_free,
-    .row = pairs_row,
-    .check = pairs_check,
-    .create_empty = pairs_create_empty,
-    .save = pairs_save,
-    .load = pairs_load,
-    .save_call = box_save_call,
-    .load_call = box_load_call,
-};
+const struct object_ops dict_ops = {PAIRS_OPS, .family = 5, .box = &box_ops};

@@ -265,20 +265,24 @@ size_t job_result_bytes(const struct result *r)
     return RESULT_COST + (r->values == NULL ? 0 : r->values->len) + job_told_bytes(r->told);
 }
 
-static void free_result(struct job *job, struct result *r)
+static void free_result(struct mgr *mgr, struct job *job, struct result *r)
 {
     DL_DELETE(job->results, r);
     job->bytes_out -= job_result_bytes(r);
+    carry_drop(mgr, &r->carried);
     rv_body_drop(r->values);
     told_free(r->told);
     free(r);
 }
 
 /* The one large value of a result, as an item of the message that is being made. */
-static void write_large(struct mgr *mgr, struct session *s, struct rv_body *body,
+static void write_large(struct mgr *mgr, struct session *s, const struct result *r,
                         struct rv_body **frame)
 {
-    struct rv_item item = {.place = RV_BODY, .len = (uint32_t)body->len};
+    struct rv_body *body = r->values;
+    uint8_t refs[CARRY_BYTES];
+    struct rv_item item = {
+        .place = RV_BODY, .len = (uint32_t)body->len, .refs = carry_wire(r->carried, refs)};
 
     *frame = NULL;
     if (body->len <= RV_LIMIT_ITEM_INLINE_BYTES) {
@@ -334,12 +338,13 @@ static void push_result(struct mgr *mgr, struct reader *reader, const struct res
 
     rv_buf_clear(&mgr->items);
     if (r->values != NULL && r->large)
-        write_large(mgr, reader->session, r->values, &frame);
+        write_large(mgr, reader->session, r, &frame);
     items.bytes = r->large ? rv_buf_slice(&mgr->items) : body_slice(r->values);
     if (r->told != NULL)
         push_told(mgr, reader, r, &items, frame);
     else
         push_values(mgr, reader, r->first, &items, frame);
+    carry_give(mgr, reader->session, r->carried);
 }
 
 static bool credit(const struct reader *reader)
@@ -384,7 +389,7 @@ static void send_results(struct mgr *mgr, struct reader *reader)
         reader->sent += job_result_bytes(r);
         reader->next_result = r->next;
         if (!job->detached || RV_MUTANT(LEFT_TAKEN))
-            free_result(job, r);
+            free_result(mgr, job, r);
     }
     tell_ended(mgr, reader);
 }
@@ -495,13 +500,44 @@ static void maybe_complete(struct mgr *mgr, struct job *job)
     keep_for_a_while(mgr, job);
 }
 
+static void drop_pledge(struct mgr *mgr, struct job_refs *refs, struct pledge *p)
+{
+    DL_DELETE(refs->pledges, p);
+    refs->pledges_len--;
+    carry_drop(mgr, &p->carried);
+    free(p);
+}
+
 static void forget_refs(struct mgr *mgr, struct job *job, struct job_refs *refs)
 {
     if (refs == NULL)
         return;
     HASH_DELETE(hh, job->refs, refs);
     carry_drop(mgr, &refs->carried);
+    while (refs->pledges != NULL)
+        drop_pledge(mgr, refs, refs->pledges);
     free(refs);
+}
+
+static struct job_refs *find_refs(const struct job *job, uint64_t index)
+{
+    struct job_refs *refs = NULL;
+
+    if (job->refs != NULL) /* the common case */
+        HASH_FIND(hh, job->refs, &index, sizeof index, refs);
+    return refs;
+}
+
+static struct job_refs *refs_of(struct job *job, uint64_t index)
+{
+    struct job_refs *refs = find_refs(job, index);
+
+    if (refs != NULL)
+        return refs;
+    refs = rv_alloc(sizeof *refs);
+    refs->index = index;
+    HASH_ADD(hh, job->refs, index, sizeof refs->index, refs);
+    return refs;
 }
 
 /* Its items may refer to objects until they are done. What their sender does not hold is not there
@@ -509,23 +545,16 @@ static void forget_refs(struct mgr *mgr, struct job *job, struct job_refs *refs)
 static void keep_refs(struct mgr *mgr, struct job *job, const struct session *s, uint64_t index,
                       struct rv_slice refs)
 {
-    struct job_refs *kept = NULL;
-
-    if (refs.len == 0 || !carry_allowed(s, refs))
-        return;
-    kept = rv_alloc(sizeof *kept);
-    kept->index = index;
-    kept->carried = carry(mgr, &job->object, refs);
-    HASH_ADD(hh, job->refs, index, sizeof kept->index, kept);
+    if (refs.len > 0 && carry_allowed(s, refs))
+        refs_of(job, index)->carried = carry(mgr, &job->object, refs);
 }
 
 static void drop_refs(struct mgr *mgr, struct job *job, uint64_t index)
 {
-    struct job_refs *refs = NULL;
+    struct job_refs *refs = find_refs(job, index);
 
-    if (job->refs == NULL)
+    if (refs == NULL || (refs->pledges != NULL && RV_MUTANT(PLEDGE_KEPT)))
         return;
-    HASH_FIND(hh, job->refs, &index, sizeof index, refs);
     forget_refs(mgr, job, refs);
 }
 
@@ -537,6 +566,29 @@ static void drop_all_refs(struct mgr *mgr, struct job *job)
     HASH_ITER (hh, job->refs, refs, next) {
         forget_refs(mgr, job, refs);
     }
+}
+
+/* What was pledged with these very objects, or NULL. The caller has it from now on. */
+static struct carried *take_pledge(struct mgr *mgr, const struct job *job, uint64_t index,
+                                   struct rv_slice objects)
+{
+    struct job_refs *refs = find_refs(job, index);
+    struct carried *carried = NULL;
+    struct pledge *p = NULL;
+    uint8_t room[CARRY_BYTES];
+
+    if (refs == NULL || objects.len == 0)
+        return NULL;
+    DL_FOREACH (refs->pledges, p) {
+        if (rv_slice_equal(carry_wire(p->carried, room), objects))
+            break;
+    }
+    if (p == NULL)
+        return NULL;
+    carried = p->carried;
+    p->carried = NULL;
+    drop_pledge(mgr, refs, p);
+    return carried;
 }
 
 static void count_done(struct mgr *mgr, struct job *job, uint64_t first, uint32_t count)
@@ -586,20 +638,26 @@ static void take_packed(struct mgr *mgr, struct job *job, uint64_t first, struct
 }
 
 static void take_one(struct mgr *mgr, struct job *job, uint64_t index, struct rv_body *value,
-                     struct told *told)
+                     struct carried *carried, struct told *told)
 {
     struct result *r = NULL;
 
     if (!bits_set(&job->done, index)) {
         job->redone++;
         rv_body_drop(value);
+        carry_drop(mgr, &carried);
         told_free(told);
         return;
     }
     job->done_len++;
     drop_refs(mgr, job, index);
     r = rv_alloc(sizeof *r);
-    *r = (struct result){.first = index, .count = 1, .values = value, .large = true, .told = told};
+    *r = (struct result){.first = index,
+                         .count = 1,
+                         .values = value,
+                         .large = true,
+                         .told = told,
+                         .carried = carried};
     keep_result(mgr, job, r);
 }
 
@@ -641,39 +699,22 @@ static void advance(struct mgr *mgr, struct chunk *c, uint32_t count)
     job_refresh(mgr, job);
 }
 
-void job_results(struct mgr *mgr, struct chunk *c, uint64_t first, const struct rv_items *items,
-                 const struct incoming *in)
-{
-    struct job *job = c->job;
-    struct rv_reader r = rv_reader(items->bytes);
-    struct rv_items packed = {.bytes = rv_slice(r.data, 0)};
-    uint64_t packed_first = first;
-
-    for (uint32_t i = 0; i < items->count; i++) {
-        struct rv_slice before = rv_slice(r.data, r.left);
-        struct rv_body *body = NULL;
-        struct rv_item item;
-
-        rv_item_read(&r, &item);
-        if (item.place == RV_INLINE) {
-            packed.count++;
-            continue;
-        }
-        packed.bytes.len = (size_t)(before.data - packed.bytes.data);
-        take_packed(mgr, job, packed_first, packed);
-        if (!rv_item_receive(&item, &in->session->assembly, in->bodies, in->bodies_len, in->frames,
-                             &body))
-            *in->frames += item.place == RV_BODY;
-        take_one(mgr, job, first + i, body, NULL);
-        packed = (struct rv_items){.bytes = rv_slice(r.data, 0)};
-        packed_first = first + i + 1;
-    }
-    packed.bytes.len = (size_t)(r.data - packed.bytes.data);
-    take_packed(mgr, job, packed_first, packed);
-    advance(mgr, c, items->count);
-}
-
 /* ---- items that failed ---- */
+
+static const char unpledged[] = "its value refers to objects that its task did not pledge";
+
+/* How the run of an item in that chunk ended. */
+static struct told *tell(const struct chunk *c, enum rv_ran status, const char *text)
+{
+    struct told *told = rv_alloc(sizeof *told);
+
+    *told = (struct told){.status = (uint8_t)status,
+                          .runs = c->slice.run,
+                          .agent = mgr_text(rv_slice_str(c->member->name)),
+                          .host = mgr_text(rv_slice_str(c->member->session->host_name)),
+                          .text = mgr_text(rv_slice_str(text))};
+    return told;
+}
 
 static struct blame *blame_of(struct job *job, uint64_t index)
 {
@@ -805,6 +846,64 @@ static void run_again(struct mgr *mgr, struct chunk *c, uint64_t index, const st
     (void)mgr;
 }
 
+static void refuse_told(struct told *told)
+{
+    told->status = RV_RAN_FAILED;
+    free(told->text);
+    told->text = mgr_text(rv_slice_str(unpledged));
+}
+
+/* Values that come together refer to nothing: nobody has asked for these. */
+static void refuse_value(struct mgr *mgr, const struct chunk *c, uint64_t index)
+{
+    struct job *job = c->job;
+    struct told *told = tell(c, RV_RAN_FAILED, unpledged);
+
+    if (job->detached)
+        told->item = copy_item(&c->slice, index);
+    log_it(job, index, told);
+    job->failed += !bits_test(&job->done, index);
+    forget_blame(job, find_blame(job, index));
+    take_one(mgr, job, index, NULL, NULL, told);
+}
+
+void job_results(struct mgr *mgr, struct chunk *c, uint64_t first, const struct rv_items *items,
+                 const struct incoming *in)
+{
+    struct job *job = c->job;
+    struct rv_reader r = rv_reader(items->bytes);
+    struct rv_items packed = {.bytes = rv_slice(r.data, 0)};
+    uint64_t packed_first = first;
+
+    for (uint32_t i = 0; i < items->count; i++) {
+        struct rv_slice before = rv_slice(r.data, r.left);
+        struct rv_body *body = NULL;
+        struct rv_item item;
+
+        rv_item_read(&r, &item);
+        if (item.place == RV_INLINE && item.refs.len == 0) {
+            packed.count++;
+            continue;
+        }
+        packed.bytes.len = (size_t)(before.data - packed.bytes.data);
+        take_packed(mgr, job, packed_first, packed);
+        if (item.place != RV_INLINE && !rv_item_receive(&item, &in->session->assembly, in->bodies,
+                                                        in->bodies_len, in->frames, &body))
+            *in->frames += item.place == RV_BODY;
+        if (item.refs.len == 0) {
+            take_one(mgr, job, first + i, body, NULL, NULL);
+        } else {
+            rv_body_drop(body);
+            refuse_value(mgr, c, first + i);
+        }
+        packed = (struct rv_items){.bytes = rv_slice(r.data, 0)};
+        packed_first = first + i + 1;
+    }
+    packed.bytes.len = (size_t)(r.data - packed.bytes.data);
+    take_packed(mgr, job, packed_first, packed);
+    advance(mgr, c, items->count);
+}
+
 void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struct rv_items *items,
                 const struct incoming *in)
 {
@@ -812,6 +911,7 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
     uint64_t index = c->next;
     struct blame *b = NULL;
     struct rv_body *value = NULL;
+    struct carried *carried = NULL;
 
     if (items->count == 1) {
         struct rv_reader r = rv_reader(items->bytes);
@@ -823,7 +923,15 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
             *in->frames += item.place == RV_BODY;
         if (item.place == RV_INLINE)
             value = body_of(item.bytes);
+        carried = take_pledge(mgr, job, index, item.refs);
+        if (item.refs.len > 0 && carried == NULL && !RV_MUTANT(PLEDGE_UNASKED)) {
+            refuse_told(told);
+            rv_body_drop(value);
+            value = NULL;
+        }
     }
+    b = find_blame(job, index);
+    told->runs = b == NULL || b->runs < c->slice.run ? c->slice.run : b->runs + 1;
     log_it(job, index, told);
     if (told->ns > 0)
         job_measure(job, told->ns, 1);
@@ -835,6 +943,7 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
                     (unsigned long long)job->object.id, (unsigned long long)index,
                     (unsigned long long)c->member->object.id, b->runs, told->text);
             run_again(mgr, c, index, b);
+            carry_drop(mgr, &carried);
             rv_body_drop(value);
             told_free(told);
             advance(mgr, c, 1);
@@ -847,12 +956,9 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
         if (job->detached && value == NULL)
             told->item = copy_item(&c->slice, index); /* who attaches did not give it */
         job->failed++;
-    } else {
-        b = find_blame(job, index);
-        told->runs = b == NULL || b->runs < c->slice.run ? c->slice.run : b->runs + 1;
     }
     forget_blame(job, b);
-    take_one(mgr, job, index, value, told);
+    take_one(mgr, job, index, value, carried, told);
     advance(mgr, c, 1);
 }
 
@@ -881,7 +987,7 @@ static void set_aside(struct mgr *mgr, struct chunk *c, struct blame *b)
 {
     struct job *job = c->job;
     const struct member *m = c->member;
-    struct told *told = rv_alloc(sizeof *told);
+    struct told *told = NULL;
     char text[HOSTS_BYTES + 100];
 
     snprintf(text, sizeof text, "its host was lost each time it ran: %u times, on %s", b->lost,
@@ -889,17 +995,13 @@ static void set_aside(struct mgr *mgr, struct chunk *c, struct blame *b)
     mgr_say(mgr, RV_WARN, "item.failed job=%llu item=%llu agent=%llu runs=%u why=\"%s\"",
             (unsigned long long)job->object.id, (unsigned long long)c->next,
             (unsigned long long)m->object.id, c->slice.run, text);
-    *told = (struct told){.status = RV_RAN_CRASHED,
-                          .runs = c->slice.run,
-                          .agent = mgr_text(rv_slice_str(m->name)),
-                          .host = mgr_text(rv_slice_str(m->session->host_name)),
-                          .text = mgr_text(rv_slice_str(text))};
+    told = tell(c, RV_RAN_CRASHED, text);
     if (job->detached)
         told->item = copy_item(&c->slice, c->next);
     log_it(job, c->next, told);
     job->failed++;
     forget_blame(job, b);
-    take_one(mgr, job, c->next, NULL, told);
+    take_one(mgr, job, c->next, NULL, NULL, told);
     advance(mgr, c, 1);
 }
 
@@ -1188,6 +1290,85 @@ static void on_call(struct mgr *mgr, struct object *o, struct ref *ref, const st
     }
 }
 
+/* ---- pledges ---- */
+
+/* Its session holds each of them, or the job carries it already. */
+static bool may_pledge(const struct session *s, const struct job *job, struct rv_slice objects)
+{
+    for (size_t at = 0; at < objects.len; at += 8) {
+        struct rv_slice one = rv_slice(objects.data + at, 8);
+
+        if (!carry_allowed(s, one) && !carry_has(&job->object, rv_item_ref(one, 0)))
+            return false;
+    }
+    return true;
+}
+
+/* Room for one more of this run: an earlier run is the first to lose its own. */
+static bool make_place(struct mgr *mgr, const struct job *job, uint64_t index, uint32_t run)
+{
+    struct job_refs *refs = find_refs(job, index);
+    struct pledge *p = NULL;
+
+    if (refs == NULL || refs->pledges_len < RV_LIMIT_PLEDGES)
+        return true;
+    DL_FOREACH (refs->pledges, p) {
+        if (p->run < run)
+            break;
+    }
+    if (p == NULL)
+        return false;
+    drop_pledge(mgr, refs, p);
+    return true;
+}
+
+static reeve_err check_pledge(const struct session *s, const struct job *job,
+                              const struct rv_job_pledge_args *args, const char **why)
+{
+    *why = "only a task can pledge what its result refers to";
+    if (job == NULL || s->job != job->object.id)
+        return REEVE_EPERM;
+    *why = job->why;
+    if (job->ended)
+        return job->error;
+    *why = "nobody waits for the result of this item";
+    if (args->index >= job->put || bits_test(&job->done, args->index))
+        return REEVE_EGONE;
+    *why = "a result refers to 1 to 255 objects";
+    if (args->objects.len == 0 || args->objects.len % 8 != 0 || args->objects.len > CARRY_BYTES)
+        return REEVE_EINVAL;
+    *why = "this session does not hold what the result refers to";
+    return may_pledge(s, job, args->objects) ? REEVE_OK : REEVE_ENOENT;
+}
+
+void job_on_pledge(struct mgr *mgr, const struct incoming *in)
+{
+    struct rv_job_pledge_args args;
+    struct job *job = job_find(mgr, in->msg->object, rv_slice(NULL, 0));
+    struct job_refs *refs = NULL;
+    struct pledge *p = NULL;
+    const char *why = NULL;
+    reeve_err err = REEVE_OK;
+
+    rv_assert(rv_job_pledge_args_decode(&args, in->msg->args));
+    err = check_pledge(in->session, job, &args, &why);
+    if (err == REEVE_OK && !make_place(mgr, job, args.index, args.run)) {
+        err = REEVE_ELIMIT;
+        why = "an item has at most 16 pledges";
+    }
+    if (err != REEVE_OK) {
+        mgr_reply_text(mgr, in->session, in->number, err, why);
+        return;
+    }
+    refs = refs_of(job, args.index);
+    p = rv_alloc(sizeof *p);
+    p->run = args.run;
+    p->carried = carry(mgr, &job->object, args.objects);
+    DL_APPEND(refs->pledges, p);
+    refs->pledges_len++;
+    mgr_reply_text(mgr, in->session, in->number, REEVE_OK, NULL);
+}
+
 /* ---- ending ---- */
 
 void job_end(struct mgr *mgr, struct job *job, reeve_err error, const char *why)
@@ -1264,7 +1445,7 @@ static void on_free(struct mgr *mgr, struct object *o)
     rv_assert(job->readers == NULL && job->putters == NULL && job->bytes_in == 0);
     drop_all_refs(mgr, job);
     while (job->results != NULL)
-        free_result(job, job->results);
+        free_result(mgr, job, job->results);
     HASH_ITER (hh, job->blames, b, next) {
         forget_blame(job, b);
     }
@@ -1681,6 +1862,7 @@ static void check(const struct object *o)
     const struct span *span = NULL;
     const struct chunk *c = NULL;
     const struct result *r = NULL;
+    const struct job_refs *refs = NULL;
     uint64_t waiting = 0;
     uint64_t running = 0;
     size_t bytes = 0;
@@ -1711,6 +1893,10 @@ static void check(const struct object *o)
     rv_assert(bytes == job->bytes_in && out == job->bytes_out);
     rv_assert(job->ready == has_work(job));
     rv_assert(job->done.end <= job->put);
+    for (refs = job->refs; refs != NULL; refs = refs->hh.next) {
+        rv_assert(refs->pledges_len <= RV_LIMIT_PLEDGES);
+        rv_assert(!bits_test(&job->done, refs->index) || RV_MUTANT(PLEDGE_KEPT));
+    }
     check_places(job);
 }
 

@@ -87,7 +87,8 @@ struct result {
     uint32_t count;
     struct rv_body *values; /* records; or, if large, the one value; NULL: no value */
     bool large;
-    struct told *told; /* NULL: values alone */
+    struct told *told;       /* NULL: values alone */
+    struct carried *carried; /* what the one value refers to */
     struct result *prev, *next;
 };
 
@@ -110,10 +111,19 @@ struct job_log {
     struct job_log *prev, *next;
 };
 
-/* What an item refers to. */
+/* What a task has said that the value of an item will refer to: the value takes it over when it comes. */
+struct pledge {
+    uint32_t run;
+    struct carried *carried;
+    struct pledge *prev, *next;
+};
+
+/* What an item refers to, and what its values may. */
 struct job_refs {
     uint64_t index;
     struct carried *carried;
+    struct pledge *pledges; /* oldest first */
+    uint32_t pledges_len;
     UT_hash_handle hh;
 };
 
@@ -171,6 +181,7 @@ extern const struct object_ops job_ops;
 
 void job_on_open(struct mgr *mgr, const struct incoming *in);
 void job_on_cancel(struct mgr *mgr, const struct incoming *in);
+void job_on_pledge(struct mgr *mgr, const struct incoming *in);
 
 /* So many items took that long: chunks are made by it. */
 void job_measure(struct job *job, uint64_t ns, uint32_t count);

@@ -923,16 +923,12 @@ static void load(struct mgr *mgr, struct object *o, struct rv_reader *in)
 }
 
 const struct object_ops list_ops = {
+    BOX_OPS,
     .family = 6,
     .box = &box_ops,
     .fits = fits,
     .refuse = refuse,
     .create = create,
-    .call = box_on_call,
-    .end_call = box_end_call,
-    .timeout = box_timeout,
-    .unparked = box_unparked,
-    .drop_ref = box_drop_ref,
     .removed = removed,
     .free = free_list,
     .row = row,
@@ -940,6 +936,4 @@ const struct object_ops list_ops = {
     .create_empty = create_empty,
     .save = save,
     .load = load,
-    .save_call = box_save_call,
-    .load_call = box_load_call,
 };

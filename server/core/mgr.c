@@ -491,6 +491,12 @@ static void on_batch(struct mgr *mgr, const struct incoming *in)
     mgr_reply_text(mgr, in->session, in->number, REEVE_EFENCED, NULL);
 }
 
+/* May a quota of calls refuse it? Not what nobody could repeat, and not what others wait for already. */
+static bool may_be_too_much(const struct rv_op_info *op)
+{
+    return !(op->flags & RV_OP_ONEWAY) && op->number != RV_OP_barrier_release;
+}
+
 static void on_call(struct mgr *mgr, const struct incoming *in)
 {
     struct session *s = in->session;
@@ -499,7 +505,7 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
     reeve_err err = REEVE_OK;
 
     s->calls_total++;
-    if (!quota_call(mgr, s->principal) && !(op->flags & RV_OP_ONEWAY)) {
+    if (!quota_call(mgr, s->principal) && may_be_too_much(op)) {
         mgr_refused(mgr, s, in->msg, REEVE_EQUOTA);
         refuse_call(mgr, in, REEVE_EQUOTA, quota_text(mgr, s->principal, RV_QUOTA_CALLS));
         return;
@@ -539,6 +545,9 @@ static void on_call(struct mgr *mgr, const struct incoming *in)
         return;
     case RV_OP_job_cancel:
         job_on_cancel(mgr, in);
+        return;
+    case RV_OP_job_pledge:
+        job_on_pledge(mgr, in);
         return;
     case RV_OP_agent_open:
         crew_on_open(mgr, in);
@@ -700,6 +709,7 @@ static void on_expire(struct mgr *mgr)
             break;
         }
     }
+    crew_deal(mgr);
 }
 
 /* ---- the step ---- */
@@ -764,7 +774,9 @@ void mgr_step(struct mgr *mgr, const struct command *cmd, struct outbox *out)
 
 rv_ns mgr_deadline(const struct mgr *mgr)
 {
-    return rv_heap_next(&mgr->heap);
+    rv_ns next = rv_heap_next(&mgr->heap);
+
+    return mgr->look_at < next ? mgr->look_at : next;
 }
 
 void mgr_set_store(struct mgr *mgr, const struct rv_id *store)
@@ -790,6 +802,7 @@ struct mgr *mgr_new(const struct mgr_conf *conf)
 
     mgr->conf = *conf; /* now is zero: the first command tells, or a replay of old ones does */
     mgr->last_fence = conf->fence;
+    mgr->look_at = RV_NEVER;
     return mgr;
 }
 

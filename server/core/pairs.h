@@ -64,4 +64,10 @@ void pairs_save(const struct object *o, struct saver *out);
 void pairs_load(struct mgr *mgr, struct object *o, struct rv_reader *in);
 const char *pairs_refuse(const struct rv_object_open_args *args);
 
+/* In the object_ops of both types. */
+#define PAIRS_OPS                                                                                  \
+    BOX_OPS, .fits = box_fits, .refuse = pairs_refuse, .create = pairs_create,                     \
+             .removed = pairs_removed, .free = pairs_free, .row = pairs_row, .check = pairs_check, \
+             .create_empty = pairs_create_empty, .save = pairs_save, .load = pairs_load
+
 #endif

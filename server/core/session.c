@@ -170,6 +170,7 @@ void session_on_hello(struct mgr *mgr, const struct command *cmd)
                 (unsigned long long)s->serial, mgr_principal_name(mgr, s->principal), s->host_name,
                 s->pid);
     } else {
+        crew_void_ticket(mgr, &s->id); /* its agent did not remember that it has been announced */
         mgr_say(mgr, RV_INFO, "session.resume session=%llu attempt=%u",
                 (unsigned long long)s->serial, msg.hello.attempt);
     }

@@ -433,24 +433,4 @@ static reeve_err read(struct mgr *mgr, struct box_call *c)
 
 static const struct box_ops box_ops = {.apply = apply, .read = read, .wait = RV_OP_set_wait};
 
-const struct object_ops set_ops = {
-    .family = 7,
-    .box = &box_ops,
-    .fits = box_fits,
-    .refuse = pairs_refuse,
-    .create = pairs_create,
-    .call = box_on_call,
-    .end_call = box_end_call,
-    .timeout = box_timeout,
-    .unparked = box_unparked,
-    .drop_ref = box_drop_ref,
-    .removed = pairs_removed,
-    .free = pairs_free,
-    .row = pairs_row,
-    .check = pairs_check,
-    .create_empty = pairs_create_empty,
-    .save = pairs_save,
-    .load = pairs_load,
-    .save_call = box_save_call,
-    .load_call = box_load_call,
-};
+const struct object_ops set_ops = {PAIRS_OPS, .family = 7, .box = &box_ops};

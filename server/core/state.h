@@ -233,6 +233,9 @@ struct mgr {
     struct job *ready;      /* have items for agents, in turn */
     struct member *members; /* all agents */
     struct member *hungry;  /* those that take more chunks, in turn */
+    /* When an idle slot may get a part of what others have, though nothing happens until then. It follows from
+     * the rest; what a deadline does, too, so that a snapshot need not know it. */
+    rv_ns look_at;
     bool slots_freed;       /* by a job that ended in this step: dealt when the step is over */
     uint32_t slots;         /* of agents that are there */
     uint32_t lonely;        /* jobs with suspects, which want an agent for themselves */

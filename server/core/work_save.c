@@ -171,6 +171,7 @@ static void save_results(struct saver *out, const struct job *job)
         save_number(out, r->large, 1);
         save_body(out, r->values);
         save_told(out, r->told);
+        carry_save(out, r->carried);
     }
 }
 
@@ -184,6 +185,7 @@ static void load_results(struct rv_reader *in, struct job *job)
         r->large = rv_read_number(in, 1) != 0;
         r->values = load_body(in);
         r->told = load_told(in);
+        r->carried = carry_load(&job->object, in);
         DL_APPEND(job->results, r);
         job->bytes_out += job_result_bytes(r);
     }
@@ -258,11 +260,29 @@ static char *load_hosts(struct rv_reader *in)
 static void save_refs(struct saver *out, const struct job *job)
 {
     const struct job_refs *refs = NULL;
+    const struct pledge *p = NULL;
 
     save_number(out, HASH_COUNT(job->refs), 8);
     for (refs = job->refs; refs != NULL; refs = refs->hh.next) {
         save_number(out, refs->index, 8);
         carry_save(out, refs->carried);
+        save_number(out, refs->pledges_len, 1);
+        DL_FOREACH (refs->pledges, p) {
+            save_number(out, p->run, 4);
+            carry_save(out, p->carried);
+        }
+    }
+}
+
+static void load_pledges(struct rv_reader *in, struct job *job, struct job_refs *refs)
+{
+    for (uint64_t n = rv_read_number(in, 1); n > 0 && !in->bad; n--) {
+        struct pledge *p = rv_alloc(sizeof *p);
+
+        p->run = (uint32_t)rv_read_number(in, 4);
+        p->carried = carry_load(&job->object, in);
+        DL_APPEND(refs->pledges, p);
+        refs->pledges_len++;
     }
 }
 
@@ -273,6 +293,7 @@ static void load_refs(struct rv_reader *in, struct job *job)
 
         refs->index = rv_read_number(in, 8);
         refs->carried = carry_load(&job->object, in);
+        load_pledges(in, job, refs);
         HASH_ADD(hh, job->refs, index, sizeof refs->index, refs);
     }
 }

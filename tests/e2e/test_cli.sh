@@ -142,6 +142,12 @@ has() { [ "$(field "$1" "$2")" = "$3" ]; }
 reeve put --maxsize 2 small a b
 run reeve put --timeout 0 small c
 says 'a full queue' 111 '^reeve: cannot put .*small: .*full.*; '
+background env --default-signal=INT "$BUILD/reeve" put --maxsize 4 small2 1 2 3 4 5 6
+full=$started
+check 'who waits for room is told' wait_until grep -qx 'reeve: queue small2 is full; item 5 waits for room, Ctrl-C ends it' "$tmp/background.err"
+stop "$full" INT
+equal 'Ctrl-C there' "$code" 130
+check 'tells what was put' grep -qx 'reeve: the items before item 5 were put' "$tmp/background.err"
 run reeve put --maxsize 3 small c
 says 'other options than the existing' 100 '^reeve: cannot open .*small: .*; '
 run reeve put --joinable small c
@@ -303,6 +309,8 @@ run reeve status --url tcp://127.0.0.1:1 --timeout 0.5
 says 'no manager listens' 111 '^reeve: cannot open a session with tcp://127\.0\.0\.1:1: .*; is the manager running, '
 run reeve status --url http://x
 says 'a url of another kind' 100 '^reeve: cannot open a session: http://x is neither tcp'
+run reeve status --url tcp://127.0.0.1:99999
+says 'a port that is none' 100 '^reeve: cannot open a session: tcp://127.0.0.1:99999 has no port from 1 to 65535'
 run reeve status --url tcp://127.0.0.1:9999 --key ''
 equal 'an empty key is refused' "$([ "$code" -ge 100 ] && echo yes)" yes
 
@@ -310,6 +318,12 @@ equal 'an empty key is refused' "$([ "$code" -ge 100 ] && echo yes)" yes
 
 run reeve
 says 'no command' 2 '^reeve: cannot run: no command was given; see reeve --help'
+run reeve help
+check 'help' grep -q '^usage: reeve COMMAND' "$tmp/out"
+run reeve help put
+check 'help of a command' grep -q '^usage: reeve put ' "$tmp/out"
+run reeve help fly
+says 'help of none' 2 '^reeve: cannot run fly: there is no such command; '
 run reeve fly
 says 'an unknown command' 2 '^reeve: cannot run fly: there is no such command; see reeve --help'
 run reeve put --fly q

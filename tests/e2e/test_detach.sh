@@ -67,7 +67,13 @@ equal 'rm forgets it' "$code" 0
 run reeve attach "$name"
 equal 'it is forgotten' "$code" 1
 
-# What fails, fails there, and tells.
+# What fails, fails there, and tells. The log has the run in which it did.
+run reeve map --detach=codes --retries 1 -- sh -c 'exit {}' ::: 0 7
+run reeve attach codes
+says 'how many failed' 3 '^reeve: 1 of 2 commands failed, the first item 2 \(7\): exit code 7; --joblog FILE lists all$'
+run reeve logs codes
+equal 'its log' "$code $(sed 's/  on .*pid [0-9]*//' "$tmp/out" | tr '\n' ';')" \
+    '0 item 1  failed  run 1  exit code 7;item 1  failed  run 2  exit code 7;'
 run reeve map --detach=bad --timeout 3s -- sh -c 'test {} = 1 || exec sleep 20' ::: 1 2
 equal 'it is given' "$code" 0
 run reeve attach bad

@@ -99,9 +99,9 @@ prints 'the second opens it' 1
 wait "$started"
 equal 'the first goes on' "$? $(cat "$tmp/zero")" '0 0'
 run reeve barrier start 2 --timeout 100ms
-says 'who gives up breaks it' 111 'has waited for long enough'
+says 'who gives up breaks it' 100 'has waited for long enough; reeve barrier NAME N --reset'
 run reeve barrier start 2
-says 'for all' 111 'has waited for long enough'
+says 'for all' 100 'has waited for long enough; reeve barrier NAME N --reset'
 run reeve barrier start 2 --reset
 prints 'until it is reset' ''
 

@@ -53,7 +53,11 @@ equal 'outputs are not mixed' "$(uniq "$tmp/out" | wc -l)" 6
 
 # Failures, retries, timeouts.
 run reeve map -- test 1 = ::: 1 2
-equal 'a command that fails' "$code" 3
+says 'a command that fails' 3 '^reeve: 1 of 2 commands failed, the first item 2 \(2\): exit code 1; --joblog FILE lists all$'
+run reeve map --joblog "$tmp/failed" -- sh -c 'exit {}' ::: 0 0 0
+prints 'none fails' ''
+run reeve logs 999999
+says 'no such job' 1 '^reeve: cannot show job 999999: no such job; reeve jobs lists them$'
 run reeve map --retries 2 -- sh -c "test -e $tmp/second || { touch $tmp/second; exit 1; }" ::: x
 equal 'a command that fails once' "$code" 0
 run reeve map --timeout 300ms -- sleep ::: 20
@@ -112,7 +116,16 @@ wait "$map"
 equal 'the map that was cancelled' "$? $(grep -c 'cancelled' "$tmp/map.err")" '111 1'
 check 'its commands are gone' wait_until sh -c "! pgrep -f '^sleep 6[123][.]$$\$'"
 run reeve cancel 999999
-says 'no such job' 1 'no such job'
+says 'no such job' 1 '^reeve: cannot cancel job 999999: no such job; reeve jobs lists them$'
+
+# Who waits for an agent is told, and a pool's function is not what was asked for.
+background env --default-signal=INT "$BUILD/reeve" run --host nowhere -- true
+lonely=$started
+check 'it is told' wait_until grep -qx 'reeve: there is no agent nowhere now, and it is waited for; reeve status shows the agents' "$tmp/background.err"
+stop "$lonely" INT
+equal 'it waits until Ctrl-C' "$code" 130
+run reeve run -- "$tmp/no-such-command"
+says 'no such command' 3 '^reeve: cannot run [^ ]*/no-such-command: cannot start '
 
 # Ctrl-C ends it everywhere. A shell without job control starts things deaf to it.
 run timeout --preserve-status -s INT 2 "$BUILD/reeve" map -- sleep ::: 71.$$ 72.$$

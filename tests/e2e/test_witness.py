@@ -148,6 +148,8 @@ def test_bytes_are_those_of_the_page(_):
                                                                witness.items_field([item])),
         "C: get one item":
             witness.header(3, 2) + witness.call(33, 1, 1000, bytes.fromhex("00000001" + "00" * 12)),
+        "C: of a task: the result of item 3 of its job 11 will refer to object 9":
+            witness.header(24, 11) + witness.call(108, 11, 30000, witness.pledge_args(3, 1, [9])),
     }
     for title, data in made.items():
         assert shown[title] == data, title
@@ -185,6 +187,14 @@ def test_a_reference_keeps_an_object(world):
         expect(witness.Failed, witness.ENOENT,
                lambda: requests.put([witness.ref(answers.obj, s.store)]))
         s.remove("requests")
+
+
+def test_only_a_task_pledges(world):
+    with world.session() as s:
+        answers = s.open("")
+        expect(witness.Failed, witness.EPERM, lambda: s.pledge(answers.obj, 0, 1, [answers.obj]))
+        expect(witness.Failed, witness.EPERM, lambda: s.pledge(0, 0, 1, []))
+        s.ping()
 
 
 def test_items_of_every_size(world):

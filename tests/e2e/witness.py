@@ -42,7 +42,7 @@ STATE, WHY, LOCK_RECALL = 79, 80, 88
 LOCK, RLOCK, SEMAPHORE, BOUNDED_SEMAPHORE, CONDITION, EVENT, BARRIER = 2, 3, 4, 5, 6, 7, 8
 LEASE, NO_CYCLE = 1, 2
 DICT, SET, LIST, VALUE, ARRAY, NAMESPACE = 11, 12, 13, 14, 15, 16
-BATCH = 14
+BATCH, PLEDGE = 14, 108
 DICT_SET, DICT_SETDEFAULT, DICT_DEL, DICT_POP, DICT_POPITEM, DICT_CLEAR = 160, 161, 162, 163, 164, 165
 DICT_GET, DICT_CONTAINS, DICT_LEN, DICT_PAGE, DICT_FETCH = 166, 167, 168, 169, 170
 DICT_EDIT, DICT_CAS, DICT_WAIT = 171, 172, 173
@@ -78,7 +78,7 @@ ITEMS_BEHIND = {op: result[:-1] for op, (_, result) in BOXES.items() if result.e
 ITEMS_BEHIND |= {GET: "Q", BATCH: "Ib"}
 
 EINVAL, ETYPE, ECHANGED = 2, 13, 58
-EPROTO, ENOENT, ETIME, EFULL, EEMPTY, ESHUTDOWN, EVERSION = 3, 5, 6, 14, 15, 16, 20
+EPROTO, ENOENT, ETIME, EPERM, EFULL, EEMPTY, ESHUTDOWN, EVERSION = 3, 5, 6, 10, 14, 15, 16, 20
 EKEY, EINDEX, EVALUE, EATTR = 59, 60, 61, 62
 OWNER_DIED, ENOTOWNER, ERELEASED, EBROKEN, EFENCED, EDEADLOCK = 25, 26, 27, 28, 29, 30
 
@@ -216,6 +216,10 @@ Item = collections.namedtuple("Item", "value delivery deliveries priority refs")
 def ref(obj, store, kind=1):
     """A reference as a value."""
     return msgpack.ExtType(1, struct.pack(">BQ", kind, obj) + store[:4])
+
+
+def pledge_args(index, run, objects):
+    return struct.pack(f">QII{len(objects)}Q", index, run, 8 * len(objects), *objects)
 
 
 def refs_in(value):
@@ -593,6 +597,10 @@ class Session:
 
     def remove(self, name):
         self.result(self.cast(REMOVE, 0, text(name)))
+
+    def pledge(self, job, index, run, objects):
+        """Of a task: what the result of an item of its job will refer to."""
+        self.result(self.cast(PLEDGE, job, pledge_args(index, run, objects)))
 
     def goodbye(self):
         """End the session; the manager says that it has ended."""

@@ -27,7 +27,7 @@ $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libfuzzed.a
 # What it says is kept; the last line tells how much was tried.
 $(fuzz_names:%=run-%): run-%: $(BUILD)/fuzz_%
 	@mkdir -p $(BUILD)/corpus/$*
-	@$< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_funcs=0 -print_final_stats=1 \
+	@$< -max_total_time=$(SECONDS) -timeout=30 -rss_limit_mb=1024 -verbosity=0 -print_funcs=0 -print_final_stats=1 \
 	    -artifact_prefix=$(BUILD)/$*- $(BUILD)/corpus/$* $(call fuzz_corpus,$*) >$(BUILD)/$*.log 2>&1 || \
 	    { cat $(BUILD)/$*.log; exit 1; }
 	@echo "fuzz_$*: $$(sed -n 's/^stat::number_of_executed_units: *//p' $(BUILD)/$*.log) executions," \

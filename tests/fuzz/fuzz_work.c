@@ -14,6 +14,7 @@ struct world {
     struct input in;
     rv_ns now;
     struct rv_link link;
+    struct rv_ledger *ledger;
     struct rv_work work;
     struct rv_errand *errands[ERRANDS];
     uint64_t number; /* of the manager's last message */
@@ -43,6 +44,7 @@ static void receive(struct world *w, const struct rv_msg *msg, const struct rv_s
 static struct rv_items some_items(struct world *w, struct rv_buf *buf, uint32_t most)
 {
     static const uint32_t sizes[] = {0, 1, 9, 300, 70000, 300000};
+    static const uint8_t objects[16] = {[7] = 5, [15] = 6};
     struct rv_items items = {.count = pick(&w->in, most + 1)};
 
     for (uint32_t i = 0; i < items.count; i++) {
@@ -53,7 +55,8 @@ static struct rv_items some_items(struct world *w, struct rv_buf *buf, uint32_t 
                                                                             : RV_INLINE,
                                .deliveries = pick(&w->in, 32) == 0,
                                .body = pick(&w->in, 3),
-                               .bytes = rv_slice(body, size)};
+                               .bytes = rv_slice(body, size),
+                               .refs = rv_slice(objects, size >= 16 ? pick(&w->in, 3) * 8 : 0)};
 
         rv_item_write(buf, &item);
     }
@@ -252,7 +255,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     rv_link_connected(&w.link, w.now);
     transmit(&w);
     receive(&w, &welcome, NULL, 0);
-    if (rv_work_init(&w.work, &w.link, JOB, 500) != REEVE_OK)
+    w.ledger = rv_ledger_new();
+    if (w.ledger == NULL || rv_work_init(&w.work, &w.link, w.ledger, JOB, 500) != REEVE_OK)
         return 0;
     w.watched = pick(&w.in, 4) == 0;
     if (w.watched && (w.errands[0] = rv_errand_watch(pick(&w.in, 2) == 0)) != NULL)
@@ -280,6 +284,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     for (size_t i = 0; i < ERRANDS; i++)
         rv_errand_leave(w.errands[i]);
     rv_work_fini(&w.work, REEVE_ECANCELED, "over");
+    rv_ledger_settle(w.ledger, &w.link);
+    rv_ledger_leave(&w.ledger);
     rv_link_fini(&w.link);
     return 0;
 }

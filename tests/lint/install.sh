@@ -55,3 +55,9 @@ for file in man1/reeve.1 man8/reeve-server.8 man8/reeve-worker.8 man3/libreeve.3
     [ -s "$dest/usr/local/share/man/$file" ]
 done
 [ -s "$dest/usr/local/share/bash-completion/completions/reeve-worker" ]
+
+# What was built for one prefix and is installed under another is found there.
+cd - >/dev/null
+make -s install DESTDIR= PREFIX="$dest/elsewhere"
+unset PKG_CONFIG_SYSROOT_DIR
+[ "$(PKG_CONFIG_PATH=$dest/elsewhere/lib/pkgconfig pkg-config --variable=prefix reeve)" = "$dest/elsewhere" ]

@@ -77,6 +77,8 @@ if command -v bash >/dev/null; then
     completes 'reeve-server --log-level de' debug
     completes '/usr/bin/reeve-worker --lo' --log-level --lost-exit
     completes 'reeve lock --on-abandoned f' fail
+    completes 'reeve put --durable o' os
+    completes 'reeve get --durable s' sync
     completes 'reeve run --folder tests/lin' tests/lint
     completes 'reeve lock x -- gre' "$(bash --norc -c 'compgen -c gre' | sort -u | tr '\n' ' ' | sed 's/ $//')"
 fi

@@ -47,7 +47,7 @@ static const char *survives(const struct rv_op_info *info)
     return info->flags & (RV_OP_READ | RV_OP_PUSH) ? ""
            : info->number == RV_OP_job_open || rv_op_family(info->number) == 0 ? "sync"
            : info->number == RV_OP_agent_done || info->number == RV_OP_agent_item ||
-                   info->number == RV_OP_agent_back
+                   info->number == RV_OP_agent_back || info->number == RV_OP_job_pledge
                ? "as the job"
            : rv_op_family(info->number) == rv_op_family(RV_OP_agent_open) ||
                    info->number == RV_OP_job_cancel ||

@@ -23,7 +23,7 @@ $(BUILD)/run-api: $(call objects,$(addprefix tests/shell/test_,api.c manager.c r
 $(BUILD)/run-gone: $(call objects,tests/shell/test_gone.c) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/run-pool: $(call objects,$(addprefix tests/shell/test_,pool.c class.c jobs.c)) $(shell_lab) $(LIBRARY)
+$(BUILD)/run-pool: $(call objects,$(addprefix tests/shell/test_,pool.c class.c jobs.c pledges.c)) $(shell_lab) $(LIBRARY)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/run-tasks: $(call objects,$(addprefix tests/shell/test_,runner.c runners.c)) $(shell_lab) \

@@ -283,6 +283,34 @@ TEST(a_name_is_one_queue_with_one_set_of_options)
     stage_end(&s);
 }
 
+/* What another type has the name of is not opened, and nothing that is open is closed for that. */
+TEST(an_open_that_meets_another_type_closes_nothing)
+{
+    struct stage s;
+    reeve_context *other = NULL;
+    reeve_lock *held = NULL;
+    reeve_lock *same = NULL;
+    reeve_lock *none = NULL;
+    reeve_queue *q = NULL;
+
+    stage_begin(&s);
+    other = lab_open(&s.lab, s.m.url);
+    q = lab_queue(s.ctx, "jobs", NULL);
+    OK(reeve_lock_open(&held, s.ctx, "lock", NULL));
+    OK(reeve_lock_open(&same, other, "lock", NULL));
+    OK(reeve_lock_acquire(held, 5000));
+    for (int i = 0; i < 3; i++)
+        FAILS(REEVE_ETYPE, reeve_lock_open(&none, s.ctx, "jobs", NULL));
+    FAILS(REEVE_ETIME, reeve_lock_acquire(same, 0));
+    OK(reeve_lock_release(held));
+    CHECK(lab_status(s.ctx, "refused") == 0);
+    reeve_lock_close(&held);
+    reeve_lock_close(&same);
+    reeve_queue_close(&q);
+    OK(reeve_close(&other));
+    stage_end(&s);
+}
+
 TEST(queues_go_when_nobody_holds_them)
 {
     struct stage s;

@@ -791,6 +791,73 @@ TEST(memory_that_is_short_for_pools_is_told)
     play_with_an_agent(pools);
 }
 
+/* ---- results that refer to objects ---- */
+
+static reeve_err refer(reeve_task *task, const reeve_value *in, reeve_builder *out)
+{
+    reeve_context *ctx = NULL;
+    reeve_queue *q = NULL;
+    reeve_err err = reeve_open(&ctx, NULL);
+
+    (void)in;
+    if (err == REEVE_OK)
+        err = reeve_queue_open(&q, ctx, NULL, NULL);
+    if (err == REEVE_OK)
+        err = reeve_put_ref(out, reeve_queue_ref(q));
+    if (err == REEVE_OK)
+        err = reeve_task_pledge(task, ctx, out);
+    if (err != REEVE_OK)
+        (void)reeve_task_fail(task, "%s", reeve_errmsg());
+    reeve_queue_close(&q);
+    (void)reeve_close(&ctx);
+    return err;
+}
+REEVE_FUNCTION(refer);
+
+static reeve_err referring(void)
+{
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    reeve_items *items = NULL;
+    reeve_results *results = NULL;
+    reeve_iter *iter = NULL;
+    reeve_queue *q = NULL;
+    reeve_value *v = NULL;
+    reeve_ref ref = {0};
+    int64_t x = 18;
+    reeve_err err = REEVE_OK;
+
+    TRY(open_it(&ctx));
+    TRY(reeve_pool_open(&pool, ctx, NULL));
+    TRY((items = reeve_items_new()) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    for (int64_t i = 0; i < 3; i++)
+        TRY(reeve_items_add_int(items, i));
+    TRY(reeve_pool_map(&results, pool, REEVE_FN(refer), items, NULL));
+    TRY(reeve_results_value(results, 2) == NULL ? REEVE_ENOMEM : REEVE_OK);
+    CHECK(reeve_get_ref(reeve_results_value(results, 2), &ref));
+    TRY(reeve_queue_from(&q, ctx, ref));
+    TRY(reeve_pool_apply(&v, pool, REEVE_FN(refer), NULL, WAIT_MS));
+    TRY(reeve_pool_imap(&iter, pool, REEVE_FN(refer), next, &x, NULL));
+    for (int i = 0; i < 2; i++) {
+        reeve_value_free(&v);
+        TRY(reeve_iter_next(&v, iter, WAIT_MS));
+    }
+out:
+    reeve_value_free(&v);
+    reeve_queue_close(&q);
+    reeve_iter_free(&iter);
+    reeve_results_free(&results);
+    reeve_items_free(&items);
+    reeve_pool_close(&pool);
+    (void)reeve_close(&ctx);
+    return err;
+}
+
+TEST(memory_that_is_short_for_results_that_refer_is_told)
+{
+    play_with_an_agent(referring);
+}
+
 /* ---- callbacks ---- */
 
 struct told {

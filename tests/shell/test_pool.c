@@ -3,6 +3,7 @@
 #include "tests/shell/lab.h"
 
 #include <dirent.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -86,14 +87,6 @@ static reeve_err answer(reeve_task *task, const reeve_value *in, reeve_builder *
     return err;
 }
 REEVE_FUNCTION(answer);
-
-/* A result that refers to something: nobody would keep that. */
-static reeve_err give_ref(reeve_task *task, const reeve_value *in, reeve_builder *out)
-{
-    (void)task;
-    return reeve_put_value(out, in);
-}
-REEVE_FUNCTION(give_ref);
 
 /* Tells who it is, and stays. */
 static reeve_err stay(reeve_task *task, const reeve_value *in, reeve_builder *out)
@@ -481,7 +474,6 @@ TEST(argument_of_a_task_may_refer_to_an_object)
         OK(reeve_queue_get(&v, q, LONG_MS));
         reeve_value_free(&v);
     }
-    FAILS(REEVE_EITEM, reeve_pool_apply(&v, s.pool, REEVE_FN(give_ref), b, LONG_MS));
 
     /* The item keeps it, as soon as it has left. */
     OK(reeve_pool_apply_async(&async, s.pool, REEVE_FN(nap), b, NULL));
@@ -495,6 +487,52 @@ TEST(argument_of_a_task_may_refer_to_an_object)
     reeve_builder_free(&b);
     reeve_builder_free(&large);
     stage_end(&s);
+}
+
+struct slow {
+    sem_t begun, go;
+    reeve_async *async;
+    atomic_bool done, ready;
+};
+
+static void be_slow(void *arg, reeve_err err, reeve_results *results)
+{
+    struct slow *slow = arg;
+
+    (void)err;
+    (void)results;
+    sem_post(&slow->begun);
+    sem_wait(&slow->go);
+    atomic_store(&slow->ready, reeve_async_ready(slow->async));
+    atomic_store(&slow->done, true);
+}
+
+/* What a callback wrote is there for who has waited for the call, as in Python. row: L18 L19 */
+TEST(call_is_done_when_its_callback_has_returned)
+{
+    struct stage s;
+    struct slow slow = {0};
+    reeve_map_options o = {.callback = be_slow, .arg = &slow};
+    reeve_results *results = NULL;
+
+    sem_init(&slow.begun, 0, 0);
+    sem_init(&slow.go, 0, 0);
+    stage_begin(&s, NULL);
+    add_ints(&s, 1, 3);
+    OK(reeve_pool_map_async(&slow.async, s.pool, REEVE_FN(square), s.items, &o));
+    sem_wait(&slow.begun);
+    CHECK(!reeve_async_ready(slow.async));
+    FAILS(REEVE_ETIME, reeve_async_wait(slow.async, 1));
+    SAYS("cannot map square: its callback has not returned after 1 ms");
+    sem_post(&slow.go);
+    OK(reeve_async_get(&results, slow.async, LONG_MS));
+    CHECK(atomic_load(&slow.done));
+    CHECK(atomic_load(&slow.ready)); /* to the callback itself it is done */
+    reeve_results_free(&results);
+    reeve_async_free(&slow.async);
+    stage_end(&s);
+    sem_destroy(&slow.begun);
+    sem_destroy(&slow.go);
 }
 
 /* row: L04 L07 L18 L19 */

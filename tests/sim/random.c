@@ -277,8 +277,9 @@ static bool ensure_open(struct sim *s, struct sim_client *c, struct client *hc, 
         sim_queue_close(s, c->number, queue);
         hc->reopen[queue] = false;
     }
+    /* In the end a put may wait for ever on the handle for what only a get on the same handle can do. */
     if (c->queues[queue].opened)
-        return !hc->reopen[queue];
+        return !hc->reopen[queue] || s->now >= AT(105);
     if (hc->opening[queue])
         return false;
     /* Handles are numbered by queue. */

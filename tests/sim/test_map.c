@@ -793,3 +793,49 @@ TEST(pool_of_so_many_processes_uses_no_more)
     run_until_over(&s);
     sim_stop(&s);
 }
+
+/* Agents learn to expect tiny ones. */
+static rv_ns last_four_are_long(struct sim *s, const struct sim_client *agent, uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    return index < 36 ? RV_MS : 3 * RV_SEC;
+}
+
+/* One agent had both that may run at once, though it runs one at a time; the next one to come takes one of them. */
+TEST(pool_of_so_many_processes_does_not_wait_behind_one_while_another_is_idle)
+{
+    struct sim s;
+
+    start(&s, 1, 1);
+    s.play.takes = last_four_are_long;
+    sim_map(&s, 1, &(struct sim_map){.items = 40, .chunk = 1, .processes = 2});
+    sim_run(&s, 300);
+    sim_agent_start(&s, 3, 1);
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=40 failed=0"));
+    CHECK(s.now - s.origin < 8 * RV_SEC); /* 12 s of work for two */
+    sim_stop(&s);
+}
+
+static rv_ns every_other_of_the_last_is_long(struct sim *s, const struct sim_client *agent,
+                                             uint64_t index)
+{
+    (void)s;
+    (void)agent;
+    return index < 80 || index % 2 == 1 ? RV_MS : 3 * RV_SEC;
+}
+
+/* Nobody could know that the one before it is long, and nothing happens while it is. */
+TEST(item_behind_a_long_one_goes_to_who_has_become_idle_before_that_was_known)
+{
+    struct sim s;
+
+    start(&s, 2, 1);
+    s.play.takes = every_other_of_the_last_is_long;
+    sim_map(&s, 1, &(struct sim_map){.items = 84, .chunk = 1});
+    run_until_over(&s);
+    CHECK(said(&s, "map.done client=1 items=84 failed=0"));
+    CHECK(s.now - s.origin < 4 * RV_SEC); /* 6 s of work for two */
+    sim_stop(&s);
+}

@@ -88,6 +88,26 @@ TEST(wait_and_notify_are_for_the_owner_alone)
     sim_stop(&s);
 }
 
+/* The sleep is refused by a quota: the thread has the lock as before, and can release it. */
+TEST(wait_that_is_refused_leaves_the_lock_with_its_owner)
+{
+    struct sim s;
+
+    start(&s, 2, RV_KIND_CONDITION, 0);
+    acquire(&s, 1);
+    sim_acquire(&s, 2, 1, "a", UINT32_MAX);
+    sim_run(&s, 4);
+    sim_quota(&s, "waiters:1");
+    sim_run(&s, 4);
+    sim_mark(&s);
+    sim_sleep(&s, 1, 1, "a", NULL, UINT32_MAX);
+    sim_expect(&s, "[    2] sleep.fail client=1 name=a error=EQUOTA\n");
+    CHECK(rv_claims_of(&sim_sync_at(&s, 1, 0)->claims, 1) != NULL);
+    sim_release(&s, 1, 1, "a");
+    sim_expect(&s, "[    4] acquire.ok client=2 name=a fence=2\n");
+    sim_stop(&s);
+}
+
 /* row: S11 */
 TEST(wait_gives_back_all_levels_and_takes_as_many)
 {
@@ -356,6 +376,25 @@ TEST(death_of_who_came_early_leaves_the_round_alone)
                    "[    3] barrier_wait.ok client=1 name=a index=0\n");
     sim_barrier_wait(&s, 4, 1, "a", UINT32_MAX, false);
     sim_expect(&s, "[    5] barrier_wait.fail client=4 name=a error=EBROKEN\n");
+    sim_stop(&s);
+}
+
+/* Others wait for it: a quota of calls does not keep who has run the action from saying so. */
+TEST(release_of_a_barrier_is_no_matter_of_quotas)
+{
+    struct sim s;
+
+    start(&s, 2, RV_KIND_BARRIER, 2);
+    sim_quota(&s, "calls:1");
+    sim_run(&s, 10);
+    sim_barrier_wait(&s, 1, 1, "a", UINT32_MAX, false);
+    sim_run(&s, 2000);
+    sim_barrier_wait(&s, 2, 1, "a", UINT32_MAX, true);
+    sim_run(&s, 10);
+    sim_mark(&s);
+    sim_barrier_release(&s, 2, "a", 0, false);
+    sim_expect(&s, "[    2] barrier_release.ok client=2 name=a\n"
+                   "[    2] barrier_wait.ok client=1 name=a index=0\n");
     sim_stop(&s);
 }
 

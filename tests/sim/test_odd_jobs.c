@@ -2,71 +2,11 @@
  * answered or counted, and what goes well goes on. */
 
 #include "tests/lib/check.h"
-#include "tests/lib/sim.h"
+#include "tests/lib/sim_hand.h"
 
 #include <stdio.h>
 
-enum { CLIENT = 1, AGENT = 2, HEARD = 64 };
-
-/* An agent that the test plays by hand: which chunks it has. */
-struct hand {
-    struct rv_port port;
-    struct rv_link *link;
-    size_t len;
-    struct {
-        uint64_t chunk, job, first;
-        uint32_t count;
-    } heard[HEARD];
-};
-
-static void hear(struct rv_port *port, rv_ns now, const struct rv_push *push,
-                 const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
-{
-    struct hand *h = (struct hand *)port;
-    struct rv_agent_chunk_args args;
-    struct rv_reader r;
-
-    (void)now;
-    if (push->op != RV_OP_agent_chunk)
-        return;
-    CHECK(rv_agent_chunk_args_decode(&args, push->args) && h->len < HEARD);
-    h->heard[h->len].chunk = args.chunk;
-    h->heard[h->len].job = args.job;
-    h->heard[h->len].first = args.first;
-    h->heard[h->len++].count = args.items.count;
-    r = rv_reader(args.items.bytes);
-    rv_items_skip(h->link, &r, args.items.count, bodies, bodies_len, frames);
-}
-
-static void nothing(struct rv_port *port)
-{
-    (void)port;
-}
-
-static void no_tick(struct rv_port *port, rv_ns now)
-{
-    (void)port;
-    (void)now;
-}
-
-static const struct rv_port_ops hand_ops = {.push = hear, .tick = no_tick, .dead = nothing};
-
-/* ---- saying anything ---- */
-
-static reeve_err ask(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args)
-{
-    return sim_ask(s, client, op, object, args, NULL);
-}
-
-/* Without an answer. The ping behind it is answered when it has been heard. */
-static void say(struct sim *s, int client, uint16_t op, uint64_t object, struct rv_buf *args)
-{
-    struct rv_buf none = {0};
-
-    CHECK(rv_link_say(&s->clients[client].link, op, object, rv_buf_slice(args)));
-    rv_buf_free(args);
-    CHECK(ask(s, client, RV_OP_ping, 0, &none) == REEVE_OK);
-}
+enum { CLIENT = 1, AGENT = 2 };
 
 static uint64_t refused(struct sim *s)
 {
@@ -114,7 +54,7 @@ static reeve_err put(struct sim *s, uint64_t job, uint64_t first, uint32_t count
                            &(struct rv_job_put_args){.first = first,
                                                      .function = rv_slice_str(function),
                                                      .items = {count, rv_buf_slice(&items)}});
-    err = ask(s, CLIENT, RV_OP_job_put, job, &args);
+    err = hand_ask(s, CLIENT, RV_OP_job_put, job, &args);
     rv_buf_free(&items);
     return err;
 }
@@ -124,7 +64,7 @@ static void say_total(struct sim *s, uint64_t job, uint64_t total)
     struct rv_buf args = {0};
 
     rv_job_end_args_encode(&args, &(struct rv_job_end_args){total, 0});
-    say(s, CLIENT, RV_OP_job_end, job, &args);
+    hand_say(s, CLIENT, RV_OP_job_end, job, &args);
 }
 
 static reeve_err cancel(struct sim *s, uint64_t job)
@@ -132,7 +72,7 @@ static reeve_err cancel(struct sim *s, uint64_t job)
     struct rv_buf args = {0};
 
     rv_job_cancel_args_encode(&args, &(struct rv_job_cancel_args){.job = job});
-    return ask(s, CLIENT, RV_OP_job_cancel, 0, &args);
+    return hand_ask(s, CLIENT, RV_OP_job_cancel, 0, &args);
 }
 
 static void start(struct sim *s)
@@ -207,7 +147,7 @@ TEST(items_that_are_not_the_next_ones_are_refused)
     say_total(&s, job, 5);
     CHECK(refused(&s) == before + 2);
     rv_job_take_args_encode(&args, &(struct rv_job_take_args){UINT64_MAX, 0});
-    say(&s, CLIENT, RV_OP_job_take, job, &args); /* more than was ever sent */
+    hand_say(&s, CLIENT, RV_OP_job_take, job, &args); /* more than was ever sent */
     CHECK(cancel(&s, job + 99) == REEVE_ENOENT);
     CHECK(cancel(&s, job) == REEVE_OK);
     CHECK(cancel(&s, job) == REEVE_OK);
@@ -227,7 +167,7 @@ TEST(item_whose_bytes_did_not_come_ends_its_job)
     rv_item_write(&items, &(struct rv_item){
                               .place = RV_FRAGMENTS, .body = 7, .len = RV_LIMIT_BODY_BYTES + 1});
     rv_job_put_args_encode(&args, &(struct rv_job_put_args){.items = {1, rv_buf_slice(&items)}});
-    CHECK(ask(&s, CLIENT, RV_OP_job_put, job, &args) == REEVE_EPROTO);
+    CHECK(hand_ask(&s, CLIENT, RV_OP_job_put, job, &args) == REEVE_EPROTO);
     CHECK(put(&s, job, 0, 1, "f") == REEVE_EPROTO);
     rv_buf_free(&items);
     sim_stop(&s);
@@ -324,79 +264,20 @@ TEST(questions_about_jobs_are_answered_from_where_one_likes)
 
 /* ---- agents ---- */
 
-static reeve_err open_agent(struct sim *s, const char *name, uint32_t slots, uint64_t *agent)
-{
-    struct rv_buf args = {0};
-    struct rv_buf result = {0};
-    struct rv_agent_open_result opened = {0};
-    reeve_err err = REEVE_OK;
-
-    rv_agent_open_args_encode(
-        &args, &(struct rv_agent_open_args){
-                   .name = rv_slice_str(name), .host = {{9}}, .incarnation = 1, .slots = slots});
-    err = sim_ask(s, AGENT, RV_OP_agent_open, 0, &args, &result);
-    CHECK(err != REEVE_OK || rv_agent_open_result_decode(&opened, rv_buf_slice(&result)));
-    rv_buf_free(&result);
-    *agent = opened.agent;
-    return err;
-}
-
-static void lend_a_hand(struct sim *s, struct hand *h, uint32_t slots)
-{
-    uint64_t agent = 0;
-
-    CHECK(open_agent(s, "hand", slots, &agent) == REEVE_OK);
-    *h = (struct hand){.port = {.object = agent, .ops = &hand_ops, .tick_at = RV_NEVER},
-                       .link = &s->clients[AGENT].link};
-    CHECK(rv_link_add_port(h->link, &h->port));
-}
-
-static void done(struct sim *s, const struct hand *h, uint64_t chunk, uint64_t first,
-                 uint32_t count)
-{
-    struct rv_buf items = {0};
-    struct rv_buf args = {0};
-
-    for (uint32_t i = 0; i < count; i++)
-        rv_item_write(&items, &(struct rv_item){.len = 1, .bytes = rv_slice("\x01", 1)});
-    rv_agent_done_args_encode(
-        &args,
-        &(struct rv_agent_done_args){
-            .chunk = chunk, .first = first, .ns = 1, .items = {count, rv_buf_slice(&items)}});
-    say(s, AGENT, RV_OP_agent_done, h->port.object, &args);
-    rv_buf_free(&items);
-}
-
-static void item(struct sim *s, const struct hand *h, const struct rv_agent_item_args *it)
-{
-    struct rv_buf args = {0};
-
-    rv_agent_item_args_encode(&args, it);
-    say(s, AGENT, RV_OP_agent_item, h->port.object, &args);
-}
-
-static void back(struct sim *s, const struct hand *h, uint64_t chunk, uint64_t from)
-{
-    struct rv_buf args = {0};
-
-    rv_agent_back_args_encode(&args, &(struct rv_agent_back_args){chunk, from, 0});
-    say(s, AGENT, RV_OP_agent_back, h->port.object, &args);
-}
-
 TEST(agent_that_cannot_be_is_not_opened)
 {
     static char longest[RV_LIMIT_NAME_BYTES + 2];
     struct sim s;
-    struct hand h;
+    struct sim_hand h;
     uint64_t agent = 0;
 
     memset(longest, 'x', sizeof longest - 1);
     start(&s);
-    CHECK(open_agent(&s, longest, 1, &agent) == REEVE_EINVAL);
-    CHECK(open_agent(&s, "hand", 65537, &agent) == REEVE_EINVAL);
-    lend_a_hand(&s, &h, 1);
-    CHECK(open_agent(&s, "other", 1, &agent) == REEVE_EINVAL); /* a session is one agent */
-    rv_link_drop_port(h.link, &h.port);
+    CHECK(hand_open(&s, AGENT, longest, 1, &agent) == REEVE_EINVAL);
+    CHECK(hand_open(&s, AGENT, "hand", 65537, &agent) == REEVE_EINVAL);
+    hand_lend(&s, &h, AGENT, 1);
+    CHECK(hand_open(&s, AGENT, "other", 1, &agent) == REEVE_EINVAL); /* a session is one agent */
+    hand_take_back(&h);
     sim_stop(&s);
 }
 
@@ -405,7 +286,7 @@ TEST(results_that_cannot_be_are_refused)
 {
     static uint8_t output[RV_LIMIT_OUTPUT_BYTES + 1];
     struct sim s;
-    struct hand h;
+    struct sim_hand h;
     struct rv_job_open_args open = command;
     struct rv_buf value = {0};
     struct rv_agent_item_args it;
@@ -414,7 +295,7 @@ TEST(results_that_cannot_be_are_refused)
     uint64_t c = 0;
 
     start(&s);
-    lend_a_hand(&s, &h, 1);
+    hand_lend(&s, &h, AGENT, 1);
     open.chunk = 4;
     CHECK(open_job(&s, &open, &job) == REEVE_OK);
     CHECK(put(&s, job, 0, 4, "f") == REEVE_OK);
@@ -424,43 +305,43 @@ TEST(results_that_cannot_be_are_refused)
     rv_item_write(&value, &(struct rv_item){.len = 1, .bytes = rv_slice("\x01", 1)});
     before = refused(&s);
 
-    done(&s, &h, c + 99, 0, 1); /* it may be over: nothing is wrong */
-    back(&s, &h, c + 99, 0);
+    hand_done(&s, &h, c + 99, 0, 1); /* it may be over: nothing is wrong */
+    hand_back(&s, &h, c + 99, 0);
     CHECK(refused(&s) == before);
-    done(&s, &h, c, 1, 1);
-    done(&s, &h, c, 0, 0);
-    done(&s, &h, c, 0, 5);
-    back(&s, &h, c, 5);
+    hand_done(&s, &h, c, 1, 1);
+    hand_done(&s, &h, c, 0, 0);
+    hand_done(&s, &h, c, 0, 5);
+    hand_back(&s, &h, c, 5);
     CHECK(refused(&s) == before + 4);
 
 #define REFUSED(field, what)                                                                       \
     it = (struct rv_agent_item_args){                                                              \
         .chunk = c, .status = RV_RAN_OK, .items = {1, rv_buf_slice(&value)}};                      \
     it.field = (what);                                                                             \
-    item(&s, &h, &it);                                                                             \
+    hand_item(&s, &h, &it);                                                                        \
     CHECK(refused(&s) == ++before + 4)
     REFUSED(index, 1);
     REFUSED(status, RV_RAN_NEVER + 1);
     REFUSED(output, rv_slice(output, sizeof output));
     REFUSED(items, (struct rv_items){0});
 #undef REFUSED
-    item(&s, &h,
-         &(struct rv_agent_item_args){
-             .chunk = c, .status = RV_RAN_OK, .items = {1, rv_buf_slice(&value)}});
-    back(&s, &h, c, 0); /* that one is done */
+    hand_item(&s, &h,
+              &(struct rv_agent_item_args){
+                  .chunk = c, .status = RV_RAN_OK, .items = {1, rv_buf_slice(&value)}});
+    hand_back(&s, &h, c, 0); /* that one is done */
     CHECK(refused(&s) == before + 5);
-    done(&s, &h, c, 1, 1);
-    back(&s, &h, c, 3); /* keeps one, gives one back ... */
+    hand_done(&s, &h, c, 1, 1);
+    hand_back(&s, &h, c, 3); /* keeps one, gives one back ... */
     sim_run(&s, 10);
-    done(&s, &h, c, 2, 1);
+    hand_done(&s, &h, c, 2, 1);
     sim_run(&s, 10);
     CHECK(h.len >= 2 && h.heard[h.len - 1].first == 3); /* ... and has it again */
-    done(&s, &h, h.heard[h.len - 1].chunk, 3, 1);
+    hand_done(&s, &h, h.heard[h.len - 1].chunk, 3, 1);
     say_total(&s, job, 4);
     CHECK(refused(&s) == before + 5);
     CHECK(put(&s, job, 4, 1, "f") == REEVE_EINVAL);
     rv_buf_free(&value);
-    rv_link_drop_port(h.link, &h.port);
+    hand_take_back(&h);
     sim_stop(&s);
 }
 
@@ -468,7 +349,7 @@ TEST(results_that_cannot_be_are_refused)
 TEST(agent_has_no_say_about_jobs_that_it_does_not_run)
 {
     struct sim s;
-    struct hand h;
+    struct sim_hand h;
     struct rv_buf args = {0};
     uint64_t job = 0;
     uint64_t other = 0;
@@ -476,7 +357,7 @@ TEST(agent_has_no_say_about_jobs_that_it_does_not_run)
     struct rv_id session = {{1}};
 
     start(&s);
-    lend_a_hand(&s, &h, 1);
+    hand_lend(&s, &h, AGENT, 1);
     CHECK(open_job(&s, &command, &job) == REEVE_OK);
     CHECK(open_job(&s, &command, &other) == REEVE_OK);
     CHECK(put(&s, job, 0, 1, "f") == REEVE_OK);
@@ -484,7 +365,7 @@ TEST(agent_has_no_say_about_jobs_that_it_does_not_run)
     before = refused(&s);
 #define SESSION(of, id, wanted)                                                                    \
     rv_agent_session_args_encode(&args, &(struct rv_agent_session_args){(of), (id), 0});           \
-    CHECK(ask(&s, AGENT, RV_OP_agent_session, h.port.object, &args) == (wanted))
+    CHECK(hand_ask(&s, AGENT, RV_OP_agent_session, h.port.object, &args) == (wanted))
     SESSION(other, session, REEVE_EPERM);
     SESSION(other + 99, session, REEVE_EPERM);
     SESSION(job, (struct rv_id){{0}}, REEVE_EPERM);
@@ -495,15 +376,40 @@ TEST(agent_has_no_say_about_jobs_that_it_does_not_run)
     SESSION(job, session, REEVE_EPERM);
 #undef SESSION
     rv_agent_cannot_args_encode(&args, &(struct rv_agent_cannot_args){.job = other + 99});
-    say(&s, AGENT, RV_OP_agent_cannot, h.port.object, &args);
+    hand_say(&s, AGENT, RV_OP_agent_cannot, h.port.object, &args);
     rv_agent_cannot_args_encode(&args, &(struct rv_agent_cannot_args){.job = other});
-    say(&s, AGENT, RV_OP_agent_cannot, h.port.object, &args);
+    hand_say(&s, AGENT, RV_OP_agent_cannot, h.port.object, &args);
     CHECK(put(&s, other, 0, 1, "f") == REEVE_OK);
     CHECK(refused(&s) == before);
     rv_agent_state_args_encode(&args, &(struct rv_agent_state_args){65537, 0, 0});
-    say(&s, AGENT, RV_OP_agent_state, h.port.object, &args);
+    hand_say(&s, AGENT, RV_OP_agent_state, h.port.object, &args);
     CHECK(refused(&s) == before + 1);
-    rv_link_drop_port(h.link, &h.port);
+    hand_take_back(&h);
+    sim_stop(&s);
+}
+
+/* Tasks may end before their sessions come, again and again: of what an agent has announced the oldest is forgotten,
+ * and could be announced again. */
+TEST(sessions_that_are_announced_and_never_come_are_forgotten)
+{
+    struct sim s;
+    struct sim_hand h;
+    struct rv_buf args = {0};
+    uint64_t job = 0;
+
+    start(&s);
+    hand_lend(&s, &h, AGENT, 1);
+    CHECK(open_job(&s, &command, &job) == REEVE_OK);
+    CHECK(put(&s, job, 0, 1, "f") == REEVE_OK);
+    sim_run(&s, 10);
+    for (uint32_t i = 0; i <= RV_LIMIT_TICKETS + 1; i++) {
+        uint32_t number = i <= RV_LIMIT_TICKETS ? i : 0;
+        struct rv_id session = {{1, (uint8_t)number, (uint8_t)(number >> 8)}};
+
+        rv_agent_session_args_encode(&args, &(struct rv_agent_session_args){job, session, 0});
+        CHECK(hand_ask(&s, AGENT, RV_OP_agent_session, h.port.object, &args) == REEVE_OK);
+    }
+    hand_take_back(&h);
     sim_stop(&s);
 }
 
@@ -516,20 +422,20 @@ TEST(job_that_no_agent_can_run_ends_in_the_agents_words)
     memset(longest, 'x', sizeof longest - 1);
     for (size_t i = 0; i < rv_countof(words); i++) {
         struct sim s;
-        struct hand h;
+        struct sim_hand h;
         struct rv_buf args = {0};
         uint64_t job = 0;
 
         start(&s);
-        lend_a_hand(&s, &h, 1);
+        hand_lend(&s, &h, AGENT, 1);
         CHECK(open_job(&s, &command, &job) == REEVE_OK);
         CHECK(put(&s, job, 0, 2, "f") == REEVE_OK);
         sim_run(&s, 10);
         rv_agent_cannot_args_encode(
             &args, &(struct rv_agent_cannot_args){.job = job, .text = rv_slice_str(words[i])});
-        say(&s, AGENT, RV_OP_agent_cannot, h.port.object, &args);
+        hand_say(&s, AGENT, RV_OP_agent_cannot, h.port.object, &args);
         CHECK(put(&s, job, 2, 1, "f") == REEVE_ENOAGENT);
-        rv_link_drop_port(h.link, &h.port);
+        hand_take_back(&h);
         sim_stop(&s);
     }
 }

@@ -28,7 +28,9 @@
     X(bar)                                                                                         \
     X(worker)                                                                                      \
     X(work)                                                                                        \
-    X(agent)
+    X(agent)                                                                                       \
+    X(task)                                                                                        \
+    X(typecode)
 
 /* Weak: a group whose file is not in this build is told and left out. */
 #define DECLARE(name) int test_##name(void) __attribute__((weak));

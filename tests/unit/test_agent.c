@@ -98,6 +98,18 @@ static void say(struct stage *s, const struct rv_msg *msg)
     say_bodies(s, msg, NULL, 0);
 }
 
+static void note_refs(struct stage *s, const struct rv_items *items)
+{
+    struct rv_reader r = rv_reader(items->bytes);
+    struct rv_item item = {0};
+
+    if (items->count == 1)
+        rv_item_read(&r, &item);
+    for (size_t i = 0; i < item.refs.len / 8; i++)
+        note(s, "%s%llu", i == 0 ? "refs " : " ", (unsigned long long)rv_item_ref(item.refs, i));
+    note(s, "%s", item.refs.len > 0 ? "\n" : "");
+}
+
 static void hear_call(struct stage *s, const struct rv_call *call, struct rv_reader *r)
 {
     struct rv_agent_done_args done;
@@ -121,6 +133,7 @@ static void hear_call(struct stage *s, const struct rv_call *call, struct rv_rea
         note(s, "item %llu index=%llu status=%u values=%u output=%zu text=%.*s\n",
              (unsigned long long)item.chunk, (unsigned long long)item.index, item.status,
              item.items.count, item.output.len, (int)item.text.len, (const char *)item.text.data);
+        note_refs(s, &item.items);
         break;
     case RV_OP_agent_back:
         assert_true(rv_agent_back_args_decode(&back, call->args));
@@ -730,6 +743,7 @@ static void large_values_go_beside_the_small_ones(void **state)
     struct stage s;
     struct rv_buf items = {0};
     struct rv_body *bodies[] = {rv_body_new(100 * 1024), rv_body_new(RV_LIMIT_BODY_BYTES + 1)};
+    static const uint8_t refs[16] = {[7] = 5, [15] = 6};
     struct agent_told told = {.index = 4, .status = RV_RAN_FAILED, .body = bodies[0]};
 
     (void)state;
@@ -747,6 +761,13 @@ static void large_values_go_beside_the_small_ones(void **state)
     expect(&s, "done 10 first=0 count=2\ndone 10 first=2 count=1\ndone 10 first=3 count=1\n");
     agent_on_item(s.agent, s.now, 0, &told);
     expect(&s, "item 10 index=4 status=1 values=1 output=0 text=\n");
+    rv_buf_clear(&items); /* and what it refers to goes with it */
+    rv_item_write(&items, &(struct rv_item){.place = RV_BODY,
+                                            .len = 100 * 1024,
+                                            .refs = rv_slice(refs, sizeof refs)});
+    told = (struct agent_told){.index = 5, .items = {1, rv_buf_slice(&items)}, .body = bodies[0]};
+    agent_on_item(s.agent, s.now, 0, &told);
+    expect(&s, "item 10 index=5 status=0 values=1 output=0 text=\nrefs 5 6\n");
     rv_buf_free(&items);
     rv_body_drop(bodies[0]);
     rv_body_drop(bodies[1]);

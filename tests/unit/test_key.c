@@ -129,6 +129,38 @@ static void types_keep_apart(void **state)
     assert_true(equal(MAKE("s", "a"), MAKE("s", "a")));
 }
 
+static void scalars_are_equal_by_what_they_say(void **state)
+{
+    (void)state;
+    assert_true(equal(MAKE("n"), MAKE("n")));
+    assert_true(equal(MAKE("b", 1), MAKE("b", 1)));
+    assert_false(equal(MAKE("b", 1), MAKE("b", 0)));
+    assert_false(equal(MAKE("s", "a"), MAKE("s", "b")));
+    assert_false(equal(MAKE("s", "a"), MAKE("s", "ab")));
+    assert_true(equal(MAKE("y", "ab", (size_t)2), MAKE("y", "ab", (size_t)2)));
+    assert_false(equal(MAKE("y", "ab", (size_t)2), MAKE("y", "aa", (size_t)2)));
+    assert_false(equal(MAKE("y", "ab", (size_t)2), MAKE("y", "a", (size_t)1)));
+    assert_false(equal(MAKE("(i)", INT64_C(1)), MAKE("i", INT64_C(1))));
+}
+
+/* A reference to an object of a kind. */
+static reeve_value *reference(uint8_t kind, uint8_t object)
+{
+    uint8_t bytes[16] = {0xc7, 13, 1, kind, [11] = object, 's', 't', 'o', 'r'};
+    reeve_value *v = NULL;
+
+    assert_int_equal(rv_value_parse(&v, rv_slice(bytes, sizeof bytes)), REEVE_OK);
+    return v;
+}
+
+static void references_are_equal_when_they_are_to_one_object(void **state)
+{
+    (void)state;
+    assert_true(equal(reference(1, 7), reference(1, 7)));
+    assert_false(equal(reference(1, 7), reference(1, 8)));
+    assert_false(equal(reference(1, 7), MAKE("i", INT64_C(7))));
+}
+
 static void containers_are_equal_by_what_is_in_them(void **state)
 {
     (void)state;
@@ -178,6 +210,8 @@ int test_key(void)
         cmocka_unit_test(numbers_are_equal_when_they_are_the_same_number),
         cmocka_unit_test(a_float_equals_only_the_integer_that_it_is),
         cmocka_unit_test(types_keep_apart),
+        cmocka_unit_test(scalars_are_equal_by_what_they_say),
+        cmocka_unit_test(references_are_equal_when_they_are_to_one_object),
         cmocka_unit_test(containers_are_equal_by_what_is_in_them),
         cmocka_unit_test(what_equals_nothing_is_no_key),
         cmocka_unit_test(the_spelling_is_the_shortest),

@@ -25,6 +25,7 @@ struct heard {
 struct stage {
     rv_ns now;
     struct rv_link link;
+    struct rv_ledger *ledger;
     struct rv_work work;
     uint64_t said;     /* number of the manager's last message */
     uint64_t heard_to; /* number of the client's last one */
@@ -117,12 +118,15 @@ static void stage_begin(struct stage *s)
     listen_to(s);
     say(s, &welcome, NULL, 0);
     assert_int_equal(s->link.state, RV_LINK_READY);
-    assert_int_equal(rv_work_init(&s->work, &s->link, JOB, PATIENCE_MS), REEVE_OK);
+    s->ledger = rv_ledger_new();
+    assert_non_null(s->ledger);
+    assert_int_equal(rv_work_init(&s->work, &s->link, s->ledger, JOB, PATIENCE_MS), REEVE_OK);
 }
 
 static void stage_end(struct stage *s)
 {
     rv_work_fini(&s->work, REEVE_ECANCELED, "the test is over");
+    rv_ledger_leave(&s->ledger);
     rv_link_fini(&s->link);
     for (size_t i = 0; i < s->calls_len; i++)
         rv_buf_free(&s->calls[i].args);
@@ -299,6 +303,99 @@ static void a_map_goes_and_comes(void **state)
         assert_int_equal(value_at(e, i), i);
     assert_int_equal(rv_work_open(&s.work), 0);
     rv_errand_leave(e);
+    stage_end(&s);
+}
+
+/* Its value refers to objects 5 and 6. With a body it lies there. */
+static void referring(struct stage *s, uint64_t index, const char *bytes, size_t len,
+                      struct rv_slice body)
+{
+    static const uint8_t refs[16] = {[7] = 5, [15] = 6};
+    struct rv_buf items = {0};
+    struct rv_buf args = {0};
+
+    rv_item_write(&items, &(struct rv_item){.place = body.len > 0 ? RV_BODY : RV_INLINE,
+                                            .len = (uint32_t)(body.len > 0 ? body.len : len),
+                                            .bytes = rv_slice(bytes, len),
+                                            .refs = rv_slice(refs, sizeof refs)});
+    rv_job_result_args_encode(
+        &args, &(struct rv_job_result_args){.index = index, .items = {1, rv_buf_slice(&items)}});
+    push(s, RV_OP_job_result, &args, &body, body.len > 0);
+    rv_buf_free(&items);
+    rv_buf_free(&args);
+}
+
+/* References that were let go since this was asked last. */
+static unsigned let_go(struct stage *s)
+{
+    unsigned count = 0;
+
+    rv_ledger_settle(s->ledger, &s->link);
+    listen_to(s);
+    for (size_t i = 0; i < s->calls_len; i++) {
+        count += s->calls[i].op == RV_OP_object_release;
+        rv_buf_free(&s->calls[i].args);
+    }
+    s->calls_len = 0;
+    return count;
+}
+
+static void a_value_keeps_what_it_refers_to_until_it_is_forgotten(void **state)
+{
+    static const uint8_t large[100000] = {[99999] = 9};
+    struct stage s;
+    struct rv_errand *e = NULL;
+    struct rv_lien *lien = NULL;
+    struct rv_result result;
+
+    (void)state;
+    stage_begin(&s);
+    e = map(&s, "square", 3);
+    listen_to(&s);
+    referring(&s, 0, "sixteen or more..", 17, rv_slice(NULL, 0));
+    referring(&s, 1, NULL, 0, rv_slice(large, sizeof large));
+    assert_int_equal(let_go(&s), 0);
+    referring(&s, 1, "it came a second time", 21, rv_slice(NULL, 0));
+    assert_int_equal(let_go(&s), 2);
+    referring(&s, 77, "nobody waits for this", 21, rv_slice(NULL, 0));
+    assert_int_equal(let_go(&s), 2);
+    assert_true(rv_yield_at(&e->out, 1, &result));
+    assert_true(rv_slice_equal(result.value, rv_slice(large, sizeof large)));
+    assert_true(rv_yield_at(&e->out, 0, &result));
+    assert_true(rv_slice_equal(result.value, rv_slice_str("sixteen or more..")));
+    lien = rv_lien_keep(result.record->lien);
+    results(&s, 2, 1);
+    assert_int_equal(s.over, 1);
+    rv_errand_leave(e);
+    assert_int_equal(let_go(&s), 2); /* of the large one; the other has somebody else, too */
+    rv_lien_drop(lien);
+    assert_int_equal(let_go(&s), 2);
+    stage_end(&s);
+}
+
+/* Nobody could say who has what they refer to. */
+static void values_that_come_together_refer_to_nothing(void **state)
+{
+    static const uint8_t ref[8] = {[7] = 5};
+    struct stage s;
+    struct rv_errand *e = NULL;
+    struct rv_buf items = {0};
+    struct rv_buf args = {0};
+
+    (void)state;
+    stage_begin(&s);
+    e = map(&s, "square", 2);
+    rv_item_write(&items, &(struct rv_item){.len = 8,
+                                            .bytes = rv_slice("a value.", 8),
+                                            .refs = rv_slice(ref, sizeof ref)});
+    rv_job_results_args_encode(&args,
+                               &(struct rv_job_results_args){.items = {1, rv_buf_slice(&items)}});
+    push(&s, RV_OP_job_results, &args, NULL, 0);
+    assert_int_equal(s.link.state, RV_LINK_DEAD);
+    assert_int_equal(e->out.done, 0);
+    rv_errand_leave(e);
+    rv_buf_free(&items);
+    rv_buf_free(&args);
     stage_end(&s);
 }
 
@@ -957,6 +1054,8 @@ int test_work(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_map_goes_and_comes),
         cmocka_unit_test(an_empty_map_is_over_at_once),
+        cmocka_unit_test(a_value_keeps_what_it_refers_to_until_it_is_forgotten),
+        cmocka_unit_test(values_that_come_together_refer_to_nothing),
         cmocka_unit_test(puts_stay_within_their_window),
         cmocka_unit_test(errands_take_turns_and_get_their_own),
         cmocka_unit_test(a_second_result_is_dropped),

@@ -483,6 +483,18 @@ static void build_default(struct rv_buf *out)
     add_reply(out, 23, &result);
 }
 
+static void build_pledge(struct rv_buf *out)
+{
+    struct rv_buf args = {0};
+
+    begin(out, 24, 11, 0);
+    rv_job_pledge_args_encode(
+        &args,
+        &(struct rv_job_pledge_args){
+            .index = 3, .run = 1, .objects = rv_slice("\x00\x00\x00\x00\x00\x00\x00\x09", 8)});
+    add_call(out, RV_OP_job_pledge, 11, 30000, &args);
+}
+
 static const struct example examples[] = {
     {"C: hello, the first message of a connection",
      "A new session: nothing is established, nothing was received.", 0, build_hello,
@@ -619,6 +631,10 @@ static const struct example examples[] = {
     {"M: reply: it has 5", "", RV_OP_dict_setdefault, build_default,
      "52010000000000000000000a00000000000000170000002c20000000000000001700000000010000"
      "00000000001600000000000000000300000001000000050000000105"},
+    {"C: of a task: the result of item 3 of its job 11 will refer to object 9",
+     "The reply has no result. After it the task may close the object.", 0, build_pledge,
+     "520100000000000000000018000000000000000b0000002b10006c000000000000000b0000753000"
+     "000018000000000000000300000001000000080000000000000009"},
 };
 
 #endif

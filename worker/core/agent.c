@@ -163,9 +163,10 @@ static void flush(struct agent *a, struct slot *s)
 }
 
 /* A value that is too large for the message. */
-static struct rv_items large_item(struct agent *a, struct rv_body *body, struct rv_body **frame)
+static struct rv_items large_item(struct agent *a, struct rv_body *body, struct rv_slice refs,
+                                  struct rv_body **frame)
 {
-    struct rv_item item = {.place = RV_BODY, .len = (uint32_t)body->len};
+    struct rv_item item = {.place = RV_BODY, .len = (uint32_t)body->len, .refs = refs};
 
     *frame = NULL;
     if (body->len > RV_LIMIT_BODY_BYTES) {
@@ -184,7 +185,7 @@ static void say_large(struct agent *a, const struct chunk_here *c, uint64_t inde
                       struct rv_body *body)
 {
     struct rv_body *frame = NULL;
-    struct rv_items items = large_item(a, body, &frame);
+    struct rv_items items = large_item(a, body, rv_slice(NULL, 0), &frame);
 
     rv_agent_done_args_encode(
         &a->scratch,
@@ -210,6 +211,17 @@ static struct rv_slice clean(struct rv_buf *out, struct rv_slice text)
     return rv_buf_slice(out);
 }
 
+/* What its head says that the one value refers to. */
+static struct rv_slice refs_of(const struct rv_items *items)
+{
+    struct rv_reader r = rv_reader(items->bytes);
+    struct rv_item item = {0};
+
+    if (items->count == 1)
+        rv_item_read(&r, &item);
+    return item.refs;
+}
+
 static void say_item(struct agent *a, const struct chunk_here *c, uint32_t pid,
                      const struct agent_told *told)
 {
@@ -219,7 +231,7 @@ static void say_item(struct agent *a, const struct chunk_here *c, uint32_t pid,
     struct rv_slice output = told->output;
 
     if (told->body != NULL)
-        items = large_item(a, told->body, &frame);
+        items = large_item(a, told->body, refs_of(&told->items), &frame);
     if (output.len > RV_LIMIT_OUTPUT_BYTES) {
         output.data += output.len - RV_LIMIT_OUTPUT_BYTES;
         output.len = RV_LIMIT_OUTPUT_BYTES;

@@ -13,9 +13,20 @@
 
 struct rv_ledger;
 
+/* Objects that the session was handed with one value, for all who have that value. */
+struct rv_lien;
+
 /* One holder, the caller. NULL without memory. */
 struct rv_ledger *rv_ledger_new(void);
 void rv_ledger_leave(struct rv_ledger **ledger);
+
+/* u64 each, as on the wire; the caller has it. NULL without memory. */
+struct rv_lien *rv_lien_new(struct rv_ledger *ledger, struct rv_slice refs);
+struct rv_lien *rv_lien_keep(struct rv_lien *lien);
+/* With the last one the objects are let go. NULL is fine. */
+void rv_lien_drop(struct rv_lien *lien);
+/* From now on the value has it, instead of the caller. */
+void rv_lien_bind(struct rv_lien *lien, reeve_value *value);
 
 /* The value keeps the objects that it was handed: u64 each, as on the wire. False without memory. */
 bool rv_ledger_note(struct rv_ledger *ledger, reeve_value *value, struct rv_slice refs);
