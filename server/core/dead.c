@@ -152,8 +152,9 @@ struct queue *dead_queue(struct mgr *mgr, const struct queue *q)
     struct rv_slice name = rv_slice_str(q->dead);
     struct queue *d = queue_named(mgr, name);
 
+    rv_assert(d != q); /* a queue is not opened with its own name */
     if (d != NULL)
-        return takes_all(d) && d != q ? d : NULL;
+        return takes_all(d) ? d : NULL;
     if (object_named(mgr, name) != NULL || HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS)
         return NULL;
     d = (struct queue *)queue_create_empty();
@@ -299,7 +300,8 @@ static reeve_err requeue_one(struct mgr *mgr, const struct session *s, struct qu
     struct rv_slice name = rv_slice_str(item->past->queue);
     struct queue *q = queue_named(mgr, name);
 
-    if (q == NULL || q == d)
+    rv_assert(q != d);
+    if (q == NULL)
         return REEVE_ENOENT;
     if (!(rights_on(mgr_principal(mgr, s->principal), name) & RIGHT_BIT(RV_RIGHT_PUT)))
         return REEVE_EPERM;

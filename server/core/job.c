@@ -846,18 +846,34 @@ static void run_again(struct mgr *mgr, struct chunk *c, uint64_t index, const st
     (void)mgr;
 }
 
-static void refuse_told(struct told *told)
+/* Nothing but bytes: a value has neither priority nor deliveries, and mostly refers to nothing. */
+static bool is_bare(const struct rv_item *item)
+{
+    return item->priority == 0 && item->deliveries == 0 && item->refs.len == 0;
+}
+
+/* Why there is no value: the quota of its agent's key has dropped bytes of it, or the agent is wrong. */
+static const char *why_no_value(struct mgr *mgr, struct session *s)
+{
+    bool overdrawn = s->overdrawn;
+
+    s->overdrawn = false;
+    mgr->refused++;
+    return overdrawn ? quota_text(mgr, s->principal, RV_QUOTA_FLIGHT) : "its agent sent no value";
+}
+
+static void refuse_told(struct told *told, const char *text)
 {
     told->status = RV_RAN_FAILED;
     free(told->text);
-    told->text = mgr_text(rv_slice_str(unpledged));
+    told->text = mgr_text(rv_slice_str(text));
 }
 
-/* Values that come together refer to nothing: nobody has asked for these. */
-static void refuse_value(struct mgr *mgr, const struct chunk *c, uint64_t index)
+/* The item has run, and what it made cannot be had. */
+static void refuse_value(struct mgr *mgr, const struct chunk *c, uint64_t index, const char *text)
 {
     struct job *job = c->job;
-    struct told *told = tell(c, RV_RAN_FAILED, unpledged);
+    struct told *told = tell(c, RV_RAN_FAILED, text);
 
     if (job->detached)
         told->item = copy_item(&c->slice, index);
@@ -881,7 +897,7 @@ void job_results(struct mgr *mgr, struct chunk *c, uint64_t first, const struct 
         struct rv_item item;
 
         rv_item_read(&r, &item);
-        if (item.place == RV_INLINE && item.refs.len == 0) {
+        if (item.place == RV_INLINE && is_bare(&item)) {
             packed.count++;
             continue;
         }
@@ -890,11 +906,13 @@ void job_results(struct mgr *mgr, struct chunk *c, uint64_t first, const struct 
         if (item.place != RV_INLINE && !rv_item_receive(&item, &in->session->assembly, in->bodies,
                                                         in->bodies_len, in->frames, &body))
             *in->frames += item.place == RV_BODY;
-        if (item.refs.len == 0) {
+        if (body != NULL && is_bare(&item)) {
+            forget_blame(job, find_blame(job, first + i));
             take_one(mgr, job, first + i, body, NULL, NULL);
         } else {
-            rv_body_drop(body);
-            refuse_value(mgr, c, first + i);
+            rv_body_drop(body); /* values that come together refer to nothing */
+            refuse_value(mgr, c, first + i,
+                         item.refs.len > 0 ? unpledged : why_no_value(mgr, in->session));
         }
         packed = (struct rv_items){.bytes = rv_slice(r.data, 0)};
         packed_first = first + i + 1;
@@ -925,9 +943,11 @@ void job_result(struct mgr *mgr, struct chunk *c, struct told *told, const struc
             value = body_of(item.bytes);
         carried = take_pledge(mgr, job, index, item.refs);
         if (item.refs.len > 0 && carried == NULL && !RV_MUTANT(PLEDGE_UNASKED)) {
-            refuse_told(told);
+            refuse_told(told, unpledged);
             rv_body_drop(value);
             value = NULL;
+        } else if (value == NULL) {
+            refuse_told(told, why_no_value(mgr, in->session));
         }
     }
     b = find_blame(job, index);

@@ -264,7 +264,8 @@ static void on_acquire(struct mgr *mgr, struct lock *l, struct ref *ref, const s
                        "too many threads of this session hold permits");
         return;
     }
-    if (l->value > 0 && l->waiters == NULL) {
+    if (l->value > 0) {
+        rv_assert(l->waiters == NULL); /* nobody waits for what is free */
         h = take(mgr, l, ref, in->session, args.thread, in->number, 1);
         h->leased = may_lease(l, args.flags);
         h->late = !h->leased && !l->counted && (args.flags & RV_LOCK_LATE);
@@ -364,8 +365,9 @@ static void settle(struct mgr *mgr, struct lock *l)
         release(mgr, l, session_ref(ended.session, l->object.id), ended.session, ended.number,
                 ended.thread);
     }
-    if (l->holds == NULL || l->holds->leased || l->holds->late)
+    if (l->holds == NULL || l->holds->late)
         return;
+    rv_assert(!l->holds->leased); /* a lease is had once: it went, or was kept */
     DL_FOREACH_SAFE (l->waiters, call, next) {
         struct session *s = call->session;
         uint64_t number = call->number;
@@ -492,8 +494,9 @@ void lock_retake(struct mgr *mgr, struct lock *l, struct call *call)
     call->since = mgr->now;
     DL_APPEND(l->waiters, call);
     serve(mgr, l);
-    if (l->waiters == NULL || l->waiters->prev != call)
+    if (l->waiters == NULL)
         return; /* it has the lock */
+    rv_assert(l->waiters->prev == call);
     recall(mgr, l);
     why_look(mgr, call);
 }
@@ -566,11 +569,10 @@ void lock_cancel(struct mgr *mgr, struct object *o, struct ref *ref, uint64_t nu
         ;
     if (h == NULL || RV_MUTANT(CANCEL_KEPT))
         return;
-    l->abandoned = l->abandoned || h->died;
-    for (uint32_t levels = h->levels, last = 0; levels > 0 && !last; levels--) {
-        last = h->count == 1;
+    rv_assert(!l->abandoned && h->levels <= h->count);
+    l->abandoned = h->died;
+    for (uint32_t levels = h->levels; levels > 0; levels--) /* the last may be the end of it */
         give_one(mgr, l, h);
-    }
     serve(mgr, l);
 }
 

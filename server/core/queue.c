@@ -237,7 +237,7 @@ static struct item *place_of(const struct queue *q, const struct item *item)
         return q->returned;
     while (returned_before(q, at, item))
         at = at->next;
-    while (at != q->returned && returned_before(q, item, at->prev))
+    while (returned_before(q, item, at->prev)) /* not the first, or it would be before that */
         at = at->prev;
     return at;
 }
@@ -366,7 +366,6 @@ static uint32_t grant_items(struct mgr *mgr, struct queue *q, struct consumer *c
     uint32_t granted = 0;
 
     while (granted < want && q->ready > 0 && g->count < RV_LIMIT_PUT_ITEMS &&
-           g->bodies_len < RV_LIMIT_BODIES &&
            mgr->items.len + g->bytes <=
                RV_LIMIT_BATCH_BYTES - RV_LIMIT_ITEM_INLINE_BYTES - CARRY_BYTES) {
         struct item *item = NULL;
@@ -390,6 +389,7 @@ static uint32_t grant_items(struct mgr *mgr, struct queue *q, struct consumer *c
             g->bytes += item->len;
         } else if (item->len > RV_LIMIT_ITEM_INLINE_BYTES) {
             out.place = RV_BODY;
+            rv_assert(g->bodies_len < RV_LIMIT_BODIES); /* there is no room for more bytes before */
             g->bodies[g->bodies_len++] = item->body;
             g->bytes += item->len;
         }
@@ -415,7 +415,7 @@ static uint32_t grant_items(struct mgr *mgr, struct queue *q, struct consumer *c
 /* How many a consumer may be granted ahead: its share of what nobody waits for. */
 static uint64_t share_of(const struct queue *q, const struct consumer *c, uint32_t credit)
 {
-    uint64_t share = q->ready / (q->consumers_len == 0 ? 1 : q->consumers_len);
+    uint64_t share = q->ready / q->consumers_len; /* it is one of them */
 
     if (q->getters != NULL || c->recall != 0 || q->shutdown)
         return 0;
@@ -449,7 +449,7 @@ static void push_ahead(struct mgr *mgr, struct queue *q, struct consumer *c, uin
 {
     uint64_t left = share_of(q, c, credit);
 
-    while (left > 0 && q->ready > 0) {
+    while (left > 0) { /* no more than are ready */
         struct grant g = begfromgrant(mgr, c);
         uint32_t granted = grant_items(mgr, q, c, &g, left, ITEM_AHEAD, 0);
 
@@ -771,7 +771,8 @@ static void serve(struct mgr *mgr, struct queue *q)
 {
     while (serve_getter(mgr, q) || serve_putter(mgr, q))
         continue;
-    if (q->getters != NULL && q->ready == 0) {
+    if (q->getters != NULL) {
+        rv_assert(q->ready == 0);
         if (q->ahead > 0)
             recall_all(mgr, q);
         else
@@ -931,7 +932,8 @@ static void on_get(struct mgr *mgr, struct queue *q, struct ref *ref, const stru
         mgr_reply(mgr, s, number, REEVE_OK, NULL, rv_buf_slice(&mgr->scratch), NULL, 0);
         return;
     }
-    if (q->ready > 0 && q->getters == NULL) {
+    if (q->ready > 0) {
+        rv_assert(q->getters == NULL);
         answer_get(mgr, q, c, number, args.max, args.credit);
         serve(mgr, q);
         return;

@@ -439,3 +439,155 @@ TEST(job_that_no_agent_can_run_ends_in_the_agents_words)
         sim_stop(&s);
     }
 }
+
+/* ---- values that do not come ---- */
+
+/* The other side of the job: which of its items have come, and how. */
+struct ear {
+    struct rv_port port;
+    struct rv_link *link;
+    uint64_t values, failures; /* bits of indexes */
+    char text[128];            /* of the last failure */
+};
+
+static void hear_result(struct rv_port *port, rv_ns now, const struct rv_push *push,
+                        const struct rv_slice *bodies, size_t bodies_len, size_t *frames)
+{
+    struct ear *e = (struct ear *)port;
+    struct rv_job_results_args values;
+    struct rv_job_result_args one;
+    struct rv_reader r;
+
+    (void)now;
+    if (push->op == RV_OP_job_results) {
+        CHECK(rv_job_results_args_decode(&values, push->args));
+        for (uint64_t i = 0; i < values.items.count; i++) {
+            CHECK((e->values >> (values.first + i) & 1) == 0);
+            e->values |= UINT64_C(1) << (values.first + i);
+        }
+        r = rv_reader(values.items.bytes);
+        rv_items_skip(e->link, &r, values.items.count, bodies, bodies_len, frames);
+    } else if (push->op == RV_OP_job_result) {
+        CHECK(rv_job_result_args_decode(&one, push->args) && one.items.count == 0);
+        CHECK(one.status == RV_RAN_FAILED && (e->failures >> one.index & 1) == 0);
+        e->failures |= UINT64_C(1) << one.index;
+        snprintf(e->text, sizeof e->text, "%.*s", (int)one.text.len, (const char *)one.text.data);
+    }
+}
+
+static void no_tick(struct rv_port *port, rv_ns now)
+{
+    (void)port;
+    (void)now;
+}
+
+static void nothing(struct rv_port *port)
+{
+    (void)port;
+}
+
+static const struct rv_port_ops ear_ops = {.push = hear_result, .tick = no_tick, .dead = nothing};
+
+static void listen_to(struct sim *s, struct ear *e, uint64_t job)
+{
+    *e = (struct ear){.port = {.object = job, .ops = &ear_ops, .tick_at = RV_NEVER},
+                      .link = &s->clients[CLIENT].link};
+    CHECK(rv_link_add_port(e->link, &e->port));
+}
+
+/* An agent that sends pieces of a value, or more than a value: the item fails, and its job goes on. */
+TEST(item_whose_value_does_not_come_fails)
+{
+    static const uint8_t eight[8] = "\xa7valueX";
+    const struct rv_item odd[] = {
+        {.len = 8, .bytes = {eight, 8}},
+        {.place = RV_FRAGMENTS, .body = 7, .len = RV_LIMIT_BODY_BYTES + 1},
+        {.len = 8, .bytes = {eight, 8}, .refs = {(const uint8_t *)"\0\0\0\0\0\0\0\x01", 8}},
+        {.len = 8, .bytes = {eight, 8}, .priority = 1},
+        {.len = 8, .bytes = {eight, 8}, .deliveries = 1},
+        {.len = 8, .bytes = {eight, 8}},
+    };
+    struct sim s;
+    struct sim_hand h;
+    struct ear e;
+    struct rv_job_open_args open = command;
+    struct rv_buf items = {0};
+    struct rv_buf args = {0};
+    uint64_t job = 0;
+    uint64_t before = 0;
+
+    start(&s);
+    hand_lend(&s, &h, AGENT, 1);
+    open.chunk = 8;
+    CHECK(open_job(&s, &open, &job) == REEVE_OK);
+    listen_to(&s, &e, job);
+    CHECK(put(&s, job, 0, 8, "f") == REEVE_OK);
+    sim_run(&s, 10);
+    CHECK(h.len == 1 && h.heard[0].count == 8);
+    for (size_t i = 0; i < rv_countof(odd); i++)
+        rv_item_write(&items, &odd[i]);
+    before = refused(&s);
+    rv_agent_done_args_encode(
+        &args, &(struct rv_agent_done_args){.chunk = h.heard[0].chunk,
+                                            .ns = 1,
+                                            .items = {rv_countof(odd), rv_buf_slice(&items)}});
+    hand_say(&s, AGENT, RV_OP_agent_done, h.port.object, &args);
+    CHECK(refused(&s) == before + 3);
+    for (uint64_t index = 6; index < 8; index++) {
+        rv_buf_clear(&items);
+        rv_item_write(&items, &odd[index == 6 ? 1 : 2]);
+        hand_item(&s, &h,
+                  &(struct rv_agent_item_args){.chunk = h.heard[0].chunk,
+                                               .index = index,
+                                               .status = RV_RAN_OK,
+                                               .items = {1, rv_buf_slice(&items)}});
+    }
+    sim_run(&s, 10);
+    CHECK(e.values == 0x21 && e.failures == 0xde);
+    CHECK(strcmp(e.text, "its value refers to objects that its task did not pledge") == 0);
+    say_total(&s, job, 8);
+    CHECK(put(&s, job, 8, 1, "f") == REEVE_EINVAL); /* it is complete */
+    rv_buf_free(&items);
+    hand_take_back(&h);
+    rv_link_drop_port(e.link, &e.port);
+    sim_stop(&s);
+}
+
+/* What a key may have in flight bounds the values of its agents, too; it is said where the value is missed. */
+TEST(value_above_the_quota_of_its_agent_is_said_to_be_so)
+{
+    static const uint8_t piece[RV_LIMIT_BODY_BYTES];
+    struct sim s;
+    struct sim_hand h;
+    struct ear e;
+    struct rv_body *body = rv_body_new(RV_LIMIT_BODY_BYTES + 1);
+    struct rv_buf items = {0};
+    struct rv_buf args = {0};
+    uint64_t job = 0;
+
+    start(&s);
+    hand_lend(&s, &h, AGENT, 1);
+    CHECK(open_job(&s, &command, &job) == REEVE_OK);
+    listen_to(&s, &e, job);
+    CHECK(put(&s, job, 0, 1, "f") == REEVE_OK);
+    sim_run(&s, 10);
+    CHECK(h.len == 1 && body != NULL);
+    sim_quota(&s, "in-flight:100K");
+    sim_run(&s, 10);
+    memcpy(body->data, piece, sizeof piece);
+    body->data[sizeof piece] = 0;
+    CHECK(rv_stream_add_fragments(&h.link->out, 9, body));
+    rv_body_drop(body);
+    rv_item_write(&items, &(struct rv_item){
+                              .place = RV_FRAGMENTS, .body = 9, .len = RV_LIMIT_BODY_BYTES + 1});
+    rv_agent_done_args_encode(&args,
+                              &(struct rv_agent_done_args){.chunk = h.heard[0].chunk,
+                                                           .items = {1, rv_buf_slice(&items)}});
+    hand_say(&s, AGENT, RV_OP_agent_done, h.port.object, &args);
+    sim_run(&s, 50);
+    CHECK(e.failures == 1 && strstr(e.text, "quota of in-flight") != NULL);
+    rv_buf_free(&items);
+    hand_take_back(&h);
+    rv_link_drop_port(e.link, &e.port);
+    sim_stop(&s);
+}

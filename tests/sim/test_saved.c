@@ -2,8 +2,7 @@
  * nobody. Its checksum is looked at before; this is what stands behind that. */
 
 #include "server/core/save.h"
-#include "tests/lib/check.h"
-#include "tests/lib/sim.h"
+#include "tests/lib/sim_raw.h"
 
 enum { TRIES = 2000 };
 
@@ -29,6 +28,81 @@ static bool loads(struct sim *s, struct rv_slice state)
     return loaded;
 }
 
+/* Locks that are held and waited for, a condition with a sleeper and one who died asleep, barriers in all their
+ * phases, permits with guards. */
+static void meet(struct sim *s)
+{
+    struct rv_lock_acquire_result got = {0};
+    struct rv_request *call = NULL;
+    uint64_t lock = 0;
+    uint64_t condition = 0;
+    uint64_t event = 0;
+    uint64_t filling = 0;
+    uint64_t releasing = 0;
+
+    for (int c = 1; c <= 3; c++) {
+        lock = raw_open(
+            s, c,
+            &(struct rv_object_open_args){.kind = RV_KIND_RLOCK, .name = rv_slice_str("lock")});
+        condition = raw_open(s, c,
+                             &(struct rv_object_open_args){.kind = RV_KIND_CONDITION,
+                                                           .name = rv_slice_str("condition")});
+        event = raw_open(
+            s, c,
+            &(struct rv_object_open_args){.kind = RV_KIND_EVENT, .name = rv_slice_str("event")});
+        filling =
+            raw_open(s, c,
+                     &(struct rv_object_open_args){
+                         .kind = RV_KIND_BARRIER, .name = rv_slice_str("filling"), .maxsize = 5});
+        releasing =
+            raw_open(s, c,
+                     &(struct rv_object_open_args){
+                         .kind = RV_KIND_BARRIER, .name = rv_slice_str("releasing"), .maxsize = 2});
+    }
+    for (uint64_t c = 1; c <= 3; c++) {
+        RAW(s, (int)c, REEVE_OK, lock_acquire, condition, .thread = c);
+        RAW_BEGIN(call, s, (int)c, UINT32_MAX, condition_wait, condition, .thread = c);
+        RAW_BEGIN(call, s, (int)c, UINT32_MAX, barrier_wait, filling, .thread = 10 + c);
+    }
+    RAW_FOR(s, 1, &got, lock_acquire, lock, .thread = 4);
+    RAW(s, 1, REEVE_OK, lock_acquire, lock, .thread = 4);
+    RAW_BEGIN(call, s, 2, UINT32_MAX, lock_acquire, lock, .thread = 4);
+    RAW_SAID(s, 1, 0, lock_guard, lock, .fence = got.fence);
+    RAW_BEGIN(call, s, 1, UINT32_MAX, event_wait, event, .thread = 5);
+    RAW_BEGIN(call, s, 2, UINT32_MAX, barrier_wait, releasing, .thread = 6);
+    RAW(s, 1, REEVE_OK, barrier_wait, releasing, .thread = 6, .action = 1);
+    RAW_BEGIN(call, s, 3, UINT32_MAX, barrier_wait, releasing, .thread = 6);
+    sim_run(s, 10);
+    CHECK(!call->done);
+    (void)raw_open(s, 1, &(struct rv_object_open_args){.kind = RV_KIND_SEMAPHORE, .maxsize = 9});
+}
+
+/* Containers of all kinds, with who waits for them, and letters that died in one. */
+static void fill(struct sim *s)
+{
+    struct rv_request *call = NULL;
+    uint64_t dict = raw_open(s, 1, &(struct rv_object_open_args){.kind = RV_KIND_DICT});
+    uint64_t set = raw_open(s, 1, &(struct rv_object_open_args){.kind = RV_KIND_SET});
+    uint64_t list = raw_open(s, 1, &(struct rv_object_open_args){.kind = RV_KIND_LIST});
+    struct rv_object_open_args dying = {
+        .kind = RV_KIND_QUEUE, .name = rv_slice_str("dying"), .joinable = 1, .deliveries = 1};
+    uint64_t queue = raw_open(s, 1, &dying);
+
+    (void)raw_open(
+        s, 1, &(struct rv_object_open_args){.kind = RV_KIND_ARRAY, .maxsize = 3, .typecode = 'i'});
+    RAW(s, 1, REEVE_OK, dict_set, dict, .pairs = raw_items("\x01\x02\x03\x04", 4));
+    RAW(s, 1, REEVE_OK, set_add, set, .values = raw_items("\x01\x02\x03", 3));
+    RAW(s, 1, REEVE_OK, list_insert, list, .values = raw_items("\x01\x02\x03", 3));
+    RAW_BEGIN(call, s, 1, UINT32_MAX, dict_wait, dict, .key = rv_slice_str("\x09"), .seen = 0);
+    RAW_BEGIN(call, s, 1, UINT32_MAX, list_wait, list, .seen = 1);
+    CHECK(!call->done);
+    RAW(s, 1, REEVE_OK, queue_put, queue,
+        .items = raw_slices(&(struct rv_slice){(const uint8_t[8]){0}, 8}, 1));
+    RAW(s, 1, REEVE_OK, queue_get, queue, .max = 1);
+    RAW_SAID(s, 1, 0, queue_take, queue, .taken = 1);
+    RAW_SAID(s, 1, 0, object_close, queue, .end_ = 0);
+}
+
 /* Queues with items and waiters, a map with all that belongs to one, and work that was left. */
 static void busy(struct sim *s)
 {
@@ -38,6 +112,8 @@ static void busy(struct sim *s)
     CHECK(sim_open(s, 2, "jobs", NULL) == REEVE_OK);
     for (int i = 0; i < 20; i++)
         sim_put_wait(s, 1, "item", 1000);
+    fill(s);
+    meet(s);
     sim_map(s, 2, &(struct sim_map){.items = 400, .name = "night", .stream = true, .leave = true});
     sim_map(s, 3, &(struct sim_map){.items = 300});
     sim_run(s, 40);
