@@ -60,8 +60,7 @@ static reeve_err pledge(reeve_context *ctx, const struct reeve_task *task, struc
 
 /* ---- when the function has returned ---- */
 
-struct
-try {
+struct attempt {
     const struct reeve_task *task;
     struct rv_slice objects;
     uint32_t store;
@@ -72,7 +71,7 @@ try {
 
 static bool with(void *arg, reeve_context *ctx)
 {
-    struct try *t = arg;
+    struct attempt *t = arg;
 
     if (rv_ref(ctx, 0, 0).store != t->store)
         return false;
@@ -82,7 +81,7 @@ static bool with(void *arg, reeve_context *ctx)
 }
 
 /* What came with the item is kept by the job, and needs no session that holds it. */
-static void with_own(struct try *t)
+static void with_own(struct attempt *t)
 {
     reeve_context *ctx = NULL;
 
@@ -98,7 +97,7 @@ static void with_own(struct try *t)
 reeve_err rv_pledge(struct reeve_task *task, struct rv_slice objects, uint32_t store, char *why,
                     size_t why_len)
 {
-    struct try t = {task, objects, store, REEVE_ENOENT, why, why_len};
+    struct attempt t = {task, objects, store, REEVE_ENOENT, why, why_len};
 
     if (rv_slice_equal(rv_buf_slice(&task->pledged), objects))
         return REEVE_OK;

@@ -646,9 +646,10 @@ static void tell_open(const struct log_file *lf, rv_ns began)
              (unsigned long long)lf->journal_stat.bytes,
              (unsigned long long)lf->journal_stat.snapshot_index,
              (long long)((rv_clock_now() - began) / RV_MS),
-             lf->began == 0            ? "new"
-             : lf->journal_stat.sealed ? "ordered"
-                                       : "sudden");
+             lf->began == 0                  ? "new"
+             : lf->journal_stat.sealed       ? "ordered"
+             : lf->journal_stat.records == 0 ? "snapshot"
+                                             : "sudden");
     say(lf, RV_INFO, line);
 }
 

@@ -4,6 +4,7 @@
 #include "server/core/journal.h"
 #include "server/core/save.h"
 #include "server/disk_dir.h"
+#include "server/log_dump.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,9 @@ struct reader {
     struct rv_buf lines; /* what the last try has to tell */
     struct journal_stat stat;
     bool dump;
-    uint64_t upto; /* enough with this record; 0: all */
-    uint64_t last; /* record that was read */
+    uint64_t upto;   /* enough with this record; 0: all */
+    uint64_t last;   /* record that was read */
+    uint64_t dumped; /* and told of */
     uint64_t snapshots[SNAPSHOTS_MAX];
     size_t snapshots_len;
 };
@@ -44,25 +46,21 @@ static struct mgr *new_mgr(const struct rv_id *store)
 
 static bool on_load(void *arg, const struct snapshot *s, struct rv_slice state)
 {
-    const struct reader *r = arg;
+    struct reader *r = arg;
 
-    (void)s;
+    r->last = s->index;
     return mgr_load(r->mgr, state);
 }
 
-static void dump(const struct record *rec, const struct command *cmd)
+/* A folder that could not be read is read again from its beginning. What was told is not told twice. */
+static void dump(struct reader *r, const struct record *rec, const struct command *cmd)
 {
-    printf("%10llu  life %llu  flush %llu%s  %6zu bytes  %s", (unsigned long long)rec->index,
-           (unsigned long long)rec->epoch, (unsigned long long)rec->flush,
-           rec->flags & RECORD_LAST ? "." : " ", rec->size, command_name(cmd->type));
-    if (cmd->session != 0)
-        printf("  session %llu", (unsigned long long)cmd->session);
-    if (cmd->type == COMMAND_MESSAGES && cmd->first == 0)
-        printf("  acknowledges %llu", (unsigned long long)cmd->ack);
-    else if (cmd->type == COMMAND_MESSAGES)
-        printf("  from message %llu  bodies %zu%s", (unsigned long long)cmd->first, cmd->bodies_len,
-               cmd->stripped ? "  refused: no room" : "");
-    printf("\n");
+    if (rec->index <= r->dumped)
+        return;
+    if (r->last != 0 && rec->index > r->last + 1)
+        log_dump_seal(rec->index - 1);
+    log_dump(rec, cmd);
+    r->dumped = rec->index;
 }
 
 static bool on_command(void *arg, const struct record *rec, const struct command *cmd)
@@ -70,7 +68,7 @@ static bool on_command(void *arg, const struct record *rec, const struct command
     struct reader *r = arg;
 
     if (r->dump)
-        dump(rec, cmd);
+        dump(r, rec, cmd);
     mgr_step(r->mgr, cmd, &r->out);
     outbox_clear(&r->out);
     r->last = rec->index;
@@ -123,6 +121,7 @@ static bool read_folder(struct disk *d, struct reader *r, char *why)
     for (int i = 0; i < TRIES && !ok; i++) {
         rv_buf_clear(&r->lines);
         r->mgr = NULL; /* loaded in part: it cannot be freed */
+        r->last = 0;
         ok = read_once(d, r, why);
     }
     if (!ok)
@@ -285,6 +284,15 @@ static int copy(const struct reader *r, const char *to, bool restore)
 
 /* ---- what was asked for ---- */
 
+static void end_dump(const struct reader *r)
+{
+    if (r->stat.sealed)
+        log_dump_seal(r->stat.index);
+    else if (r->stat.records == 0 && r->stat.snapshot_index != 0)
+        fprintf(stderr, "reeve-server: no commands behind snapshot %llu, which holds the state\n",
+                (unsigned long long)r->stat.snapshot_index);
+}
+
 enum what { VERIFY, STAT, DUMP, BACKUP, RESTORE };
 
 static const struct {
@@ -327,6 +335,7 @@ static int answer(enum what what, struct disk *d, struct reader *r, const char *
         tell(r);
         break;
     case DUMP:
+        end_dump(r);
         break;
     }
     return 0;

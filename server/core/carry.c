@@ -45,14 +45,21 @@ struct carried *carry(struct mgr *mgr, struct object *holder, struct rv_slice re
     return c;
 }
 
+bool carried_has(const struct carried *c, uint64_t object)
+{
+    for (uint32_t i = 0; c != NULL && i < c->len; i++)
+        if (c->to[i] == object)
+            return true;
+    return false;
+}
+
 bool carry_has(const struct object *holder, uint64_t object)
 {
     const struct carried *c = NULL;
 
     DL_FOREACH (holder->carries, c) {
-        for (uint32_t i = 0; i < c->len; i++)
-            if (c->to[i] == object)
-                return true;
+        if (carried_has(c, object))
+            return true;
     }
     return false;
 }

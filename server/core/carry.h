@@ -33,6 +33,9 @@ bool carry_bind(struct mgr *mgr);
 /* Does the holder carry a reference to it? Looks at all that it carries. */
 bool carry_has(const struct object *holder, uint64_t object);
 
+/* Is it among what one item refers to? NULL is fine. */
+bool carried_has(const struct carried *c, uint64_t object);
+
 /* The item moved to another holder. NULL is fine. */
 void carry_move(struct carried *c, struct object *holder);
 

@@ -1312,13 +1312,17 @@ static void on_call(struct mgr *mgr, struct object *o, struct ref *ref, const st
 
 /* ---- pledges ---- */
 
-/* Its session holds each of them, or the job carries it already. */
-static bool may_pledge(const struct session *s, const struct job *job, struct rv_slice objects)
+/* Its session holds each of them, or it came with the item. */
+static bool may_pledge(const struct session *s, const struct job *job, uint64_t index,
+                       struct rv_slice objects)
 {
+    const struct job_refs *refs = find_refs(job, index);
+    const struct carried *came = refs == NULL ? NULL : refs->carried;
+
     for (size_t at = 0; at < objects.len; at += 8) {
         struct rv_slice one = rv_slice(objects.data + at, 8);
 
-        if (!carry_allowed(s, one) && !carry_has(&job->object, rv_item_ref(one, 0)))
+        if (!carry_allowed(s, one) && !carried_has(came, rv_item_ref(one, 0)))
             return false;
     }
     return true;
@@ -1358,7 +1362,7 @@ static reeve_err check_pledge(const struct session *s, const struct job *job,
     if (args->objects.len == 0 || args->objects.len % 8 != 0 || args->objects.len > CARRY_BYTES)
         return REEVE_EINVAL;
     *why = "this session does not hold what the result refers to";
-    return may_pledge(s, job, args->objects) ? REEVE_OK : REEVE_ENOENT;
+    return may_pledge(s, job, args->index, args->objects) ? REEVE_OK : REEVE_ENOENT;
 }
 
 void job_on_pledge(struct mgr *mgr, const struct incoming *in)
