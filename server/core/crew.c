@@ -23,7 +23,8 @@ static bool wants_more(const struct member *m)
 {
     uint64_t slots = m->slots;
 
-    if (m->away || m->draining || m->object.removed)
+    rv_assert(!m->object.removed); /* it has no name by which it could be */
+    if (m->away || m->draining)
         return false;
     if (m->chunks != NULL && m->chunks->slice.alone && !RV_MUTANT(SUSPECT_IN_COMPANY))
         return false;
@@ -900,14 +901,13 @@ static void on_timeout(struct mgr *mgr, struct call *call)
 }
 
 /* Another life of the same agent is over, whether it knows or not. False: this one is the older. */
-static bool replace_older(struct mgr *mgr, const struct session *s,
-                          const struct rv_agent_open_args *args)
+static bool replace_older(struct mgr *mgr, const struct rv_agent_open_args *args)
 {
     struct member *m = NULL;
     struct member *next = NULL;
 
     DL_FOREACH_SAFE (mgr->members, m, next) {
-        if (m->session == s || !rv_id_equal(&m->host, &args->host) ||
+        if (!rv_id_equal(&m->host, &args->host) ||
             !rv_slice_equal(rv_slice_str(m->name), args->name))
             continue;
         if (m->incarnation >= args->incarnation)
@@ -915,6 +915,15 @@ static bool replace_older(struct mgr *mgr, const struct session *s,
         session_end(mgr, m->session, REEVE_EEXPIRED);
     }
     return true;
+}
+
+static uint32_t agents_of(const struct mgr *mgr)
+{
+    const struct member *m = NULL;
+    uint32_t count = 0;
+
+    DL_COUNT(mgr->members, m, count);
+    return count;
 }
 
 void crew_on_open(struct mgr *mgr, const struct incoming *in)
@@ -932,11 +941,12 @@ void crew_on_open(struct mgr *mgr, const struct incoming *in)
         err = REEVE_EPERM, no = "only a key with the role worker (or admin) runs tasks";
     else if (args.name.len > RV_LIMIT_NAME_BYTES || s->member != NULL || args.slots > SLOTS_MAX)
         err = REEVE_EINVAL, no = "a name, at most 65536 slots, and one agent a session";
-    else if (mgr->members != NULL && mgr->members->prev != NULL &&
-             HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS)
-        err = REEVE_ELIMIT, no = "the manager holds its maximum of objects";
-    else if (!replace_older(mgr, s, &args))
+    else if (!replace_older(mgr, &args))
         err = REEVE_EEXPIRED, no = "a newer agent of this name runs on this host";
+    else if (HASH_CNT(by_id, mgr->objects) >= RV_LIMIT_OBJECTS)
+        err = REEVE_ELIMIT, no = "the manager holds its maximum of objects";
+    else if (agents_of(mgr) >= RV_LIMIT_AGENTS)
+        err = REEVE_ELIMIT, no = "the manager has its maximum of agents";
     if (err != REEVE_OK) {
         mgr_reply_text(mgr, s, in->number, err, no);
         return;

@@ -1,7 +1,10 @@
 /* How long objects live, and who may use them. */
 
 #include "tests/lib/check.h"
+#include "tests/lib/sim_raw.h"
 #include "tests/lib/sim_sync.h"
+
+#include <stdio.h>
 
 TEST(anonymous_object_goes_with_its_last_reference)
 {
@@ -161,4 +164,100 @@ TEST(what_a_revoked_key_says_later_is_refused)
     sim_expect(&s, "[    2] get.fail client=2 error=EEMPTY\n");
     CHECK(mgr_sessions(s.server.mgr) == 1);
     sim_stop(&s);
+}
+
+/* A handle is let go as often as it was had, and a reference likewise. */
+TEST(what_is_not_held_cannot_be_let_go)
+{
+    struct sim s;
+    uint64_t event = 0;
+
+    sim_start(&s, 2);
+    RAW_SAID(&s, 1, 1, object_close, 99, .end_ = 0);
+    RAW_SAID(&s, 1, 1, object_release, 99, .end_ = 0);
+    event = raw_open(
+        &s, 1, &(struct rv_object_open_args){.kind = RV_KIND_EVENT, .name = rv_slice_str("event")});
+    RAW_SAID(&s, 1, 1, object_release, event, .end_ = 0); /* it came in no item */
+    RAW_SAID(&s, 2, 1, object_close, event, .end_ = 0);
+    RAW(&s, 2, REEVE_ENOENT, object_ref, 0, .object = event);
+    RAW(&s, 1, REEVE_OK, object_ref, 0, .object = event);
+    RAW_SAID(&s, 1, 0, object_close, event, .end_ = 0);
+    RAW_SAID(&s, 1, 0, object_close, event, .end_ = 0);
+    RAW_SAID(&s, 1, 1, object_close, event, .end_ = 0);
+    CHECK(mgr_objects(s.server.mgr) == 1);
+    RAW(&s, 1, REEVE_ENOENT, object_remove, 0, .name = rv_slice_str("none"));
+    sim_stop(&s);
+}
+
+/* A batch in the name of a void fence is refused as one call is. */
+TEST(batch_is_guarded_as_a_call_is)
+{
+    struct sim s;
+    uint64_t lock = 0;
+
+    sim_start(&s, 1);
+    lock = raw_open(&s, 1, &(struct rv_object_open_args){.kind = RV_KIND_LOCK});
+    RAW_SAID(&s, 1, 0, lock_guard, lock, .fence = 1);
+    RAW(&s, 1, REEVE_EFENCED, batch, 0, .count = 0);
+    RAW(&s, 1, REEVE_OK, batch, 0, .count = 0);
+    sim_stop(&s);
+}
+
+/* Calls without an answer are beyond the quota of calls done all the same: nobody would hear of a refusal. */
+TEST(quota_of_calls_lets_pass_what_has_no_answer)
+{
+    struct sim s;
+    uint64_t lock = 0;
+    struct rv_lock_acquire_result got = {0};
+    struct rv_buf args = {0};
+    size_t refusals = 0;
+
+    sim_start(&s, 1);
+    lock = raw_open(&s, 1, &(struct rv_object_open_args){.kind = RV_KIND_LOCK});
+    RAW_FOR(&s, 1, &got, lock_acquire, lock, .thread = 1);
+    sim_quota(&s, "calls:2");
+    sim_run(&s, 10);
+    for (int i = 0; i < 4; i++) {
+        rv_object_ref_args_encode(&args, &(struct rv_object_ref_args){.object = lock});
+        refusals += sim_ask(&s, 1, RV_OP_object_ref, 0, &args, NULL) == REEVE_EQUOTA;
+    }
+    CHECK(refusals > 0);
+    RAW_SAID(&s, 1, 0, lock_let_go, lock, .thread = 1, .fence = got.fence);
+    sim_run(&s, 2000);
+    RAW(&s, 1, REEVE_OK, lock_acquire, lock, .thread = 2);
+    sim_stop(&s);
+}
+
+/* A listing goes as far as a page does. */
+TEST(long_lists_of_objects_are_answered_in_pages)
+{
+    enum { OBJECTS = 520 };
+    static char name[RV_LIMIT_NAME_BYTES + 1];
+
+    for (int how = 0; how < 2; how++) {
+        struct sim s;
+        struct rv_object_list_result list = {0};
+        int width = how == 0 ? 4 : RV_LIMIT_NAME_BYTES;
+        uint64_t last = 0;
+
+        sim_start(&s, 1);
+        sim_principal(&s, "admin", "");
+        s.unchecked = true;
+        for (int i = 0; i < OBJECTS; i++) {
+            snprintf(name, sizeof name, "%0*d", width, i);
+            last = raw_open(
+                &s, 1,
+                &(struct rv_object_open_args){.kind = RV_KIND_EVENT, .name = rv_slice_str(name)});
+        }
+        CHECK(last == OBJECTS);
+        RAW_FOR(&s, 1, &list, object_list, 0, .prefix = rv_slice_str("0"));
+        CHECK(how == 0 ? list.count == RV_LIMIT_LIST_ROWS
+                       : list.count > 100 && list.count < RV_LIMIT_LIST_ROWS);
+        RAW_FOR(&s, 1, &list, object_list, 0, .after = rv_slice_str(name));
+        CHECK(list.count == 0);
+        RAW_FOR(&s, 1, &list, object_list, 0, .after = rv_slice(name, (size_t)width - 1));
+        CHECK(list.count == 1 + OBJECTS % 10 || list.count > 0);
+        RAW(&s, 1, REEVE_OK, object_debug, 0, .after = 0);
+        sim_stop(&s);
+    }
 }

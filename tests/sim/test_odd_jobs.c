@@ -262,6 +262,122 @@ TEST(questions_about_jobs_are_answered_from_where_one_likes)
     sim_stop(&s);
 }
 
+/* A question is answered with one page; whoever wants more asks from its end. */
+TEST(long_lists_of_jobs_are_answered_in_pages)
+{
+    enum { JOBS = RV_LIMIT_LIST_ROWS + 1 };
+    static char longest[RV_LIMIT_NAME_BYTES + 1];
+
+    memset(longest, 'x', sizeof longest - 1);
+    for (int how = 0; how < 2; how++) {
+        struct sim s;
+        struct rv_job_open_args open = command;
+        uint64_t first = 0;
+        uint64_t job = 0;
+        uint32_t page = 0;
+
+        start(&s);
+        s.unchecked = true;
+        open.function = how == 0 ? rv_slice_str("f") : rv_slice_str(longest);
+        for (int i = 0; i < JOBS; i++)
+            CHECK(open_job(&s, &open, i == 0 ? &first : &job) == REEVE_OK);
+        page = list_after(&s, RV_OP_job_list, 0);
+        CHECK(how == 0 ? page == RV_LIMIT_LIST_ROWS : page > 100 && page < RV_LIMIT_LIST_ROWS);
+        CHECK(list_after(&s, RV_OP_job_list, job - 1) == 1);
+        CHECK(list_after(&s, RV_OP_job_list, first + page - 1) > 0);
+        sim_stop(&s);
+    }
+}
+
+/* What is no job is no job of that number. */
+TEST(object_that_is_no_job_is_asked_as_one_in_vain)
+{
+    struct sim s;
+    struct rv_buf args = {0};
+    uint64_t queue = 0;
+
+    start(&s);
+    rv_object_open_args_encode(&args, &(struct rv_object_open_args){.name = rv_slice_str("q"),
+                                                                    .create = 1,
+                                                                    .kind = RV_KIND_QUEUE});
+    CHECK(hand_ask(&s, CLIENT, RV_OP_object_open, 0, &args) == REEVE_OK);
+    queue = 1;
+    CHECK(stat_of(&s, queue, REEVE_ENOENT) == 0);
+    CHECK(log_of(&s, queue, 0, REEVE_ENOENT) == 0);
+    CHECK(cancel(&s, queue) == REEVE_ENOENT);
+    CHECK(put(&s, queue, 0, 1, "f") == REEVE_ETYPE);
+    sim_stop(&s);
+}
+
+/* What its total says is all there may be. */
+TEST(job_takes_no_more_items_than_it_said)
+{
+    struct sim s;
+    struct rv_job_open_args open = command;
+    struct rv_buf args = {0};
+    uint64_t job = 0;
+    uint64_t before = 0;
+
+    start(&s);
+    open.total = 3;
+    CHECK(open_job(&s, &open, &job) == REEVE_OK);
+    CHECK(put(&s, job, 0, 4, "f") == REEVE_EINVAL);
+    CHECK(put(&s, job, 0, 2, "f") == REEVE_OK);
+    before = refused(&s);
+    say_total(&s, job, 2); /* another total than it said */
+    CHECK(refused(&s) == before + 1);
+    rv_object_ref_args_encode(&args, &(struct rv_object_ref_args){job, 0});
+    CHECK(hand_ask(&s, CLIENT, RV_OP_object_ref, 0, &args) ==
+          REEVE_ENOENT); /* it is no reference */
+    rv_job_take_args_encode(&args, &(struct rv_job_take_args){1, 0});
+    hand_say(&s, AGENT, RV_OP_job_take, job, &args); /* of a job that it has not opened */
+    CHECK(refused(&s) == before + 2);
+    sim_stop(&s);
+}
+
+/* Of what items print, the last ones are kept. */
+TEST(log_of_a_job_keeps_the_last_words)
+{
+    static uint8_t output[RV_LIMIT_OUTPUT_BYTES];
+    enum { ITEMS = 600, MOST = 512 };
+
+    for (int how = 0; how < 2; how++) {
+        struct sim s;
+        struct sim_hand h;
+        struct rv_job_open_args open = command;
+        struct rv_buf value = {0};
+        uint64_t job = 0;
+        uint32_t kept = 0;
+
+        start(&s);
+        s.unchecked = true;
+        hand_lend(&s, &h, AGENT, 1);
+        open.chunk = ITEMS;
+        CHECK(open_job(&s, &open, &job) == REEVE_OK);
+        CHECK(put(&s, job, 0, ITEMS, "f") == REEVE_OK);
+        sim_run(&s, 10);
+        CHECK(h.len == 1 && h.heard[0].count == ITEMS);
+        rv_item_write(&value, &(struct rv_item){.len = 1, .bytes = rv_slice("\x01", 1)});
+        for (uint64_t i = 0; i < ITEMS; i++)
+            hand_item(&s, &h,
+                      &(struct rv_agent_item_args){
+                          .chunk = h.heard[0].chunk,
+                          .index = i,
+                          .output = rv_slice(output, how == 0 ? 1 : sizeof output),
+                          .items = {1, rv_buf_slice(&value)}});
+        for (uint64_t after = 0, more = 1; more > 0; after = ITEMS - MOST + kept) {
+            more = log_of(&s, job, after, REEVE_OK);
+            kept += (uint32_t)more;
+            if (how == 1)
+                break;
+        }
+        CHECK(how == 0 ? kept == MOST : kept > 0 && kept < 5); /* of large ones few fit a page */
+        rv_buf_free(&value);
+        hand_take_back(&h);
+        sim_stop(&s);
+    }
+}
+
 /* ---- agents ---- */
 
 TEST(agent_that_cannot_be_is_not_opened)

@@ -150,3 +150,35 @@ TEST(old_programs_make_room_for_new_ones)
     CHECK(open_blob(&s, named(2), LARGE, &have) == REEVE_OK && have == 0);
     sim_stop(&s);
 }
+
+/* Whoever may not run programs may not send any, and whose job needs one finds it whole or not at all. */
+TEST(program_is_sent_by_those_who_may_run_it)
+{
+    struct sim s;
+    const struct rv_slice good = rv_slice(digest, sizeof digest);
+    struct rv_buf args = {0};
+    uint64_t have = 0;
+
+    start(&s);
+    CHECK(open_blob(&s, good, PROGRAM, NULL) == REEVE_OK);
+    put_blob(&s, good, 0, rv_slice(program, 200));
+    sim_run(&s, 10);
+    sim_principal(&s, "client", "open,put");
+    sim_run(&s, 10);
+    put_blob(&s, good, 200, rv_slice(program + 200, 100));
+    CHECK(open_blob(&s, good, PROGRAM, NULL) == REEVE_EPERM);
+    sim_principal(&s, "admin", "");
+    sim_run(&s, 10);
+    CHECK(open_blob(&s, good, PROGRAM, &have) == REEVE_OK && have == 200);
+    rv_job_open_args_encode(
+        &args, &(struct rv_job_open_args){.create = 1, .kind = RV_CODE_PROGRAM, .digest = good});
+    CHECK(sim_ask(&s, 1, RV_OP_job_open, 0, &args, NULL) == REEVE_ENOENT);
+    put_blob(&s, good, 200, rv_slice(program + 200, 100));
+    rv_job_open_args_encode(
+        &args, &(struct rv_job_open_args){.create = 1, .kind = RV_CODE_PROGRAM, .digest = good});
+    CHECK(sim_ask(&s, 1, RV_OP_job_open, 0, &args, NULL) == REEVE_OK);
+    for (uint8_t i = 1; i <= RV_LIMIT_BLOBS_BYTES / RV_LIMIT_BLOB_BYTES; i++)
+        CHECK(open_blob(&s, named(i), LARGE, NULL) == REEVE_OK);
+    CHECK(open_blob(&s, good, PROGRAM, &have) == REEVE_OK && have == PROGRAM); /* a job needs it */
+    sim_stop(&s);
+}

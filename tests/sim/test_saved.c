@@ -2,6 +2,7 @@
  * nobody. Its checksum is looked at before; this is what stands behind that. */
 
 #include "server/core/save.h"
+#include "common/wire/digest.h"
 #include "tests/lib/sim_raw.h"
 
 enum { TRIES = 2000 };
@@ -103,6 +104,27 @@ static void fill(struct sim *s)
     RAW_SAID(s, 1, 0, object_close, queue, .end_ = 0);
 }
 
+/* Programs, whole and half, and a job of one. */
+static void ship(struct sim *s)
+{
+    static uint8_t program[300];
+    uint8_t digest[RV_LIMIT_DIGEST_BYTES];
+    struct rv_digest sum;
+
+    rv_digest_init(&sum);
+    rv_digest_add(&sum, rv_slice(program, sizeof program));
+    rv_digest_end(&sum, digest);
+    for (size_t i = 0; i < 2; i++, digest[0]++) {
+        RAW(s, 1, REEVE_OK, blob_open, 0, .digest = rv_slice(digest, sizeof digest),
+            .size = sizeof program);
+        RAW_SAID(s, 1, 0, blob_put, 0, .digest = rv_slice(digest, sizeof digest),
+                 .data = rv_slice(program, i == 0 ? sizeof program : 100));
+        RAW(s, 1, i == 0 ? REEVE_OK : REEVE_ENOENT, job_open, 0, .create = 1,
+            .kind = RV_CODE_PROGRAM, .digest = rv_slice(digest, sizeof digest),
+            .total = UINT64_MAX);
+    }
+}
+
 /* Queues with items and waiters, a map with all that belongs to one, and work that was left. */
 static void busy(struct sim *s)
 {
@@ -112,8 +134,11 @@ static void busy(struct sim *s)
     CHECK(sim_open(s, 2, "jobs", NULL) == REEVE_OK);
     for (int i = 0; i < 20; i++)
         sim_put_wait(s, 1, "item", 1000);
+    sim_principal(s, "admin", "");
+    sim_run(s, 10);
     fill(s);
     meet(s);
+    ship(s);
     sim_map(s, 2, &(struct sim_map){.items = 400, .name = "night", .stream = true, .leave = true});
     sim_map(s, 3, &(struct sim_map){.items = 300});
     sim_run(s, 40);

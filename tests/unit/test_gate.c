@@ -37,6 +37,7 @@ struct rig {
     reeve_err refused;
     char why[128];
     uint64_t replies, answers, limits; /* limits: ELIMIT among the answers */
+    reeve_err error;                   /* of the last reply */
 };
 
 /* ---- the manager ---- */
@@ -74,18 +75,23 @@ static void add(struct rig *r, const struct command *cmd)
     rv_buf_add(&h->bytes, cmd->bytes.data, cmd->bytes.len);
 }
 
-static void admit(struct rig *r, uint32_t id, const char *rights)
+static void admit_as(struct rig *r, uint32_t id, const char *role, const char *rights)
 {
     struct rv_buf row = {0};
 
     rv_principal_row_encode(&row, &(struct rv_principal_row){.id = id,
                                                              .name = rv_slice_str("k"),
-                                                             .role = rv_slice_str("client"),
+                                                             .role = rv_slice_str(role),
                                                              .rights = rv_slice_str(rights)});
     step(r,
          &(struct command){
              .type = COMMAND_PRINCIPAL, .logged = true, .at = r->now, .bytes = rv_buf_slice(&row)});
     rv_buf_free(&row);
+}
+
+static void admit(struct rig *r, uint32_t id, const char *rights)
+{
+    admit_as(r, id, "client", rights);
 }
 
 static void begin(struct rig *r)
@@ -169,6 +175,7 @@ static void note(struct rig *r, const struct rv_msg *msg)
         break;
     case RV_MSG_reply:
         r->replies++;
+        r->error = (reeve_err)msg->reply.error;
         break;
     case RV_MSG_answer:
         r->answers++;
@@ -763,6 +770,39 @@ static void key_is_known_by_all_that_is_said_of_it(void **state)
     end(&r);
 }
 
+/* ---- agents ---- */
+
+static void manager_has_so_many_agents(void **state)
+{
+    struct rig r;
+    struct rv_buf args = {0};
+    struct rv_msg msg;
+
+    (void)state;
+    begin(&r);
+    admit_as(&r, KEY, "worker", "");
+    for (uint32_t i = 0; i <= RV_LIMIT_AGENTS; i++) {
+        struct rv_hello hello = hello_of(1);
+        char name[16];
+        uint64_t peer = 0;
+
+        rv_set_number(hello.session.bytes + 1, i, 4);
+        peer = greet_as(&r, KEY, &hello);
+        snprintf(name, sizeof name, "%u", i);
+        rv_buf_clear(&args);
+        rv_agent_open_args_encode(
+            &args, &(struct rv_agent_open_args){.name = rv_slice_str(name), .slots = 1});
+        msg = call_of(RV_OP_agent_open, rv_buf_slice(&args));
+        send(&r, peer, 1, 0, &msg, 1);
+        hear(&r, peer);
+        assert_int_equal(r.replies, 1);
+        assert_int_equal(r.error, i < RV_LIMIT_AGENTS ? REEVE_OK : REEVE_ELIMIT);
+    }
+    assert_int_equal(mgr_objects(r.mgr), RV_LIMIT_AGENTS);
+    rv_buf_free(&args);
+    end(&r);
+}
+
 int test_gate(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -783,6 +823,7 @@ int test_gate(void)
         cmocka_unit_test(frame_of_a_connection_that_goes_is_forgotten),
         cmocka_unit_test(full_disk_strips_what_grows_alone),
         cmocka_unit_test(key_is_known_by_all_that_is_said_of_it),
+        cmocka_unit_test(manager_has_so_many_agents),
     };
 
     return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
