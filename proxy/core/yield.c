@@ -307,7 +307,8 @@ static bool one_value(struct rv_yield *y, const struct rv_items *items,
         memcpy(y->lots[lot].bytes + ITEM_HEAD, bare.data, len);
     } else if (ok) {
         ok = receive(y, &r, items->bytes.data, lot, freight, slot, &len);
-        memcpy(y->lots[lot].bytes, items->bytes.data, items->bytes.len);
+        if (ok)
+            memcpy(y->lots[lot].bytes, items->bytes.data, items->bytes.len);
     }
     if (!ok) {
         free_lot(y, lot);

@@ -61,6 +61,11 @@ uint64_t raw_refused(struct sim *s)
     return status.refused;
 }
 
+void raw_leave(struct rv_request *call)
+{
+    call->abandoned = true;
+}
+
 static struct rv_buf *next_list(void)
 {
     static struct rv_buf lists[4];

@@ -57,6 +57,9 @@ struct rv_request *raw_begin(struct sim *s, int client, uint16_t op, uint64_t ob
 /* Run until it is over. */
 reeve_err raw_end(struct sim *s, int client, struct rv_request *call);
 
+/* Nobody looks at it any more: it goes with its answer, or with its client. */
+void raw_leave(struct rv_request *call);
+
 /* A new object, or one more handle: its number. It must work. create is 1 if that is 0. */
 uint64_t raw_open(struct sim *s, int client, const struct rv_object_open_args *open);
 /* Without an answer. The ping behind it is answered when it has been heard. args are freed. */
