@@ -25,12 +25,10 @@ static void again(struct rv_link *link, rv_ns now)
 {
     uint64_t pause = link->backoff_ms / 2 + rv_rng_below(&link->rng, link->backoff_ms / 2 + 1);
 
-    if (link->state == RV_LINK_DEAD)
-        return;
+    rv_assert(link->state != RV_LINK_DEAD && link->state != RV_LINK_IDLE);
     if (link->state == RV_LINK_READY)
         link->lost_at = now;
-    if (link->state != RV_LINK_IDLE)
-        link->close_wanted = true;
+    link->close_wanted = true;
     link->state = RV_LINK_IDLE;
     link->retry_at = now + (rv_ns)pause * RV_MS;
     link->backoff_ms = link->backoff_ms * 2 < RV_LIMIT_BACKOFF_MAX_MS ? link->backoff_ms * 2
@@ -534,10 +532,11 @@ void rv_link_receive(struct rv_link *link, rv_ns now, struct rv_slice control,
     link->heard_at = now;
     if (frame.ack >= link->out.first)
         link->refusals = 0;
-    if (frame.ack > link->sent_high || !rv_stream_ack(&link->out, frame.ack)) {
+    if (frame.ack > link->sent_high) {
         again(link, now);
         return;
     }
+    rv_assert(rv_stream_ack(&link->out, frame.ack));
     if (link->cursor < link->out.first)
         link->cursor = link->out.first;
     number = frame.first;

@@ -119,10 +119,17 @@ static uint32_t clamp(uint64_t n)
     return n < 1 ? 1 : n > RV_LIMIT_CHUNK_ITEMS ? RV_LIMIT_CHUNK_ITEMS : (uint32_t)n;
 }
 
+/* Who takes more has at least one. */
+static uint64_t some_slots(const struct mgr *mgr)
+{
+    rv_assert(mgr->slots > 0);
+    return mgr->slots;
+}
+
 /* Items that are dealt together because they are tiny, whatever chunk the job asks for. */
 static uint32_t group_size(const struct mgr *mgr, const struct job *job)
 {
-    uint64_t slots = mgr->slots == 0 ? 1 : mgr->slots;
+    uint64_t slots = some_slots(mgr);
     uint64_t n = 1;
 
     if (job->item_ns == 0 || job->item_ns >= TINY_NS || job->detail)
@@ -135,7 +142,7 @@ static uint32_t group_size(const struct mgr *mgr, const struct job *job)
  * takes a while; near the end less, so that all end together. */
 static uint32_t chunk_size(const struct mgr *mgr, const struct job *job)
 {
-    uint64_t slots = mgr->slots == 0 ? 1 : mgr->slots;
+    uint64_t slots = some_slots(mgr);
     bool known = job->total != UINT64_MAX;
     uint64_t left = known ? job->total - job->put + job->waiting : job->waiting;
     uint64_t n = 1;

@@ -510,8 +510,6 @@ static void drop_pledge(struct mgr *mgr, struct job_refs *refs, struct pledge *p
 
 static void forget_refs(struct mgr *mgr, struct job *job, struct job_refs *refs)
 {
-    if (refs == NULL)
-        return;
     HASH_DELETE(hh, job->refs, refs);
     carry_drop(mgr, &refs->carried);
     while (refs->pledges != NULL)
@@ -663,8 +661,10 @@ static void take_one(struct mgr *mgr, struct job *job, uint64_t index, struct rv
 
 void job_measure(struct job *job, uint64_t ns, uint32_t count)
 {
-    uint64_t each = ns / (count == 0 ? 1 : count);
+    uint64_t each = 0;
 
+    rv_assert(count > 0);
+    each = ns / count;
     if (each == 0)
         each = 1;
     job->item_ns = job->item_ns == 0 ? each : (job->item_ns * 7 + each) / 8;
@@ -682,8 +682,10 @@ static void advance(struct mgr *mgr, struct chunk *c, uint32_t count)
 {
     struct job *job = c->job;
     uint64_t left = c->slice.first + c->slice.count - c->next;
-    uint64_t part = left == 0 ? c->cost : c->cost / left * count;
+    uint64_t part = 0;
 
+    rv_assert(count <= left && left > 0);
+    part = c->cost / left * count;
     c->next += count;
     c->cost -= part;
     c->member->load -= part;

@@ -38,11 +38,9 @@ char *mgr_text(struct rv_slice text)
 void mgr_refused(struct mgr *mgr, const struct session *s, const struct rv_call *msg,
                  reeve_err error)
 {
-    const struct rv_op_info *op = rv_op_info(msg->op);
-
     mgr_say(mgr, RV_AUDIT, "call.refuse session=%llu key=%s op=%s object=%llu error=%s",
             (unsigned long long)s->serial, mgr_principal_name(mgr, s->principal),
-            op == NULL ? "?" : op->name, (unsigned long long)msg->object,
+            rv_op_info(msg->op)->name, (unsigned long long)msg->object,
             error == REEVE_EPERM    ? "EPERM"
             : error == REEVE_EQUOTA ? "EQUOTA"
                                     : "ELIMIT");

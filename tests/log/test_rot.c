@@ -176,3 +176,220 @@ TEST(unknown_format_is_refused_by_name)
     CHECK(!found.ok && strstr(found.why, "not a file of a reeve log") != NULL);
     disk_mem_free(&disk);
 }
+
+/* ---- files that do not belong there ---- */
+
+static void copy_file(struct disk_mem *disk, const char *from, const char *to)
+{
+    struct disk_mem_file *f = disk_mem_find(disk, from);
+    int file = disk->disk.open(&disk->disk, to, DISK_CREATE);
+
+    CHECK(f != NULL && file >= 0);
+    f = disk_mem_find(disk, from);
+    CHECK(disk_write_all(&disk->disk, file, f->now.data, f->now.len, 0) == 0);
+    disk->disk.close(&disk->disk, file);
+}
+
+/* The newest file of that kind; the length of its name, which is copied. */
+static void newest(const struct disk_mem *disk, const char *kind, char out[40])
+{
+    out[0] = '\0';
+    for (size_t n = 0; n < disk->names.len; n++)
+        if (strncmp(disk->names.at[n].text, kind, strlen(kind)) == 0 &&
+            strcmp(disk->names.at[n].text, out) > 0)
+            snprintf(out, 40, "%s", disk->names.at[n].text);
+    CHECK(out[0] != '\0');
+}
+
+TEST(files_of_others_in_the_folder_are_left_alone)
+{
+    static const char *const others[] = {
+        "log.1",      "log.000000000000000g",  "log.00000000000000001", "log-0000000000000001",
+        "logger.txt", "snap.000000000000zzzz", "cut.0000000000000001",  "README"};
+    struct disk_mem disk;
+    struct script_found found;
+
+    make_log(&disk, true, true);
+    for (size_t i = 0; i < rv_countof(others); i++)
+        copy_file(&disk, "store", others[i]);
+    script_recover(&disk, true, &found);
+    CHECK(found.ok && found.index == script_end() && script_knows(&found));
+    for (size_t i = 0; i < rv_countof(others); i++)
+        CHECK(disk_mem_find(&disk, others[i]) != NULL);
+    disk_mem_free(&disk);
+}
+
+/* A file is what its header says, and a name that says something else is no mistake to be passed over. */
+TEST(file_under_another_name_is_not_taken_for_what_it_is_called)
+{
+    struct disk_mem disk;
+    struct script_found found;
+    char name[40];
+    char other[40];
+
+    make_log(&disk, true, false);
+    newest(&disk, "log.", name);
+    snprintf(other, sizeof other, "%.19sf", name);
+    CHECK(strcmp(name, other) < 0);
+    CHECK(disk.disk.rename(&disk.disk, name, other) == 0);
+    script_recover(&disk, true, &found);
+    CHECK(!found.ok);
+    disk_mem_free(&disk);
+
+    make_log(&disk, true, true);
+    newest(&disk, "snap.", name);
+    snprintf(other, sizeof other, "%.20sf", name);
+    CHECK(strcmp(name, other) < 0);
+    copy_file(&disk, name, other);
+    script_recover(&disk, true, &found); /* an older one does, and that is said */
+    CHECK(found.ok && found.bad_snapshot && found.index == script_end() && script_knows(&found));
+    disk_mem_free(&disk);
+}
+
+/* Segments of another folder, under the very names that are missed. */
+TEST(files_of_another_log_are_refused)
+{
+    struct disk_mem disk;
+    struct disk_mem other;
+    struct script_found found;
+    struct rv_id id = {{77}};
+    struct journal *j = NULL;
+    char why[JOURNAL_WHY];
+    struct disk_mem_file *f = NULL;
+
+    make_log(&disk, true, false);
+    disk_mem_init(&other);
+    CHECK(journal_open(&j,
+                       &(struct journal_conf){
+                           .disk = &other.disk, .segment_bytes = SCRIPT_SEGMENT, .new_store = id},
+                       why));
+    CHECK(journal_replay(j, &(struct journal_replay){0}, why));
+    journal_close(&j);
+    f = disk_mem_find(&other, "store");
+    CHECK(f != NULL);
+    CHECK(disk_mem_find(&disk, "store")->now.len == f->now.len);
+    memcpy(disk_mem_find(&disk, "store")->now.data, f->now.data, f->now.len);
+    script_recover(&disk, true, &found);
+    CHECK(!found.ok && strstr(found.why, "belongs to another store") != NULL);
+    disk_mem_free(&disk);
+    disk_mem_free(&other);
+}
+
+/* ---- a repair that fails ---- */
+
+static bool repair(struct disk_mem *disk, char *why)
+{
+    struct journal *j = NULL;
+    struct rv_id other = {{9}};
+    bool ok = journal_open(&j,
+                           &(struct journal_conf){.disk = &disk->disk,
+                                                  .segment_bytes = SCRIPT_SEGMENT,
+                                                  .repair = true,
+                                                  .new_store = other},
+                           why);
+
+    ok = ok && journal_replay(j, &(struct journal_replay){0}, why);
+    journal_close(&j);
+    return ok;
+}
+
+enum damage { INSIDE, HEADER, LAST_GONE, ALL_GONE, DAMAGES };
+
+static void damage(struct disk_mem *disk, enum damage how)
+{
+    char name[40];
+
+    make_log(disk, true, how == ALL_GONE);
+    newest(disk, "log.", name);
+    switch (how) {
+    case INSIDE:
+        disk_mem_find(disk, "log.0000000000000001")->now.data[2000] ^= 1;
+        break;
+    case HEADER:
+        disk_mem_find(disk, name)->now.data[20] ^= 1;
+        break;
+    case LAST_GONE:
+        CHECK(disk->disk.unlink(&disk->disk, name) == 0);
+        break;
+    default:
+        for (size_t n = disk->names.len; n-- > 0;)
+            if (strncmp(disk->names.at[n].text, "log.", 4) == 0) {
+                snprintf(name, sizeof name, "%s", disk->names.at[n].text);
+                CHECK(disk->disk.unlink(&disk->disk, name) == 0);
+            }
+    }
+}
+
+/* Whatever was done of it: the log is whole, or is repaired now. Where the end of a segment names one that is
+ * gone, or there is none, the next record makes it; until then another repair finds the same. */
+static bool can_be_repaired(struct disk_mem *disk, enum damage how)
+{
+    struct script_found found;
+    char why[JOURNAL_WHY];
+
+    disk_mem_reopen(disk);
+    script_recover(disk, true, &found);
+    if (found.ok)
+        return script_knows(&found);
+    if (!repair(disk, why))
+        return false;
+    disk_mem_reopen(disk);
+    if (how == HEADER || how == ALL_GONE)
+        return repair(disk, why);
+    script_recover(disk, true, &found);
+    return found.ok && script_knows(&found);
+}
+
+/* The disk fails at one call after the other: each time that is said, and then the repair is done again. */
+TEST(repair_may_fail_at_every_call_and_be_done_again)
+{
+    uint64_t failures = 0;
+
+    for (enum damage how = INSIDE; how < DAMAGES; how++) {
+        struct disk_mem damaged;
+        bool more = true;
+
+        damage(&damaged, how);
+        for (uint64_t call = 1; more; call++) {
+            struct disk_mem disk;
+            char why[JOURNAL_WHY] = "";
+
+            disk_mem_copy(&disk, &damaged);
+            disk.ops = 0;
+            disk.fail_at = call;
+            disk.fail_with = EIO;
+            if (!repair(&disk, why)) {
+                CHECK(why[0] != '\0');
+                failures++;
+            }
+            more = disk.ops >= call;
+            CHECK(can_be_repaired(&disk, how));
+            disk_mem_free(&disk);
+        }
+        disk_mem_free(&damaged);
+    }
+    CHECK(failures > 20);
+}
+
+/* A state that its checksum vouches for and that this program cannot load is refused by its name. */
+static bool load_nothing(void *arg, const struct snapshot *s, struct rv_slice state)
+{
+    (void)arg;
+    (void)s;
+    (void)state;
+    return false;
+}
+
+TEST(snapshot_that_cannot_be_loaded_is_refused_by_name)
+{
+    struct disk_mem disk;
+    struct journal *j = NULL;
+    char why[JOURNAL_WHY];
+
+    make_log(&disk, true, true);
+    CHECK(journal_open(&j, &(struct journal_conf){.disk = &disk.disk, .read_only = true}, why));
+    CHECK(!journal_replay(j, &(struct journal_replay){.load = load_nothing}, why));
+    CHECK(strstr(why, "snap.") != NULL && strstr(why, "cannot load") != NULL);
+    journal_close(&j);
+    disk_mem_free(&disk);
+}

@@ -8,7 +8,7 @@
 # run-memory              every allocation of the library fails once
 # run-tasks               runners, and the agent's processes, without a manager
 shell_lab  := $(call objects,tests/lib/check.c tests/shell/lab.c tests/shell/main.c)
-shell_fake := $(call objects,tests/shell/fake_conn.c $(addprefix common/net/,conf.c keys.c keys_parse.c net_util.c)) \
+shell_fake := $(call objects,tests/shell/fake_conn.c $(addprefix common/net/,conf.c keys.c keys_parse.c net_util.c target.c)) \
     $(call objects,proxy/*.c) $(CORES) $(PROC) $(VALUE) $(WIRE) $(BASE)
 
 $(BUILD)/run-threads: $(call objects,$(addprefix tests/shell/test_,threads.c losses.c host.c calls.c) tests/shell/fake_agent.c) $(shell_lab) $(shell_fake)

@@ -397,12 +397,16 @@ TEST(namespace_has_attributes)
     n = box(&s, RV_KIND_NAMESPACE, "n");
     RAW(&s, 1, REEVE_OK, dict_set, n, .pairs = two(TEXT, ONE));
     RAW(&s, 1, REEVE_OK, dict_set, n, .pairs = two(BYTES("\xd9\x03xyz"), ONE));
+    RAW(&s, 1, REEVE_OK, dict_set, n,
+        .pairs = two(BYTES("\xd9\x28"
+                           "0123456789012345678901234567890123456789"),
+                     ONE));
     RAW(&s, 1, REEVE_ETYPE, dict_set, n, .pairs = two(ONE, ONE));
     RAW(&s, 1, REEVE_ETYPE, dict_get, n, .key = BYTES("\xc4\x01x"));
     RAW(&s, 1, REEVE_ETYPE, dict_contains, n, .key = BYTES("\xc0"));
     RAW(&s, 1, REEVE_EATTR, dict_get, n, .key = BYTES("\xa1y"));
     RAW(&s, 1, REEVE_EATTR, dict_del, n, .key = BYTES("\xa1y"));
-    CHECK(shape_of(&s, n, RV_OP_dict_len).len == 2);
+    CHECK(shape_of(&s, n, RV_OP_dict_len).len == 3);
     sim_stop(&s);
 }
 
@@ -885,5 +889,198 @@ TEST(value_keeps_what_it_refers_to)
     RAW(&s, 1, REEVE_OK, list_edit, l, .verb = RV_EDIT_SET, .values = one(ONE));
     CHECK(mgr_objects(s.server.mgr) == 1);
     rv_buf_free(&room);
+    sim_stop(&s);
+}
+
+/* ---- answers that are too large, and values that do not come ---- */
+
+/* A batch whose answers have more bytes than a message takes has not been, whichever call tells a value. */
+TEST(batch_with_too_large_an_answer_has_not_been)
+{
+    enum { LARGE = 60000, CALLS = 4 };
+    static const uint16_t ops[] = {RV_OP_dict_pop, RV_OP_dict_popitem, RV_OP_dict_setdefault,
+                                   RV_OP_dict_cas, RV_OP_list_pop,     RV_OP_list_cas};
+    static uint8_t large[LARGE + 3] = {0xc5, LARGE >> 8, LARGE & 0xff};
+    struct sim s;
+    uint64_t d = 0;
+    uint64_t l = 0;
+    struct shape before[2];
+
+    start(&s);
+    d = box(&s, RV_KIND_DICT, "d");
+    l = box(&s, RV_KIND_LIST, "l");
+    for (uint8_t key = 0; key < CALLS; key++) {
+        RAW(&s, 1, REEVE_OK, dict_set, d,
+            .pairs = two(rv_slice(&key, 1), rv_slice(large, sizeof large)));
+        RAW(&s, 1, REEVE_OK, list_insert, l, .at = INT64_MAX,
+            .values = one(rv_slice(large, sizeof large)));
+    }
+    before[0] = shape_of(&s, d, RV_OP_dict_len);
+    before[1] = shape_of(&s, l, RV_OP_list_len);
+    for (size_t i = 0; i < rv_countof(ops); i++) {
+        struct rv_buf calls = {0};
+        struct rv_buf args = {0};
+        struct rv_slice values[2 * CALLS];
+        uint32_t len = 0;
+
+        for (uint8_t key = 0; key < CALLS; key++) {
+            struct rv_slice k = rv_slice(&key, 1);
+            uint32_t each = 0;
+
+            rv_buf_clear(&args);
+            switch (ops[i]) {
+            case RV_OP_dict_pop:
+                rv_dict_pop_args_encode(&args, &(struct rv_dict_pop_args){.key = k});
+                break;
+            case RV_OP_dict_setdefault:
+                rv_dict_setdefault_args_encode(&args, &(struct rv_dict_setdefault_args){.key = k});
+                each = 1;
+                break;
+            case RV_OP_dict_cas:
+                rv_dict_cas_args_encode(&args, &(struct rv_dict_cas_args){.key = k});
+                each = 2;
+                break;
+            case RV_OP_list_pop:
+                rv_list_pop_args_encode(&args, &(struct rv_list_pop_args){.at = 0});
+                break;
+            case RV_OP_list_cas:
+                rv_list_cas_args_encode(&args, &(struct rv_list_cas_args){.at = key});
+                each = 2;
+                break;
+            default:
+                break;
+            }
+            for (uint32_t n = 0; n < each; n++)
+                values[len++] = ONE;
+            add_call(&calls, ops[i], ops[i] >= RV_OP_list_insert ? l : d, each,
+                     rv_buf_slice(&args));
+        }
+        CHECK(batch(&s, CALLS, &calls, raw_slices(values, len)) == REEVE_ETOOBIG);
+        CHECK(same(before[0], shape_of(&s, d, RV_OP_dict_len)));
+        CHECK(same(before[1], shape_of(&s, l, RV_OP_list_len)));
+        rv_buf_free(&calls);
+        rv_buf_free(&args);
+    }
+    sim_stop(&s);
+}
+
+/* What one call after the other tells adds up, too. */
+TEST(batch_with_too_many_words_of_answers_has_not_been)
+{
+    enum { MEMBERS = 900 };
+    struct sim s;
+    struct rv_buf calls = {0};
+    uint64_t set = 0;
+    struct shape before;
+
+    start(&s);
+    set = box(&s, RV_KIND_SET, "s");
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        uint8_t member[102] = {0xc4, 100};
+
+        rv_set_number(member + 2, i, 4);
+        RAW(&s, 1, REEVE_OK, set_add, set, .values = one(rv_slice(member, sizeof member)));
+        add_call(&calls, RV_OP_set_pop, set, 0, rv_slice(NULL, 0));
+    }
+    before = shape_of(&s, set, RV_OP_set_len);
+    CHECK(batch(&s, MEMBERS, &calls, (struct rv_items){0}) == REEVE_ETOOBIG);
+    CHECK(same(before, shape_of(&s, set, RV_OP_set_len)));
+    rv_buf_free(&calls);
+    sim_stop(&s);
+}
+
+/* So many values, however small, are a page. */
+TEST(page_has_so_many_values)
+{
+    enum { MANY = RV_LIMIT_PUT_ITEMS + 10 };
+    struct sim s;
+    struct rv_list_page_result page = {0};
+    struct rv_set_page_result members = {0};
+    uint64_t l = 0;
+    uint64_t set = 0;
+
+    start(&s);
+    l = box(&s, RV_KIND_LIST, "l");
+    set = box(&s, RV_KIND_SET, "s");
+    RAW(&s, 1, REEVE_OK, list_insert, l, .values = one(ONE));
+    RAW(&s, 1, REEVE_OK, list_repeat, l, .times = MANY);
+    RAW_FOR(&s, 1, &page, list_page, l, .bounds = 0);
+    CHECK(page.values.count + page.left == MANY && page.values.count > RV_LIMIT_PUT_ITEMS - 10 &&
+          page.values.count <= RV_LIMIT_PUT_ITEMS);
+    for (uint32_t i = 0; i < 700; i++) {
+        uint8_t member[102] = {0xc4, 100};
+
+        rv_set_number(member + 2, i, 4);
+        RAW(&s, 1, REEVE_OK, set_add, set, .values = one(rv_slice(member, sizeof member)));
+    }
+    RAW_FOR(&s, 1, &members, set_page, set, .changes = 0);
+    CHECK(members.more && members.values.count > 500 && members.values.count < 700);
+    sim_stop(&s);
+}
+
+/* The first fragment of it was dropped, because the key has its quota in flight; or nobody sent any. */
+TEST(value_whose_bytes_do_not_come_is_not_set)
+{
+    for (int quota = 0; quota < 2; quota++) {
+        struct sim s;
+        struct rv_body *body = rv_body_new(RV_LIMIT_BODY_BYTES + 1);
+        struct rv_buf items = {0};
+        uint64_t l = 0;
+
+        start(&s);
+        l = box(&s, RV_KIND_LIST, "l");
+        CHECK(body != NULL);
+        memset(body->data, 0xc0, body->len);
+        if (quota) {
+            sim_quota(&s, "in-flight:100K");
+            sim_run(&s, 10);
+            CHECK(rv_stream_add_fragments(&s.clients[1].link.out, 9, body));
+        }
+        rv_body_drop(body);
+        rv_item_write(
+            &items,
+            &(struct rv_item){.place = RV_FRAGMENTS, .body = 9, .len = RV_LIMIT_BODY_BYTES + 1});
+        RAW(&s, 1, quota ? REEVE_EQUOTA : REEVE_EPROTO, list_insert, l,
+            .values = {1, rv_buf_slice(&items)});
+        RAW(&s, 1, REEVE_OK, list_insert, l, .values = one(ONE));
+        CHECK(shape_of(&s, l, RV_OP_list_len).len == 1);
+        rv_buf_free(&items);
+        sim_stop(&s);
+    }
+}
+
+/* What has a NaN in it, or a key twice, equals nothing, wherever it is looked for. */
+TEST(value_without_a_spelling_is_not_found)
+{
+    static const struct rv_slice values[] = {
+        {(const uint8_t *)"\x91\xcb\x7f\xf8\0\0\0\0\0\0", 10}, /* [NaN] */
+        {(const uint8_t *)"\x82\x01\x01\x01\x02", 5},          /* {1: 1, 1: 2} */
+        {(const uint8_t *)"\x91\x01", 2},
+        {(const uint8_t *)"\xc7\x0d\x01\x01\0\0\0\0\0\0\0\x05\0\0\0\x01", 16}, /* a reference */
+        {(const uint8_t *)"\xc7\x0d\x01\x01\0\0\0\0\0\0\0\x06\0\0\0\x01", 16},
+        {(const uint8_t *)"\xa1x", 2},
+        {(const uint8_t *)"\xa1y", 2},
+        {(const uint8_t *)"\xa2xy", 3},
+        {(const uint8_t *)"\xc4\x01x", 3},
+        {(const uint8_t *)"\xc3", 1},
+    };
+    struct sim s;
+    struct rv_list_find_result got = {0};
+    uint64_t l = 0;
+
+    start(&s);
+    l = box(&s, RV_KIND_LIST, "l");
+    RAW(&s, 1, REEVE_OK, list_insert, l, .values = raw_slices(values, rv_countof(values)));
+    for (size_t i = 0; i < rv_countof(values); i++) {
+        if (i < 2) {
+            RAW(&s, 1, REEVE_EVALUE, list_find, l, .value = values[i], .stop = INT64_MAX);
+        } else {
+            RAW_FOR(&s, 1, &got, list_find, l, .value = values[i], .stop = INT64_MAX);
+            CHECK(got.count == i);
+        }
+        RAW_FOR(&s, 1, &got, list_find, l, .what = RV_FIND_COUNT, .value = values[i],
+                .stop = INT64_MAX);
+        CHECK(got.count == (i >= 2));
+    }
     sim_stop(&s);
 }

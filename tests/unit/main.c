@@ -28,6 +28,7 @@
     X(bar)                                                                                         \
     X(worker)                                                                                      \
     X(work)                                                                                        \
+    X(link)                                                                                        \
     X(claim)                                                                                       \
     X(channel)                                                                                     \
     X(yield)                                                                                       \

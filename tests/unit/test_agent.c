@@ -1080,9 +1080,29 @@ static void an_env_that_no_job_needs_ends_after_a_while(void **state)
     end(&s);
 }
 
+/* What the manager says amiss begins and ends nothing. */
+static void pushes_that_are_none_change_nothing(void **state)
+{
+    static const uint16_t ops[] = {RV_OP_agent_job, RV_OP_agent_chunk, RV_OP_agent_trim,
+                                   RV_OP_agent_gone, RV_OP_queue_recall};
+    struct stage s;
+
+    (void)state;
+    begin(&s);
+    for (size_t i = 0; i < rv_countof(ops); i++) {
+        struct rv_buf args = {0};
+
+        rv_buf_add(&args, "\x01", 1);
+        push(&s, ops[i], &args);
+        expect(&s, "");
+    }
+    end(&s);
+}
+
 int test_agent(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pushes_that_are_none_change_nothing),
         cmocka_unit_test(a_manager_that_has_no_place_for_it_is_left),
         cmocka_unit_test(a_link_that_is_dead_is_not_asked),
         cmocka_unit_test(jobs_share_runners_only_if_they_agree_in_all),

@@ -12,6 +12,7 @@
 #include "common/base/buf.h"
 #include "common/base/heap.h"
 #include "common/base/rng.h"
+#include "server/core/bits.h"
 
 int test_base(void);
 
@@ -300,9 +301,39 @@ static void forever_stays_forever(void **state)
     assert_true(rv_after_ms(5, UINT32_MAX) == RV_NEVER);
 }
 
+/* ---- bits ---- */
+
+static void bits_follow_what_is_done(void **state)
+{
+    struct bits b = {0};
+
+    (void)state;
+    assert_int_equal(bits_first_clear(&b), 0);
+    assert_int_equal(bits_clear_run(&b, 0, 1000), 1000);
+    assert_true(bits_set(&b, 300));
+    assert_false(bits_set(&b, 300));
+    assert_int_equal(bits_clear_run(&b, 0, 1000), 300);
+    assert_int_equal(bits_clear_run(&b, 64, 130), 130);
+    assert_int_equal(bits_clear_run(&b, 300, 5), 0);
+    for (uint64_t i = 0; i < 130; i++)
+        assert_true(bits_set(&b, i));
+    assert_int_equal(b.base, 128);
+    assert_int_equal(bits_first_clear(&b), 130);
+    assert_true(bits_test(&b, 5));
+    assert_false(bits_test(&b, 5000));
+    assert_int_equal(bits_clear_run(&b, 130, 1000), 170);
+    for (uint64_t i = 130; i < 320; i++)
+        (void)bits_set(&b, i);
+    assert_int_equal(bits_first_clear(&b), 320);
+    assert_int_equal(b.base, 320);
+    assert_int_equal(b.end, 320);
+    bits_free(&b);
+}
+
 int test_base(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bits_follow_what_is_done),
         cmocka_unit_test(an_empty_heap_has_no_deadline),
         cmocka_unit_test(timers_leave_in_order_and_not_early),
         cmocka_unit_test(equal_instants_leave_as_they_were_set),

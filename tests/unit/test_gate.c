@@ -11,6 +11,7 @@
 
 #include "server/core/gate.h"
 #include "server/core/log.h"
+#include "server/core/record.h"
 
 int test_gate(void);
 
@@ -37,7 +38,8 @@ struct rig {
     reeve_err refused;
     char why[128];
     uint64_t replies, answers, limits; /* limits: ELIMIT among the answers */
-    reeve_err error;                   /* of the last reply */
+    reeve_err error;                   /* of the last reply or answer */
+    struct rv_buf result;              /* and what it brought */
 };
 
 /* ---- the manager ---- */
@@ -114,6 +116,7 @@ static void end(struct rig *r)
     gate_free(&r->gate);
     gate_free(&r->gate); /* twice is fine */
     mgr_free(&r->mgr);
+    rv_buf_free(&r->result);
 }
 
 /* ---- a client ---- */
@@ -176,10 +179,15 @@ static void note(struct rig *r, const struct rv_msg *msg)
     case RV_MSG_reply:
         r->replies++;
         r->error = (reeve_err)msg->reply.error;
+        rv_buf_clear(&r->result);
+        rv_buf_add(&r->result, msg->reply.result.data, msg->reply.result.len);
         break;
     case RV_MSG_answer:
         r->answers++;
         r->limits += msg->answer.error == REEVE_ELIMIT;
+        r->error = (reeve_err)msg->answer.error;
+        rv_buf_clear(&r->result);
+        rv_buf_add(&r->result, msg->answer.result.data, msg->answer.result.len);
         break;
     default:
         break;
@@ -740,6 +748,19 @@ static void full_disk_strips_what_grows_alone(void **state)
     end(&r);
 }
 
+/* ---- commands ---- */
+
+static void each_command_has_a_name(void **state)
+{
+    (void)state;
+    for (enum command_type a = COMMAND_OPEN; a <= COMMAND_SPACE; a++) {
+        assert_string_not_equal(command_name(a), "?");
+        for (enum command_type b = COMMAND_OPEN; b < a; b++)
+            assert_string_not_equal(command_name(a), command_name(b));
+    }
+    assert_string_equal(command_name((enum command_type)99), "?");
+}
+
 /* ---- keys ---- */
 
 static void key_is_known_by_all_that_is_said_of_it(void **state)
@@ -770,11 +791,228 @@ static void key_is_known_by_all_that_is_said_of_it(void **state)
     end(&r);
 }
 
-/* ---- agents ---- */
+/* ---- two keys, and agents ---- */
+
+/* A session that speaks in turn. */
+struct talker {
+    uint32_t key;
+    uint64_t peer, number, heard; /* heard: replies */
+};
+
+static struct talker talker(struct rig *r, uint32_t key, uint32_t id)
+{
+    struct rv_hello hello = hello_of(7);
+    struct talker t = {.key = key};
+
+    rv_set_number(hello.session.bytes + 1, id, 4);
+    t.peer = greet_as(r, key, &hello);
+    hear(r, t.peer);
+    assert_true(r->welcomed);
+    return t;
+}
+
+static void say(struct rig *r, struct talker *t, const struct rv_msg *msg)
+{
+    bool numbered = rv_msg_numbered(msg->type);
+    struct rv_buf frame = frame_of(0, numbered ? ++t->number : 0, t->heard, msg, 1);
+
+    receive_as(r, t->peer, t->key, rv_buf_slice(&frame), NULL, 0);
+    rv_buf_free(&frame);
+    hear(r, t->peer);
+    t->heard += r->replies;
+}
+
+/* Ask, and be answered so. */
+#define ASK(r, t, wanted, name, object_, ...)                                                      \
+    do {                                                                                           \
+        struct rv_buf ask_ = {0};                                                                  \
+        bool read_ = (rv_op_info(RV_OP_##name)->flags & RV_OP_READ) != 0;                          \
+        struct rv_msg msg_ = {.type = read_ ? RV_MSG_read : RV_MSG_call};                          \
+                                                                                                   \
+        rv_##name##_args_encode(&ask_, &(struct rv_##name##_args){__VA_ARGS__});                   \
+        if (read_)                                                                                 \
+            msg_.read = (struct rv_read){                                                          \
+                .id = 1, .op = RV_OP_##name, .object = object_, .args = rv_buf_slice(&ask_)};      \
+        else                                                                                       \
+            msg_.call = (struct rv_call){                                                          \
+                .op = RV_OP_##name, .object = object_, .args = rv_buf_slice(&ask_)};               \
+        say(r, t, &msg_);                                                                          \
+        assert_int_equal((r)->replies + (r)->answers,                                              \
+                         !(rv_op_info(RV_OP_##name)->flags & RV_OP_ONEWAY));                       \
+        if ((r)->replies + (r)->answers > 0)                                                       \
+            assert_int_equal((r)->error, wanted);                                                  \
+        rv_buf_free(&ask_);                                                                        \
+    } while (0)
+
+/* The number that each open has first in its result. */
+static uint64_t opened(const struct rig *r)
+{
+    return rv_get_number(r->result.data, 8);
+}
+
+static uint32_t rows(const struct rig *r)
+{
+    struct rv_object_list_result list;
+
+    assert_true(rv_object_list_result_decode(&list, rv_buf_slice(&r->result)));
+    return list.count;
+}
+
+static void job_of_a_key_is_its_own(void **state)
+{
+    struct rig r;
+    struct talker mine;
+    struct talker other;
+    uint64_t job = 0;
+
+    (void)state;
+    begin(&r);
+    admit(&r, KEY, "run,list");
+    admit(&r, OTHER_KEY, "run,open");
+    mine = talker(&r, KEY, 1);
+    other = talker(&r, OTHER_KEY, 2);
+    ASK(&r, &mine, REEVE_OK, job_open, 0, .name = rv_slice_str("job"), .create = 1,
+        .kind = RV_CODE_COMMAND, .total = UINT64_MAX);
+    job = opened(&r);
+    ASK(&r, &mine, REEVE_OK, job_open, 0, .name = rv_slice_str("job"), .create = 1,
+        .kind = RV_CODE_COMMAND);
+    ASK(&r, &other, REEVE_EPERM, job_open, 0, .name = rv_slice_str("job"), .create = 1,
+        .kind = RV_CODE_COMMAND);
+    ASK(&r, &other, REEVE_EPERM, job_open, 0, .name = rv_slice_str("job"), .create = 0);
+    ASK(&r, &other, REEVE_EPERM, job_cancel, 0, .job = job);
+    ASK(&r, &other, REEVE_EPERM, job_stat, 0, .job = job);
+    ASK(&r, &other, REEVE_EPERM, job_log, 0, .job = job);
+    ASK(&r, &other, REEVE_OK, job_list, 0, .after = 0);
+    assert_int_equal(rows(&r), 0);
+    ASK(&r, &mine, REEVE_OK, job_list, 0, .after = 0);
+    assert_int_equal(rows(&r), 1);
+    /* Held as an object it is nobody's to use. */
+    ASK(&r, &other, REEVE_OK, object_open, 0, .name = rv_slice_str("job"), .create = 0);
+    ASK(&r, &other, REEVE_EPERM, job_put, job, .first = 0);
+    ASK(&r, &other, REEVE_OK, object_close, job, .end_ = 0);
+    admit(&r, OTHER_KEY, "run,list");
+    ASK(&r, &other, REEVE_OK, job_stat, 0, .job = job);
+    ASK(&r, &other, REEVE_EPERM, job_cancel, 0, .job = job); /* who may list may look */
+    admit_as(&r, OTHER_KEY, "admin", "");
+    ASK(&r, &other, REEVE_OK, job_cancel, 0, .job = job);
+    end(&r);
+}
+
+static uint32_t able(struct rig *r, struct talker *t, uint64_t job)
+{
+    struct rv_object_list_result list;
+    struct rv_reader in;
+    struct rv_slice row;
+    struct rv_job_row stat;
+
+    ASK(r, t, REEVE_OK, job_stat, 0, .job = job);
+    assert_true(rv_object_list_result_decode(&list, rv_buf_slice(&r->result)));
+    in = rv_reader(list.rows);
+    assert_true(rv_row_next(&in, &row) && rv_job_row_decode(&stat, row));
+    return stat.agents;
+}
+
+static void job_asks_for_words_that_an_agent_has(void **state)
+{
+    static const struct {
+        const char *labels;
+        uint32_t agents;
+    } table[] = {{"", 2},    {"gpu", 1},     {"big", 1},      {"gpu big", 1}, {"big  gpu", 1},
+                 {"gp", 0},  {"gpx", 0},     {"gpu big3", 0}, {"one", 1},     {"two", 1},
+                 {"ten", 0}, {"one gpu", 1}, {"two gpu", 0}};
+    struct rig r;
+    struct talker mine;
+    struct talker agents[2];
+    uint64_t jobs[rv_countof(table)];
+    uint64_t agent = 0;
+    struct command cmd;
+
+    (void)state;
+    begin(&r);
+    admit(&r, KEY, "run,list");
+    admit_as(&r, OTHER_KEY, "worker", "");
+    mine = talker(&r, KEY, 1);
+    ASK(&r, &mine, REEVE_EPERM, agent_open, 0, .name = rv_slice_str("one"), .slots = 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        agents[i] = talker(&r, OTHER_KEY, 2 + i);
+        ASK(&r, &agents[i], REEVE_OK, agent_open, 0, .name = rv_slice_str(i == 0 ? "one" : "two"),
+            .slots = 1, .incarnation = 5, .labels = rv_slice_str(i == 0 ? "gpu big" : ""));
+        agent = opened(&r);
+    }
+    for (size_t i = 0; i < rv_countof(table); i++) {
+        ASK(&r, &mine, REEVE_OK, job_open, 0, .create = 1, .kind = RV_CODE_COMMAND,
+            .labels = rv_slice_str(table[i].labels));
+        jobs[i] = opened(&r);
+        assert_int_equal(able(&r, &mine, jobs[i]), table[i].agents);
+    }
+    ASK(&r, &agents[1], REEVE_OK, agent_state, agent, .slots = 1, .draining = 1);
+    assert_int_equal(able(&r, &mine, jobs[0]), 1); /* it takes no more */
+    assert_true(gate_lost(r.gate, r.now, agents[0].peer, false, &cmd));
+    step(&r, &cmd);
+    assert_int_equal(able(&r, &mine, jobs[0]), 0); /* it is away */
+    ASK(&r, &mine, REEVE_OK, agent_list, 0, .after = agent - 1);
+    assert_int_equal(rows(&r), 1);
+    agents[0] = talker(&r, OTHER_KEY, 9);
+    ASK(&r, &agents[0], REEVE_EEXPIRED, agent_open, 0, .name = rv_slice_str("two"),
+        .incarnation = 4); /* a life before that one */
+    end(&r);
+}
+
+/* Whose queue it was pays for a letter that goes back, not who has the dead letters. */
+static void letter_goes_back_at_the_cost_of_its_queues_owner(void **state)
+{
+    static const uint8_t bytes[100];
+    struct rig r;
+    struct talker mine;
+    struct talker other;
+    struct rv_buf item = {0};
+    struct rv_dead_requeue_result got;
+    uint64_t queue = 0;
+
+    (void)state;
+    begin(&r);
+    mine = talker(&r, KEY, 1);
+    other = talker(&r, OTHER_KEY, 2);
+    rv_item_write(&item, &(struct rv_item){.len = sizeof bytes, .bytes = {bytes, sizeof bytes}});
+    ASK(&r, &mine, REEVE_OK, object_open, 0, .name = rv_slice_str("d"), .create = 1,
+        .kind = RV_KIND_QUEUE);
+    ASK(&r, &other, REEVE_OK, object_open, 0, .name = rv_slice_str("q"), .create = 1,
+        .kind = RV_KIND_QUEUE, .joinable = 1, .deliveries = 1, .dead = rv_slice_str("d"));
+    queue = opened(&r);
+    for (int i = 0; i < 2; i++) {
+        ASK(&r, &other, REEVE_OK, queue_put, queue, .items = {1, rv_buf_slice(&item)});
+        ASK(&r, &other, REEVE_OK, queue_get, queue, .max = 1, .seen = 0);
+        ASK(&r, &other, REEVE_OK, queue_take, queue, .taken = 1);
+        ASK(&r, &other, REEVE_OK, object_close, queue, .end_ = 0); /* it dies */
+        ASK(&r, &other, REEVE_OK, object_open, 0, .name = rv_slice_str("q"), .create = 0);
+    }
+    ASK(&r, &other, REEVE_OK, queue_put, queue, .items = {1, rv_buf_slice(&item)});
+    for (int full = 1; full >= 0; full--) {
+        struct rv_buf row = {0};
+
+        rv_principal_row_encode(
+            &row, &(struct rv_principal_row){.id = OTHER_KEY,
+                                             .name = rv_slice_str("k"),
+                                             .role = rv_slice_str("client"),
+                                             .quotas = rv_slice_str(full ? "bytes:50" : "")});
+        step(&r, &(struct command){.type = COMMAND_PRINCIPAL,
+                                   .logged = true,
+                                   .at = r.now,
+                                   .bytes = rv_buf_slice(&row)});
+        rv_buf_free(&row);
+        ASK(&r, &mine, full ? REEVE_EQUOTA : REEVE_OK, dead_requeue, 0, .name = rv_slice_str("d"));
+        assert_true(rv_dead_requeue_result_decode(&got, rv_buf_slice(&r.result)));
+        assert_int_equal(got.moved, full ? 0 : 2);
+        assert_int_equal(got.left, full ? 2 : 0);
+    }
+    rv_buf_free(&item);
+    end(&r);
+}
 
 static void manager_has_so_many_agents(void **state)
 {
     struct rig r;
+    struct talker asks;
     struct rv_buf args = {0};
     struct rv_msg msg;
 
@@ -799,6 +1037,12 @@ static void manager_has_so_many_agents(void **state)
         assert_int_equal(r.error, i < RV_LIMIT_AGENTS ? REEVE_OK : REEVE_ELIMIT);
     }
     assert_int_equal(mgr_objects(r.mgr), RV_LIMIT_AGENTS);
+    admit(&r, OTHER_KEY, "list");
+    asks = talker(&r, OTHER_KEY, UINT32_MAX);
+    ASK(&r, &asks, REEVE_OK, agent_list, 0, .after = 0);
+    assert_int_equal(rows(&r), RV_LIMIT_LIST_ROWS);
+    ASK(&r, &asks, REEVE_OK, agent_list, 0, .after = RV_LIMIT_AGENTS - 1);
+    assert_int_equal(rows(&r), 1);
     rv_buf_free(&args);
     end(&r);
 }
@@ -822,7 +1066,11 @@ int test_gate(void)
         cmocka_unit_test(late_acknowledgement_spares_what_it_names),
         cmocka_unit_test(frame_of_a_connection_that_goes_is_forgotten),
         cmocka_unit_test(full_disk_strips_what_grows_alone),
+        cmocka_unit_test(each_command_has_a_name),
         cmocka_unit_test(key_is_known_by_all_that_is_said_of_it),
+        cmocka_unit_test(job_of_a_key_is_its_own),
+        cmocka_unit_test(job_asks_for_words_that_an_agent_has),
+        cmocka_unit_test(letter_goes_back_at_the_cost_of_its_queues_owner),
         cmocka_unit_test(manager_has_so_many_agents),
     };
 

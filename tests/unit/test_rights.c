@@ -5,9 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
+#include "server/core/quota.h"
 #include "server/core/rights.h"
 
 int test_rights(void);
@@ -152,6 +154,54 @@ static void a_well_formed_right_is_told_from_others(void **state)
             fail_msg("taken: '%s'", bad[i]);
 }
 
+/* ---- quotas ---- */
+
+static void a_well_formed_quota_is_told_from_others(void **state)
+{
+    static const struct {
+        const char *text;
+        bool valid;
+    } table[] = {
+        {"objects:1", true},
+        {"objects:100 bytes:1K", true},
+        {"bytes:2M in-flight:1G sessions:3 waiters:4 calls:5", true},
+        {"bytes:999999999999", true},
+        {"", false},
+        {"objects", false},
+        {"objects:", false},
+        {"objects:0", false},
+        {"objects:K", false},
+        {"objects:1 ", true},
+        {"objects:1  bytes:1", false},
+        {"objects:-1", false},
+        {"objects:1x", false},
+        {"objects:x1", false},
+        {"objects:1KK", false},
+        {"bytes:1000000000000", false},
+        {"things:1", false},
+        {"object:1", false},
+        {"objects:1 bytes", false},
+        {":1", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        assert_int_equal(quotas_valid(table[i].text, strlen(table[i].text)), table[i].valid);
+}
+
+static void a_quota_has_its_unit(void **state)
+{
+    uint64_t quotas[RV_QUOTAS_LEN];
+
+    (void)state;
+    quotas_read(quotas, "objects:7 bytes:2K in-flight:3M calls:1G");
+    assert_int_equal(quotas[RV_QUOTA_OBJECTS], 7);
+    assert_int_equal(quotas[RV_QUOTA_BYTES], 2 << 10);
+    assert_int_equal(quotas[RV_QUOTA_FLIGHT], 3 << 20);
+    assert_int_equal(quotas[RV_QUOTA_CALLS], 1 << 30);
+    assert_int_equal(quotas[RV_QUOTA_SESSIONS], 0); /* no bound */
+}
+
 int test_rights(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -159,6 +209,8 @@ int test_rights(void)
         cmocka_unit_test(nobody_may_nothing),
         cmocka_unit_test(names_need_no_end),
         cmocka_unit_test(a_well_formed_right_is_told_from_others),
+        cmocka_unit_test(a_well_formed_quota_is_told_from_others),
+        cmocka_unit_test(a_quota_has_its_unit),
     };
 
     return cmocka_run_group_tests_name("rights", tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <reeve/value.h>
 
 #include "common/value/value.h"
+#include "common/wire/wire.h"
 
 int test_value(void);
 
@@ -652,6 +653,48 @@ static void no_changed_byte_does_harm(void **state)
     free(data);
 }
 
+/* ---- references ---- */
+
+static void references_are_found_wherever_they_are(void **state)
+{
+    /* [ref 5, {"a": ref 6, ref 7: 1}, 2] */
+    static const uint8_t bytes[] = "\x93\xc7\x0d\x01\x01\0\0\0\0\0\0\0\x05\0\0\0\x01"
+                                   "\x82\xa1"
+                                   "a\xc7\x0d\x01\x01\0\0\0\0\0\0\0\x06\0\0\0\x01"
+                                   "\xc7\x0d\x01\x01\0\0\0\0\0\0\0\x07\0\0\0\x01\x01\x02";
+    struct rv_buf refs = {0};
+    reeve_value *v = NULL;
+
+    (void)state;
+    assert_int_equal(rv_value_parse(&v, rv_slice(bytes, sizeof bytes - 1)), REEVE_OK);
+    rv_value_refs(rv_value_object(v), &refs);
+    assert_int_equal(refs.len, 3 * 8);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(rv_get_number(refs.data + 8 * i, 8), 5 + i);
+    rv_value_free(&v);
+    rv_buf_free(&refs);
+}
+
+static void reference_to_nothing_is_no_value(void **state)
+{
+    uint8_t bytes[] = "\xc7\x0d\x01\x01\0\0\0\0\0\0\0\x05\0\0\0\x01";
+
+    (void)state;
+    assert_true(rv_value_valid(rv_slice(bytes, sizeof bytes - 1)));
+    bytes[11] = 0; /* the object */
+    assert_false(rv_value_valid(rv_slice(bytes, sizeof bytes - 1)));
+    bytes[11] = 5;
+    bytes[2] = 2; /* another type of extension */
+    assert_false(rv_value_valid(rv_slice(bytes, sizeof bytes - 1)));
+}
+
+static void text_of_nothing_has_no_character(void **state)
+{
+    (void)state;
+    assert_int_equal(rv_utf8_len(rv_slice(NULL, 0)), 0);
+    assert_int_equal(rv_utf8_len(rv_slice("x", 1)), 1);
+}
+
 int test_value(void)
 {
     static const struct CMUnitTest value_tests[] = {
@@ -676,6 +719,9 @@ int test_value(void)
         cmocka_unit_test(bytes_that_are_no_value_are_refused),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(no_changed_byte_does_harm),
+        cmocka_unit_test(references_are_found_wherever_they_are),
+        cmocka_unit_test(reference_to_nothing_is_no_value),
+        cmocka_unit_test(text_of_nothing_has_no_character),
     };
 
     return cmocka_run_group_tests_name("value", value_tests, NULL, NULL);
