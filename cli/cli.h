@@ -126,7 +126,8 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
     X(get, "QUEUE", 1, 1, "take items from a queue and print them",                                \
       "One item a line: texts as they are, other values as JSON. Without --follow it takes what\n" \
       "is there, and waits up to --timeout for the first item; default: does not wait. With\n"     \
-      "--follow, or with --timeout, a queue that is missing is made. An item of a joinable\n"      \
+      "--follow, or with --timeout, a queue that is missing is made. With both it ends when no\n"  \
+      "item has come for so long. An item of a joinable\n"                                         \
       "queue is done when its line has been written; before that it goes back when this\n"         \
       "command ends, however it ends. Ctrl-C ends it at once and loses nothing.\n")                \
     X(dict, "NAME [VERB [WORD]...]", 1, CLI_MANY, "read and change a shared dict",                 \
@@ -232,8 +233,9 @@ enum cli_exit { CLI_EXITS(CLI_EXIT_ENUM) };
       "One at a time in the whole cluster. Waits for the lock, up to --timeout; default: for\n"    \
       "ever. The exit code is that of the command. $REEVE_FENCE is the fence of the lock, and\n"   \
       "$REEVE_ABANDONED is 1 when its last owner died while it held it, which is told, too.\n"     \
-      "When the session with the manager is lost, the command gets SIGTERM, 10 s later "           \
-      "SIGKILL.\n")                                                                                \
+      "When the session with the manager is lost, or somebody removes the lock, the command "      \
+      "gets\n"                                                                                     \
+      "SIGTERM, 10 s later SIGKILL.\n")                                                            \
     X(sem, "NAME N -- COMMAND [ARGUMENT]...", 3, CLI_MANY, "run a command with one of N permits",  \
       "At most N at a time in the whole cluster; else as reeve lock.\n")                           \
     X(barrier, "NAME N", 2, 2, "wait until N have come",                                           \

@@ -128,8 +128,9 @@ static int finish_batch(struct get *g)
     return err == REEVE_OK ? EXIT_DONE : cli_fail_call(err);
 }
 
-/* They could not be written. Unfinished ones of a joinable queue go back by themselves. */
-static void put_back(struct get *g)
+/* They could not be written. Unfinished ones of a joinable queue go back by themselves. What cannot
+ * go back, as into a queue that is full by now or was shut down, is nowhere else: it is printed. */
+static bool put_back(struct get *g)
 {
     reeve_builder *builder = reeve_builder_new();
     size_t lost = 0;
@@ -140,11 +141,14 @@ static void put_back(struct get *g)
         lost += reeve_queue_put(g->queue, builder, SLICE_MS) != REEVE_OK ||
                 reeve_queue_flush(g->queue, SLICE_MS) != REEVE_OK;
     }
-    if (lost > 0)
-        cli_fail(EXIT_AGAIN, "cannot put back %zu items that were not written: %s", lost,
-                 reeve_errmsg());
+    if (lost > 0) {
+        cli_fail(EXIT_AGAIN,
+                 "cannot put back an item that was not written: %s; here it is:", reeve_errmsg());
+        fwrite(g->lines, 1, g->lines_len, stderr);
+    }
     reeve_builder_free(&builder);
     forget_batch(g);
+    return lost == 0;
 }
 
 static int write_batch(struct get *g)
@@ -156,15 +160,14 @@ static int write_batch(struct get *g)
     if (write_lines(g))
         return finish_batch(g);
     code = fail_write(errno);
-    put_back(g);
-    return code;
+    return put_back(g) ? code : EXIT_AGAIN;
 }
 
 static int keep_item(struct get *g, reeve_value *item)
 {
     g->batch[g->batch_len++] = item;
     if (!add_item(g, item)) {
-        put_back(g);
+        (void)put_back(g);
         return cli_fail(EXIT_AGAIN, "cannot print an item: out of memory");
     }
     if (g->batch_len < g->batch_max && g->lines_len < BATCH_BYTES)
@@ -187,7 +190,7 @@ static uint32_t patience(const struct get *g)
     if (g->batch_len > 0)
         return 0; /* lines wait to be written */
     if (g->args->follow)
-        return REEVE_FOREVER;
+        return cli_timeout(g->args, REEVE_FOREVER);
     return first ? cli_timeout(g->args, 0) : 0;
 }
 

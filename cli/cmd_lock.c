@@ -1,7 +1,8 @@
 /* cmd_lock.c -- reeve lock and reeve sem: run a command while something is held.
  *
- * The session that holds it is this process's. If it is lost, somebody else may hold the lock by
- * now: the command is told to end. If this process is killed, the lock passes on as abandoned.
+ * The session that holds it is this process's. If it is lost, or the lock is removed, somebody else may
+ * hold the lock by now: the command is told to end. If this process is killed, the lock passes on as
+ * abandoned.
  */
 
 #include "cli/cli.h"
@@ -47,11 +48,34 @@ static void catch_for_command(void)
 static bool is_lost(reeve_err err)
 {
     return err == REEVE_ELOST || err == REEVE_ESTALE || err == REEVE_EEXPIRED ||
-           err == REEVE_ECLOSED;
+           err == REEVE_ECLOSED || err == REEVE_EGONE;
 }
 
-/* Wait for the command. True when the session was lost meanwhile. */
-static bool wait_for(int pidfd, reeve_context *ctx)
+/* What is held: the one or the other. */
+struct held {
+    reeve_context *ctx;
+    reeve_lock *lock;
+    reeve_semaphore *semaphore;
+};
+
+/* Is it lost? That is told. A manager that does not answer may come back with it. */
+static bool lose(const struct held *held)
+{
+    bool locked = false;
+    reeve_err err = reeve_ping(held->ctx, LOOK_MS);
+
+    if (err == REEVE_OK && held->lock != NULL)
+        err = reeve_lock_locked(held->lock, &locked);
+    else if (err == REEVE_OK)
+        err = reeve_semaphore_locked(held->semaphore, &locked);
+    if (!is_lost(err))
+        return false;
+    (void)cli_fail(EXIT_AGAIN, "%s; what it held is lost, so the command is ended", reeve_errmsg());
+    return true;
+}
+
+/* Wait for the command. True when what is held was lost meanwhile. */
+static bool wait_for(int pidfd, const struct held *held)
 {
     struct pollfd fd = {.fd = pidfd, .events = POLLIN};
     bool lost = false;
@@ -64,12 +88,10 @@ static bool wait_for(int pidfd, reeve_context *ctx)
             (void)rv_pidfd_kill(pidfd, passed_on);
         passed_on = 0;
         if (ready > 0)
-            return lost;
-        if (!lost && is_lost(reeve_ping(ctx, LOOK_MS))) {
+            return lost || lose(held);
+        if (!lost && lose(held)) {
             lost = true;
             kill_at = rv_clock_now() + PATIENCE_S * RV_SEC;
-            (void)cli_fail(EXIT_AGAIN, "%s; what it held is lost, so the command is ended",
-                           reeve_errmsg());
             (void)rv_pidfd_kill(pidfd, SIGTERM);
         } else if (lost && rv_clock_now() > kill_at) {
             (void)rv_pidfd_kill(pidfd, SIGKILL);
@@ -83,7 +105,7 @@ static int code_of(int status)
 }
 
 /* Its exit code, or ours when it could not run or was ended for a lost lock. */
-static int run_command(char **argv, reeve_context *ctx)
+static int run_command(char **argv, const struct held *held)
 {
     static const struct rv_proc_fd fds[] = {{0, 0}, {1, 1}, {2, 2}};
     bool lost = false;
@@ -106,7 +128,7 @@ static int run_command(char **argv, reeve_context *ctx)
             return cli_fail(EXIT_AGAIN, "cannot wait for %s: %s", argv[0], strerror(errno));
         return code_of(status);
     }
-    lost = wait_for(pidfd, ctx);
+    lost = wait_for(pidfd, held);
     status = rv_pidfd_reap(pidfd);
     close(pidfd);
     return lost ? EXIT_AGAIN : code_of(status);
@@ -128,8 +150,16 @@ static void show_fence(reeve_lock *lock)
 static int with_lock(const struct cli_args *args, reeve_context *ctx, reeve_lock *lock)
 {
     bool fail = args->on_abandoned != NULL && strcmp(args->on_abandoned, "fail") == 0;
-    reeve_err err = reeve_lock_acquire(lock, cli_timeout(args, REEVE_FOREVER));
+    const struct held held = {.ctx = ctx, .lock = lock};
+    uint32_t timeout = cli_timeout(args, REEVE_FOREVER);
+    bool seen = isatty(STDERR_FILENO); /* by somebody who wonders why nothing happens */
+    reeve_err err = reeve_lock_acquire(lock, seen ? 0 : timeout);
     int code = EXIT_DONE;
+
+    if (err == REEVE_ETIME && seen && timeout > 0) {
+        fprintf(stderr, "reeve: %s; waiting, Ctrl-C ends it\n", reeve_errmsg());
+        err = reeve_lock_acquire(lock, timeout);
+    }
 
     if (err == REEVE_OWNER_DIED && fail) /* not released: the next one is told too */
         return cli_fail(EXIT_CHANGE,
@@ -142,7 +172,7 @@ static int with_lock(const struct cli_args *args, reeve_context *ctx, reeve_lock
         return cli_fail_call(err);
     show_fence(lock);
     setenv("REEVE_ABANDONED", err == REEVE_OWNER_DIED ? "1" : "0", 1);
-    code = run_command(args->words + 1, ctx);
+    code = run_command(args->words + 1, &held);
     err = reeve_lock_release(lock);
     return err == REEVE_OK || code != EXIT_DONE ? code : cli_fail_call(err);
 }
@@ -171,12 +201,13 @@ int run_lock(const struct cli_args *args)
 
 static int with_permit(const struct cli_args *args, reeve_context *ctx, reeve_semaphore *semaphore)
 {
+    const struct held held = {.ctx = ctx, .semaphore = semaphore};
     reeve_err err = reeve_semaphore_acquire(semaphore, cli_timeout(args, REEVE_FOREVER));
     int code = EXIT_DONE;
 
     if (err != REEVE_OK)
         return cli_fail_call(err);
-    code = run_command(args->words + 2, ctx);
+    code = run_command(args->words + 2, &held);
     err = reeve_semaphore_release(semaphore);
     return err == REEVE_OK || code != EXIT_DONE ? code : cli_fail_call(err);
 }

@@ -30,7 +30,7 @@ static const struct {
     [REEVE_ESHUTDOWN] = {EXIT_CHANGE, "reeve rm removes the queue, then it can be made again"},
     [REEVE_EFORK] = {EXIT_CHANGE, NULL},
     [REEVE_ECLOSED] = {EXIT_CHANGE, NULL},
-    [REEVE_ETOOBIG] = {EXIT_CHANGE, "an item has at most 16 MiB; split it, or put a path"},
+    [REEVE_ETOOBIG] = {EXIT_CHANGE, "split it, or put a path"},
     [REEVE_EVERSION] = {EXIT_CHANGE, "upgrade the manager first, then its clients"},
     [REEVE_ETOOMANY] = {EXIT_CHANGE, NULL},
     [REEVE_ESYS] = {EXIT_CHANGE, NULL},

@@ -292,6 +292,19 @@ says 'on other names too' 100 '^reeve: cannot .*numbers: .*; '
 run reeve shutdown
 says 'not everybody ends the manager' 100 '^reeve: cannot end the manager: .*admin'
 
+# ---- what nobody read ----
+
+reeve put shut one two three
+reeve shutdown --queue shut
+reeve get shut 2>"$tmp/err" >/dev/full
+equal 'an item that was not written and cannot go back is printed' "$? $(tail -n 1 "$tmp/err")" '111 one'
+equal 'the others are there' "$(reeve get shut | tr '\n' ' ')" 'two three '
+reeve put idle one two
+run reeve get --follow --timeout 300ms idle
+prints 'with --follow and --timeout it ends when none has come for so long' "$(printf 'one\ntwo')"
+run reeve get --follow --timeout 100ms idle
+equal 'and says whether one has' "$code" 1
+
 # ---- doors that stay closed ----
 
 REEVE_KEY=$tmp/keys/stranger.key run reeve status

@@ -70,7 +70,7 @@ check 'death' "$tmp/holder"
 equal 'get takes a dead letter' "$(reeve get --timeout 10 -n 1 jobs.dead)" again
 
 # A pause before the next delivery.
-run reeve put --joinable --retry 2 later item
+run reeve put --joinable --retry 6 later item
 sed 's/"jobs"/"later"/' "$tmp/holder.c" >"$tmp/later.c"
 ${CC:-cc} -std=c11 -D_GNU_SOURCE -Iinclude "$tmp/later.c" -o "$tmp/later" \
     -L"$BUILD" -lreeve -Wl,-rpath,"$BUILD" || exit 1
@@ -78,5 +78,5 @@ check 'somebody dies' "$tmp/later"
 wait_until sh -c "'$BUILD/reeve' ls later | grep -q ',later'" || bad 'it waits'
 run reeve get --joinable later
 equal 'it is not there yet' "$code" 1
-equal 'and comes when it is time' "$(reeve get --joinable --timeout 10 -n 1 later)" item
+equal 'and comes when it is time' "$(reeve get --joinable --timeout 30 -n 1 later)" item
 finish

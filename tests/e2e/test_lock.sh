@@ -48,6 +48,25 @@ equal 'a signal is passed on to the command' "$code" 143
 run reeve lock third --timeout 5 -- echo free
 prints 'and the lock is free, and nobody died' free
 
+# A lock that is removed is held no more, and somebody else may have it: that is no success.
+err=$tmp/removed.err background "$BUILD/reeve" lock removed -- sleep 60
+check 'held, too' wait_until why_says removed '^holds'
+reeve rm removed
+wait "$started"
+equal 'who held it is told' "$? $(grep -c 'removed; what it held is lost, so the command is ended' "$tmp/removed.err")" '111 1'
+run reeve lock removed -- "$BUILD/reeve" rm removed
+says 'also at the end' 111 'removed; what it held is lost'
+run reeve sem removed 2 -- "$BUILD/reeve" rm removed
+says 'and of a semaphore' 111 'removed; what it held is lost'
+if command -v script >/dev/null; then
+    background "$BUILD/reeve" lock seen -- sleep 60
+    holder=$started
+    check 'held once more' wait_until why_says seen '^holds'
+    run timeout 60 script -qefc "'$BUILD/reeve' lock seen --timeout 300ms -- true" /dev/null
+    check 'who looks on is told for whom it waits' grep -q "held by session .*pid $holder.*; waiting, Ctrl-C ends it" "$tmp/out"
+    stop "$holder" TERM
+fi
+
 # ---- three programs wait for each other ----
 
 circle() {
