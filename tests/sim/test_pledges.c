@@ -408,6 +408,7 @@ TEST(what_a_result_refers_to_falls_with_the_session_that_read_it)
     sim_client_goodbye(&b.s, TASK);
     result(&b, 0, RV_RAN_OK, id);
     CHECK(b.r.len == 1 && lives(&b, id));
+    rv_link_drop_port(&b.r.client->link, &b.r.port);
     sim_client_kill(&b.s, CLIENT, SIM_DEATH_GONE);
     sim_run(&b.s, 10000);
     CHECK(!lives(&b, id));
