@@ -316,6 +316,11 @@ static bool on_hello(struct gate *g, rv_ns now, struct peer *p, const struct gat
         refuse_peer(g, now, p, REEVE_EVERSION, "this manager speaks version 1.0");
         return false;
     }
+    /* Not a command's to judge: when a log is replayed, its store may have another id than when it was said. */
+    if (msg->hello.established && !rv_id_equal(&msg->hello.store, mgr_store(g->mgr))) {
+        send_away(g, now, p, REEVE_ESTALE, rv_slice_str("this manager has another store"));
+        return false;
+    }
     p->state = PEER_OPENING;
     p->attempt = msg->hello.attempt;
     *cmd = (struct command){

@@ -782,6 +782,11 @@ void mgr_set_store(struct mgr *mgr, const struct rv_id *store)
     mgr->conf.store = *store;
 }
 
+const struct rv_id *mgr_store(const struct mgr *mgr)
+{
+    return &mgr->conf.store;
+}
+
 void mgr_set_sink(struct mgr *mgr, const struct rv_sink *sink)
 {
     mgr->conf.sink = *sink;

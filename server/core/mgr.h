@@ -32,6 +32,7 @@ void mgr_free(struct mgr **mgr);
 
 /* Before anybody is welcomed. */
 void mgr_set_store(struct mgr *mgr, const struct rv_id *store);
+const struct rv_id *mgr_store(const struct mgr *mgr);
 
 /* Where its story goes from now on; a replay tells none. */
 void mgr_set_sink(struct mgr *mgr, const struct rv_sink *sink);

@@ -103,10 +103,6 @@ static struct session *new_session(struct mgr *mgr, const struct rv_hello *hello
 static bool refused(struct mgr *mgr, const struct rv_hello *hello, const struct session *s,
                     const struct command *cmd)
 {
-    if (hello->established && !rv_id_equal(&hello->store, &mgr->conf.store)) {
-        mgr_refuse(mgr, cmd->peer, REEVE_ESTALE, "this manager has another store");
-        return true;
-    }
     if (s == NULL && hello->established) {
         mgr_refuse(mgr, cmd->peer, REEVE_EEXPIRED, "the session was away for too long");
         return true;
