@@ -116,13 +116,16 @@ uint64_t lab_resident(pid_t pid); /* KiB that a process has in memory */
 /* How often to do something: what the environment says, for long runs, or so often. */
 uint64_t lab_rounds(const char *word, uint64_t otherwise);
 
-/* Ask until it is true; false after so many milliseconds. For states that have no event. */
+/* Ask until it is true, and not once more: what comes and goes may be gone again. Fails after so many
+ * milliseconds. For states that have no event. */
 #define EVENTUALLY(ms, truth)                                                                      \
     do {                                                                                           \
         int64_t lab_until_ = lab_ms() + (ms);                                                      \
-        while (!(truth) && lab_ms() < lab_until_)                                                  \
+        while (!(truth)) {                                                                         \
+            if (lab_ms() >= lab_until_)                                                            \
+                check_failed(__FILE__, __LINE__, #truth);                                          \
             lab_nap();                                                                             \
-        CHECK(truth);                                                                              \
+        }                                                                                          \
     } while (0)
 void lab_nap(void);
 
