@@ -57,6 +57,14 @@ static void show_one(struct attach *a, bool ok)
         show_command(&a->show, &shown);
 }
 
+/* What somebody cancelled is over; a cancelled call may be tried again, but not this. */
+static int fail(reeve_err err)
+{
+    if (err != REEVE_ECANCELED)
+        return cli_fail_call(err);
+    return cli_fail(EXIT_FAILED, "%s; what had not ended by then was not run", reeve_errmsg());
+}
+
 /* Until all is there, somebody presses Ctrl-C, or it ends otherwise. An exit code. */
 static int follow(struct attach *a)
 {
@@ -71,7 +79,7 @@ static int follow(struct attach *a)
         draw(a);
         if (err != REEVE_OK && err != REEVE_EITEM && err != REEVE_ETIME) {
             show_clear(&a->show);
-            return cli_fail_call(err);
+            return fail(err);
         }
     }
     show_clear(&a->show);
@@ -95,7 +103,7 @@ int run_attach(const struct cli_args *args)
         return code;
     err = reeve_iter_attach(&a.iter, ctx, a.name, args->keep_order);
     if (err != REEVE_OK)
-        return cli_close(&ctx, cli_fail_call(err));
+        return cli_close(&ctx, fail(err));
     cli_catch_signals();
     code = show_open(&a.show, args);
     if (code == EXIT_DONE)
