@@ -14,6 +14,7 @@ struct reeve_batch {
     struct rv_buf bytes;   /* of the values, and behind each its references */
     struct rv_load *loads; /* where they stand, as offsets until the run */
     size_t loads_len;
+    struct rv_buf labels;  /* of each call's object, for messages; each ends with a zero */
     reeve_value **results; /* of each call, after the run */
     reeve_err err;         /* sticks */
     char why[200];
@@ -46,6 +47,7 @@ void reeve_batch_free(reeve_batch **batch)
     free(b->loads);
     rv_buf_free(&b->calls);
     rv_buf_free(&b->bytes);
+    rv_buf_free(&b->labels);
     free(b);
 }
 
@@ -101,7 +103,8 @@ static reeve_err add(reeve_batch *b, const struct rv_sync *s, uint16_t op, struc
                        .op = op, .object = s->object, .values = len, .args = rv_buf_slice(args)});
     for (uint32_t i = 0; i < len; i++)
         add_load(b, &loads[i]);
-    if (args->bad || b->calls.bad || b->bytes.bad) {
+    rv_buf_add(&b->labels, s->label, strlen(s->label) + 1);
+    if (args->bad || b->calls.bad || b->bytes.bad || b->labels.bad) {
         rv_buf_free(args);
         return stick(b, rv_fail(REEVE_ENOMEM, "cannot add to a batch: out of memory"));
     }
@@ -411,10 +414,25 @@ static size_t failed_at(const struct rv_got *got, size_t count)
     return rv_batch_result_decode(&result, rv_buf_slice(&got->result)) ? result.done : count;
 }
 
+/* Which of its calls it was, and of what: the words of the error have only the batch. */
+static reeve_err name_failed(const struct reeve_batch *b, size_t failed, reeve_err err)
+{
+    const char *label_of = (const char *)b->labels.data;
+    char words[sizeof b->why];
+
+    if (failed >= b->count)
+        return err;
+    for (size_t i = 0; i < failed; i++)
+        label_of += strlen(label_of) + 1;
+    snprintf(words, sizeof words, "%s", reeve_errmsg());
+    return rv_fail(err, "%s (call %zu, of %s)", words, failed, label_of);
+}
+
 reeve_err reeve_batch_run(reeve_batch *batch, size_t *failed)
 {
     struct rv_buf args = {0};
     struct rv_got got = {0};
+    size_t at = 0;
     reeve_err err = REEVE_OK;
 
     if (failed != NULL)
@@ -431,10 +449,14 @@ reeve_err reeve_batch_run(reeve_batch *batch, size_t *failed)
                                                         .calls = rv_buf_slice(&batch->calls)});
     err =
         rv_box_call(&batch->sync, RV_OP_batch, &args, batch->loads, batch->loads_len, "run", &got);
-    if (err == REEVE_OK)
+    if (err == REEVE_OK) {
         err = take_results(batch, &got);
-    else if (failed != NULL)
-        *failed = failed_at(&got, batch->count);
+    } else {
+        at = failed_at(&got, batch->count);
+        err = name_failed(batch, at, err);
+        if (failed != NULL)
+            *failed = at;
+    }
     rv_got_free(&got);
     return err;
 }

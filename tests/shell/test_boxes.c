@@ -642,7 +642,8 @@ TEST(pain_22_an_error_says_what_of_which_object_and_why)
     OK(reeve_batch_list_append(b, l, integer(1)));
     OK(reeve_batch_dict_del(b, h.here, make("s", "none")));
     FAILS(REEVE_EKEY, reeve_batch_run(b, &failed));
-    SAYS("there is no such key");
+    SAYS("there is no such key (call 1, of ");
+    SAYS("hall");
     CHECK(failed == 1);
     reeve_batch_free(&b);
     reeve_list_close(&l);
