@@ -90,19 +90,6 @@ static void leave_shared(reeve_queue *q)
     free(shared);
 }
 
-/* An open that nobody waits for any more is undone, or the reference would stay for ever. */
-static void open_done(struct rv_link *link, struct rv_request *call, rv_ns now,
-                      const struct rv_outcome *outcome)
-{
-    struct rv_object_open_result opened;
-
-    (void)now;
-    rv_buf_add(&call->result, outcome->result.data, outcome->result.len);
-    if (call->abandoned && outcome->error == REEVE_OK &&
-        rv_object_open_result_decode(&opened, outcome->result))
-        (void)rv_link_say(link, RV_OP_object_close, opened.object, rv_slice(NULL, 0));
-}
-
 static struct rv_request *open_request(reeve_context *ctx, const char *name,
                                        const reeve_queue_options *o, uint64_t ref,
                                        uint32_t timeout_ms)
@@ -133,7 +120,7 @@ static struct rv_request *open_request(reeve_context *ctx, const char *name,
         call = rv_link_call(&ctx->link, ref != 0 ? RV_OP_object_ref : RV_OP_object_open, 0,
                             timeout_ms, rv_buf_slice(&args), NULL, 0);
     if (call != NULL)
-        call->hook = open_done;
+        call->hook = rv_open_done;
     rv_buf_free(&args);
     return call;
 }

@@ -135,9 +135,8 @@ static reeve_err join_shared(struct rv_sync *s, struct registry *r, bool leases)
     return REEVE_OK;
 }
 
-/* An open that nobody waits for any more is undone, or the reference would stay for ever. */
-static void open_done(struct rv_link *link, struct rv_request *call, rv_ns now,
-                      const struct rv_outcome *outcome)
+void rv_open_done(struct rv_link *link, struct rv_request *call, rv_ns now,
+                  const struct rv_outcome *outcome)
 {
     struct rv_object_open_result opened;
 
@@ -172,7 +171,7 @@ static struct rv_request *open_request(reeve_context *ctx, const char *name,
         call = rv_link_call(&ctx->link, conf->ref != 0 ? RV_OP_object_ref : RV_OP_object_open, 0,
                             timeout_ms, rv_buf_slice(&args), NULL, 0);
     if (call != NULL)
-        call->hook = open_done;
+        call->hook = rv_open_done;
     rv_buf_free(&args);
     return call;
 }

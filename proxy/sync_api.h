@@ -39,6 +39,10 @@ struct rv_sync_conf {
     const uint64_t *reserved; /* 4 of them */
 };
 
+/* The hook of an open: one that nobody waits for any more is undone, or its reference would stay. */
+void rv_open_done(struct rv_link *link, struct rv_request *call, rv_ns now,
+                  const struct rv_outcome *outcome);
+
 /*
  * Handles. Each type of them begins with a struct rv_sync, and is size bytes; out is the address of a pointer to
  * one, which is NULL on errors. An object is found by its name, by a reference to one of these kinds
