@@ -74,6 +74,17 @@ def uncounted(lines):
     return numbers
 
 
+def ways(source, number, taken):
+    """Which condition of the line never had which truth."""
+    words = []
+    for (column, end, end_column, way), times in sorted(taken.items()):
+        if times > 0:
+            continue
+        piece = source[number - 1][column - 1 : end_column - 1 if end == number else None].strip()
+        words.append(f"`{piece}` never {way}")
+    return ", ".join(words)
+
+
 def excuses():
     rows = []
     with open("tests/coverage.def") as file:
@@ -109,7 +120,7 @@ def main():
                 unexplained += missed
             else:
                 used[why] += missed
-            gaps.append((name, number, missed, text, "" if why is None else reasons[why][2]))
+            gaps.append((name, ways(source, number, taken), text, "" if why is None else reasons[why][2]))
         table.append((name, counts["all"], counts["missed"]))
     total = sum(row[1] for row in table)
     missed = sum(row[2] for row in table)
@@ -124,8 +135,8 @@ def main():
 
 def write(table, gaps, total, missed, unexplained):
     by_reason = collections.defaultdict(list)
-    for name, _, count, text, why in gaps:
-        by_reason[why or "not reached yet"].append((name, count, text))
+    for name, never, text, why in gaps:
+        by_reason[why or "not reached yet"].append((name, never, text))
     with open("docs/COVERAGE.md", "w") as out:
         out.write(f"""# Coverage
 
@@ -143,9 +154,9 @@ counted. Reasons stand in `tests/coverage.def`.
         out.write("\n## Not taken, and why\n")
         for why, rows in sorted(by_reason.items()):
             out.write(f"\n### {why[0].upper() + why[1:]}\n\n")
-            for name, count, text in rows:
+            for name, never, text in rows:
                 shown = text if len(text) <= 100 else text[:97] + "..."
-                out.write(f"- `{name}`, {count}: `{shown.replace('`', '')}`\n")
+                out.write(f"- `{name}`: `{shown.replace('`', '')}`: {never}\n")
 
 
 if __name__ == "__main__":

@@ -538,6 +538,44 @@ TEST(segments_that_are_read_ahead_are_judged_as_others)
     CHECK(rmdir(folder) == 0);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* Somebody moved them. */
+TEST(segments_that_are_not_where_they_were_are_refused_by_name)
+{
+    char folder[] = "/tmp/reeve-log-XXXXXX";
+    struct world w = {.folder = folder, .snapshot_bytes = 1 << 30};
+    struct names names = {.len = 0};
+    char other[] = "log.0000000000000000";
+
+    CHECK(mkdtemp(folder) != NULL);
+    CHECK(disk_dir_open(&w.disk, folder, false, true) == 0);
+    start(&w);
+    for (uint64_t i = 1; i <= 2000; i++)
+        add(&w, i, RV_DURABLE_OS);
+    while (w.committed < 2000)
+        turn(&w);
+    stop(&w);
+    CHECK(w.disk->list(w.disk, keep_segment, &names) == 0);
+    CHECK(names.len > 1);
+    qsort(names.text, names.len, sizeof *names.text, by_name);
+    CHECK(w.disk->rename(w.disk, names.text[0], other) == 0);
+    CHECK(finds(folder, "log.0000000000000000 has another name than its header says"));
+    CHECK(w.disk->rename(w.disk, other, "away") == 0);
+    CHECK(finds(folder, "the log is damaged: records 1 to "));
+    CHECK(w.disk->rename(w.disk, "away", names.text[0]) == 0);
+    CHECK(w.disk->rename(w.disk, "store", "away") == 0);
+    CHECK(finds(folder, "store is missing, and there is a log in the folder"));
+    CHECK(w.disk->rename(w.disk, "away", "store") == 0);
+    CHECK(finds(folder, "2001 2000 whole"));
+    remove_files(w.disk);
+    disk_dir_close(&w.disk);
+    CHECK(rmdir(folder) == 0);
+}
+
 TEST(folder_belongs_to_one)
 {
     char folder[] = "/tmp/reeve-log-XXXXXX";
