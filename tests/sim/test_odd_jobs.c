@@ -707,3 +707,81 @@ TEST(value_above_the_quota_of_its_agent_is_said_to_be_so)
     rv_link_drop_port(e.link, &e.port);
     sim_stop(&s);
 }
+
+/* One item of a whole body frame; its answer may take its time. */
+static struct rv_request *put_large(struct sim *s, uint64_t job, uint64_t first,
+                                    struct rv_body *body)
+{
+    struct sim_client *c = &s->clients[CLIENT];
+    struct rv_buf items = {0};
+    struct rv_buf args = {0};
+    struct rv_request *call = NULL;
+
+    rv_item_write(&items, &(struct rv_item){.place = RV_BODY, .len = (uint32_t)body->len});
+    rv_job_put_args_encode(&args, &(struct rv_job_put_args){.first = first,
+                                                            .function = rv_slice_str("f"),
+                                                            .items = {1, rv_buf_slice(&items)}});
+    call = rv_link_call(&c->link, RV_OP_job_put, job, UINT32_MAX, rv_buf_slice(&args), &body, 1);
+    CHECK(call != NULL);
+    rv_buf_free(&items);
+    rv_buf_free(&args);
+    sim_client_pump(s, c);
+    sim_run(s, 50);
+    return call;
+}
+
+static reeve_err answer_of(struct sim *s, struct rv_request *call)
+{
+    reeve_err err = call->error;
+
+    CHECK(call->done);
+    rv_request_free(&s->clients[CLIENT].link, call);
+    return err;
+}
+
+/* Who gives a job more than it may hold waits, until agents have done some of it, or to its end. */
+TEST(items_beyond_the_window_of_a_job_wait_for_room_or_for_its_end)
+{
+    enum { CANCEL, AGENTS, CRASH, LEAVE, HOWS };
+    struct rv_body *body = rv_body_new(RV_LIMIT_BODY_BYTES);
+
+    CHECK(body != NULL);
+    memset(body->data, 0, body->len);
+    body->data[0] = 0xc6; /* a value: so many bytes */
+    rv_set_number(body->data + 1, body->len - 5, 4);
+    for (int how = 0; how < HOWS; how++) {
+        struct sim s;
+        struct rv_request *call = NULL;
+        uint64_t job = 0;
+        uint64_t count = 0;
+
+        start(&s);
+        CHECK(open_job(&s, &command, &job) == REEVE_OK);
+        for (call = put_large(&s, job, 0, body); call->done;
+             call = put_large(&s, job, ++count, body))
+            CHECK(answer_of(&s, call) == REEVE_OK);
+        CHECK(count >= RV_LIMIT_JOB_BYTES / RV_LIMIT_BODY_BYTES - 2);
+        CHECK(count <= RV_LIMIT_JOB_BYTES / RV_LIMIT_BODY_BYTES);
+        if (how == CRASH) {
+            sim_server_crash(&s, false);
+            sim_server_restart(&s);
+        }
+        if (how == CANCEL)
+            CHECK(cancel(&s, job) == REEVE_OK);
+        if (how == AGENTS || how == CRASH)
+            sim_agent_start(&s, 3, 2);
+        if (how == LEAVE) {
+            sim_client_kill(&s, CLIENT, SIM_DEATH_GONE); /* with its session its job ends */
+            sim_run(&s, 60000);
+            sim_stop(&s);
+            continue;
+        }
+        sim_run(&s, 10000);
+        CHECK(answer_of(&s, call) == (how == CANCEL ? REEVE_ECANCELED : REEVE_OK));
+        if (how != CANCEL)
+            say_total(&s, job, count + 1);
+        sim_run(&s, 10000);
+        sim_stop(&s);
+    }
+    rv_body_drop(body);
+}
