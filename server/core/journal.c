@@ -145,11 +145,13 @@ static int make_store(struct journal *j)
     return put_store(j);
 }
 
-/* Something that was answered is lost: to those who know it, this must be another store. */
-static int renew_store(struct journal *j)
+/* Something that was answered is lost: to those who know it, this must be another store. Without segments
+ * it is one in which none was made, or the next start would miss them again. */
+static int renew_store(struct journal *j, bool segments)
 {
     rv_assert(!rv_id_zero(&j->conf.new_store));
     j->store.id = j->conf.new_store;
+    j->store.written = j->store.written && segments;
     return put_store(j);
 }
 
@@ -185,7 +187,7 @@ static bool lost_log(struct journal *j, char *why)
         return false;
     }
     say(j, RV_WARN, "log.lost why=\"the files log.* are gone\"");
-    err = renew_store(j);
+    err = renew_store(j, false);
     return err == 0 || refuse_error(why, store_name, err);
 }
 
@@ -410,8 +412,30 @@ static void tell_cut(const struct scan *s, size_t len)
     say(s->j, RV_WARN, line);
 }
 
+/* In the header of segment number i of the list: which one is behind it. */
+static int set_next(struct journal *j, size_t i, uint64_t next)
+{
+    struct disk *d = j->conf.disk;
+    char name[SNAPSHOT_NAME];
+    uint8_t bytes[8];
+    int file = -1;
+    int err = 0;
+
+    file_name(name, "log", j->segments.at[i]);
+    file = d->open(d, name, DISK_WRITE);
+    if (file < 0)
+        return file;
+    rv_set_number(bytes, next, 8);
+    err = disk_write_all(d, file, bytes, sizeof bytes, SEGMENT_NEXT);
+    if (err == 0)
+        err = d->sync(d, file);
+    d->close(d, file);
+    return err;
+}
+
 /* The operator's word: what is behind the damage goes, into files that nobody reads again: the
- * segments from number next of the list on, and the bytes of the one before from s->at on. */
+ * segments from number next of the list on, and the bytes of the one before from s->at on. What is left
+ * does not speak of them any more; who starts before the next record is there needs no word again. */
 static int put_aside(struct scan *s, size_t next)
 {
     struct journal *j = s->j;
@@ -422,9 +446,11 @@ static int put_aside(struct scan *s, size_t next)
     int err = 0;
 
     file_name(name, "cut", s->index + 1);
-    err = renew_store(j);
+    err = renew_store(j, next > 0);
     if (err == 0 && !all_zero(bytes.data, bytes.len))
         err = disk_put(d, name, "cut.tmp", bytes);
+    if (err == 0 && next > 0)
+        err = set_next(j, next - 1, 0);
     for (size_t i = j->segments.len; i-- > next && err == 0;) {
         char from[SNAPSHOT_NAME];
         char to[SNAPSHOT_NAME];
@@ -441,14 +467,6 @@ static int put_aside(struct scan *s, size_t next)
              s->at, (unsigned long long)s->index);
     say(j, RV_WARN, line);
     return err;
-}
-
-static int write_next(struct disk *d, int file, uint64_t next)
-{
-    uint8_t bytes[8];
-
-    rv_set_number(bytes, next, 8);
-    return disk_write_all(d, file, bytes, sizeof bytes, SEGMENT_NEXT);
 }
 
 /* Make the last segment ready to be written to: no bytes of a torn write behind the end, and
@@ -470,8 +488,6 @@ static int ready_tail(struct scan *s)
     else
         memset(s->bytes.data + s->at, 0, s->bytes.len - s->at);
     err = disk_write_all(d, j->file, s->bytes.data + s->unproven, end - s->unproven, s->unproven);
-    if (err == 0 && s->header.next != 0) /* what it names is gone, and the operator knows */
-        err = write_next(d, j->file, 0);
     return err == 0 ? d->sync(d, j->file) : err;
 }
 
@@ -752,22 +768,10 @@ bool journal_prepare(struct journal *j)
 /* In the segment before the last one: that there is one behind it. */
 static int name_last(struct journal *j)
 {
-    struct disk *d = j->conf.disk;
-    char name[SNAPSHOT_NAME];
-    int file = -1;
-    int err = 0;
+    size_t len = j->segments.len;
+    int err = len < 2 ? 0 : set_next(j, len - 2, j->segments.at[len - 1]);
 
-    if (j->segments.len < 2)
-        return 0;
-    file_name(name, "log", j->segments.at[j->segments.len - 2]);
-    file = d->open(d, name, DISK_WRITE);
-    if (file < 0)
-        return file == -ENOENT ? 0 : file; /* a snapshot has what it held */
-    err = write_next(d, file, j->segments.at[j->segments.len - 1]);
-    if (err == 0)
-        err = d->sync(d, file);
-    d->close(d, file);
-    return err;
+    return err == -ENOENT ? 0 : err; /* a snapshot has what it held */
 }
 
 /* Begin a segment that has room for a record of need bytes. */
