@@ -587,6 +587,22 @@ static size_t first_needed(const struct journal *j, uint64_t from)
     return i == 0 ? 0 : i - 1;
 }
 
+/* What is left of the log ends before the snapshot, which has all of it and more: it goes aside, and the log
+ * begins behind the snapshot. */
+static bool go_on_from_snapshot(struct scan *s)
+{
+    struct journal *j = s->j;
+
+    if (j->file >= 0)
+        j->conf.disk->close(j->conf.disk, j->file);
+    j->file = -1;
+    j->stat.sealed = false;
+    s->started = false; /* index, epoch and flush are those of the snapshot */
+    s->index = s->from;
+    s->bytes.len = s->at = 0;
+    return put_aside(s, 0) == 0 || refuse_error(s->why, s->name, -EIO);
+}
+
 /* Segment number i of the list, and whether the log goes on behind it. */
 static bool scan_number(struct scan *s, size_t i)
 {
@@ -594,9 +610,11 @@ static bool scan_number(struct scan *s, size_t i)
     uint64_t before = s->index;
 
     if (!scan_segment(s, j->segments.at[i])) {
-        if (!j->conf.repair || !s->started)
+        if (!j->conf.repair || (!s->started && s->from == 0))
             return false;
         s->over = true;
+        if (!s->started)
+            return go_on_from_snapshot(s);
         if (s->index > before) /* a record in it */
             return end_of_log(s, i);
         s->bytes.len = s->at = 0; /* its header, or nothing in it: the log ends before it */
@@ -623,8 +641,13 @@ static bool scan_log(struct scan *s)
         if (!scan_number(s, i))
             return false;
     if (s->started && s->index < s->from) {
-        snprintf(s->why, JOURNAL_WHY, "the log is damaged: it ends before snapshot %llu",
-                 (unsigned long long)s->from);
+        if (j->conf.repair)
+            return go_on_from_snapshot(s);
+        snprintf(
+            s->why, JOURNAL_WHY,
+            "the log is damaged: it ends before snapshot %llu; a backup has the rest, or --repair "
+            "truncate goes on from the snapshot",
+            (unsigned long long)s->from);
         return false;
     }
     return true;

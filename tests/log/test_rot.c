@@ -293,7 +293,15 @@ static bool repair(struct disk_mem *disk, char *why)
     return ok;
 }
 
-enum damage { INSIDE, HEADER, LAST_GONE, ALL_GONE, DAMAGES };
+enum damage {
+    INSIDE,
+    HEADER,
+    LAST_GONE,
+    ALL_GONE,
+    BEHIND_SNAPSHOT_GONE,
+    BEHIND_SNAPSHOT_HEADER,
+    DAMAGES
+};
 
 /* It is on the disk. */
 static void change_byte(struct disk_mem *disk, const char *name, size_t at)
@@ -307,9 +315,10 @@ static void change_byte(struct disk_mem *disk, const char *name, size_t at)
 
 static void damage(struct disk_mem *disk, enum damage how)
 {
+    char snapshot[40];
     char name[40];
 
-    make_log(disk, true, how == ALL_GONE);
+    make_log(disk, true, how >= ALL_GONE);
     newest(disk, "log.", name);
     switch (how) {
     case INSIDE:
@@ -320,6 +329,19 @@ static void damage(struct disk_mem *disk, enum damage how)
         break;
     case LAST_GONE:
         CHECK(disk->disk.unlink(&disk->disk, name) == 0);
+        break;
+    case BEHIND_SNAPSHOT_GONE: /* what is left ends before it */
+    case BEHIND_SNAPSHOT_HEADER:
+        newest(disk, "snap.", snapshot);
+        while (strcmp(strchr(name, '.'), strchr(snapshot, '.')) > 0) {
+            CHECK(disk->disk.unlink(&disk->disk, name) == 0);
+            newest(disk, "log.", name);
+        }
+        if (how == BEHIND_SNAPSHOT_HEADER)
+            change_byte(disk, name, 20);
+        else
+            CHECK(disk->disk.unlink(&disk->disk, name) == 0);
+        newest(disk, "log.", name);
         break;
     default:
         for (size_t n = disk->names.len; n-- > 0;)
