@@ -9,6 +9,9 @@
  * process that ended comes back to the next process, which answers for it and does not run it. When
  * there is none, the pool's callback does.
  *
+ * A process holds the lock `host` of its instance while it serves: an agent that was out of reach for a moment may run it
+ * still when the pool has dealt it a second time, and then the second process waits for the end of the first.
+ *
  * For other sessions it has a record, a namespace without a name: its queue of calls, and an RLock that a thread
  * here holds while the instance lives. All that they do is fenced by it, so that a wait for an answer ends
  * when that thread releases it, having written how it ended into the record, or dies with its session.
@@ -294,7 +297,7 @@ static reeve_err serve_calls(struct served *s)
                            : reeve_task_fail(s->task, "an instance has ended: %s", reeve_errmsg());
 }
 
-/* in: [calls, answers, args, exposed, state] */
+/* in: [calls, answers, args, exposed, state, host] */
 reeve_err reeve_class_serve(const reeve_class *type, reeve_task *task, const reeve_value *in,
                             reeve_builder *out)
 {
@@ -306,12 +309,15 @@ reeve_err reeve_class_serve(const reeve_class *type, reeve_task *task, const ree
     reeve_queue *answers = NULL;
     reeve_ref calls_ref = {0};
     reeve_ref answers_ref = {0};
+    reeve_ref host_ref = {0};
+    reeve_lock *host = NULL;
     bool made = false;
     reeve_err err = REEVE_OK;
 
     (void)out;
     if (!reeve_get_ref(reeve_value_at(in, 0), &calls_ref) ||
-        !reeve_get_ref(reeve_value_at(in, 1), &answers_ref))
+        !reeve_get_ref(reeve_value_at(in, 1), &answers_ref) ||
+        !reeve_get_ref(reeve_value_at(in, 5), &host_ref))
         err = reeve_task_fail(task, "a class is not called, but made an instance of");
     if (err == REEVE_OK)
         err = reeve_open(&task->ctx, &(reeve_options){.resume_ms = RESUME_MS});
@@ -319,6 +325,12 @@ reeve_err reeve_class_serve(const reeve_class *type, reeve_task *task, const ree
         err = reeve_queue_from(&s.calls, task->ctx, calls_ref);
     if (err == REEVE_OK)
         err = reeve_queue_from(&answers, task->ctx, answers_ref);
+    if (err == REEVE_OK)
+        err = reeve_lock_from(&host, task->ctx, host_ref);
+    if (err == REEVE_OK)
+        err = reeve_lock_acquire(host, REEVE_FOREVER);
+    if (err == REEVE_OWNER_DIED)
+        err = REEVE_OK;
     if (err != REEVE_OK && task->text_len == 0)
         (void)reeve_task_fail(task, "%s", reeve_errmsg());
     if (err == REEVE_OK && type->construct != NULL)
@@ -339,6 +351,7 @@ reeve_err reeve_class_serve(const reeve_class *type, reeve_task *task, const ree
     reeve_shared_close(&s.state);
     reeve_queue_close(&answers);
     reeve_queue_close(&s.calls);
+    reeve_lock_close(&host);
     (void)reeve_close(&task->ctx);
     reeve_builder_free(&s.out);
     reeve_builder_free(&s.reply);
@@ -364,6 +377,7 @@ struct reeve_instance {
     uint64_t last;           /* number of a call */
     bool made;               /* its constructor has run */
     bool borrowed;           /* another session's, or another handle on one of ours */
+    reeve_lock *host;        /* of the process that serves */
     reeve_shared *state;     /* which its processes keep */
     reeve_namespace *record; /* for others */
     reeve_namespace *named;  /* with a name, in which the record is */
@@ -385,6 +399,7 @@ static void leave(reeve_instance *o)
         return;
     reeve_queue_close(&o->calls);
     reeve_queue_close(&o->answers);
+    reeve_lock_close(&o->host);
     reeve_shared_close(&o->state);
     reeve_namespace_close(&o->named);
     reeve_namespace_close(&o->record);
@@ -645,7 +660,7 @@ static reeve_err begin(reeve_instance *o, reeve_pool *pool, const reeve_fn *type
     size_t len = 0;
     reeve_err err = REEVE_OK;
 
-    (void)reeve_put_array(b, 5);
+    (void)reeve_put_array(b, 6);
     (void)reeve_put_ref(b, reeve_queue_ref(o->calls));
     (void)reeve_put_ref(b, reeve_queue_ref(o->answers));
     put_args(b, args);
@@ -661,6 +676,7 @@ static reeve_err begin(reeve_instance *o, reeve_pool *pool, const reeve_fn *type
         (void)reeve_put_nil(b);
     else
         (void)reeve_put_ref(b, reeve_shared_ref(o->state));
+    (void)reeve_put_ref(b, reeve_lock_ref(o->host));
     atomic_fetch_add(&o->holders, 1);
     err = reeve_builder_check(b);
     if (err != REEVE_OK)
@@ -712,6 +728,8 @@ reeve_err reeve_instance_new(reeve_instance **out, reeve_pool *pool, const reeve
     err = reeve_queue_open(&o->calls, o->ctx, NULL, &(reeve_queue_options){.joinable = true});
     if (err == REEVE_OK)
         err = reeve_queue_open(&o->answers, o->ctx, NULL, NULL);
+    if (err == REEVE_OK)
+        err = reeve_lock_open(&o->host, o->ctx, NULL, &(reeve_lock_options){.recursive = true});
     if (err == REEVE_OK && opt->keep)
         err = reeve_shared_open(&o->state, o->ctx, NULL, 0, NULL);
     if (err == REEVE_OK && (opt->shared || (opt->name != NULL && opt->name[0] != '\0')))

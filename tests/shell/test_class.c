@@ -113,22 +113,35 @@ static void end_counter(void *self)
     free(c);
 }
 
-/* Long enough for whatever is to happen to it. */
-static reeve_err counter_nap(void *self, reeve_task *task, const reeve_value *args,
-                             reeve_builder *out)
+/* Says that it is in the call, and is until it is told to go on. args: where, and where from. */
+static reeve_err counter_hold(void *self, reeve_task *task, const reeve_value *args,
+                              reeve_builder *out)
 {
-    reeve_queue *q = NULL;
-    reeve_ref ref;
+    struct counter *c = self;
+    reeve_context *ctx = reeve_task_context(task);
+    reeve_queue *q[2] = {NULL, NULL};
+    reeve_value *v = NULL;
+    reeve_err err = REEVE_OK;
 
-    (void)self;
-    if (!reeve_get_ref(args, &ref) ||
-        reeve_queue_from(&q, reeve_task_context(task), ref) != REEVE_OK ||
-        reeve_queue_put_str(q, "asleep", LONG_MS) != REEVE_OK ||
-        reeve_queue_flush(q, LONG_MS) != REEVE_OK)
-        return reeve_task_fail(task, "%s", reeve_errmsg());
-    reeve_queue_close(&q);
-    sleep(60);
-    return reeve_put_nil(out);
+    for (size_t i = 0; i < 2 && err == REEVE_OK; i++) {
+        reeve_ref ref = {0};
+
+        CHECK(reeve_get_ref(reeve_value_at(args, i), &ref));
+        err = reeve_queue_from(&q[i], ctx, ref);
+    }
+    c->n++;
+    if (err == REEVE_OK)
+        err = reeve_queue_put_str(q[0], "held", LONG_MS);
+    if (err == REEVE_OK)
+        err = reeve_queue_flush(q[0], LONG_MS);
+    if (err == REEVE_OK)
+        err = reeve_queue_get(&v, q[1], REEVE_FOREVER);
+    if (err != REEVE_OK)
+        err = reeve_task_fail(task, "%s", reeve_errmsg());
+    reeve_value_free(&v);
+    for (size_t i = 0; i < 2; i++)
+        reeve_queue_close(&q[i]);
+    return err == REEVE_OK ? reeve_put_int(out, c->n) : err;
 }
 
 static reeve_err save_counter(void *self, reeve_task *task, reeve_builder *out)
@@ -149,7 +162,7 @@ static const reeve_method counter_methods[] = {
     {"crash", counter_crash},     {"sleep", counter_sleep},
     {"nothing", counter_nothing}, {"notes", counter_notes},
     {"_hidden", counter_get},     {"agent", counter_agent},
-    {"nap", counter_nap},         {NULL, NULL}};
+    {"hold", counter_hold},       {NULL, NULL}};
 static const reeve_class counter = {
     .construct = make_counter, .destroy = end_counter, .methods = counter_methods};
 REEVE_CLASS(counter);
@@ -477,7 +490,7 @@ struct town {
 static void town_begin(struct town *t)
 {
     lab_begin(&t->lab);
-    manager_start_ipc(&t->m, &t->lab);
+    manager_start_log(&t->m, &t->lab);
     worker_start(&t->w, &t->lab, t->m.url, "2", NULL);
 }
 
@@ -500,7 +513,8 @@ static reeve_instance *named_new(reeve_pool *pool, const char *name)
 struct caller {
     reeve_context *ctx;
     reeve_instance *instance;
-    reeve_queue *notes; /* for a nap */
+    reeve_queue *held, *go; /* of a call of hold */
+    int64_t got;
     char words[800];
     reeve_err err;
 };
@@ -509,36 +523,42 @@ static void caller_begin(struct caller *c, const struct town *t)
 {
     c->ctx = lab_open(&t->lab, t->m.url);
     OK(reeve_instance_open(&c->instance, c->ctx, "clerk"));
-    OK(reeve_queue_open(&c->notes, c->ctx, NULL, NULL));
+    OK(reeve_queue_open(&c->held, c->ctx, NULL, NULL));
+    OK(reeve_queue_open(&c->go, c->ctx, NULL, NULL));
 }
 
 static void caller_end(struct caller *c)
 {
     OK(reeve_instance_free(&c->instance));
-    reeve_queue_close(&c->notes);
+    reeve_queue_close(&c->held);
+    reeve_queue_close(&c->go);
     OK(reeve_close(&c->ctx));
 }
 
-static void *call_nap(void *arg)
+static void *call_hold(void *arg)
 {
     struct caller *c = arg;
     reeve_builder *b = reeve_builder_new();
     reeve_value *v = NULL;
 
-    OK(reeve_put_ref(b, reeve_queue_ref(c->notes)));
-    c->err = reeve_instance_call(&v, c->instance, "nap", b, REEVE_FOREVER);
+    OK(reeve_put_array(b, 2));
+    OK(reeve_put_ref(b, reeve_queue_ref(c->held)));
+    OK(reeve_put_ref(b, reeve_queue_ref(c->go)));
+    c->err = reeve_instance_call(&v, c->instance, "hold", b, REEVE_FOREVER);
     snprintf(c->words, sizeof c->words, "%s", reeve_errmsg());
+    if (c->err == REEVE_OK)
+        CHECK(reeve_get_int(v, &c->got));
     reeve_value_free(&v);
     reeve_builder_free(&b);
     return NULL;
 }
 
 /* It is in the call now. */
-static void await_nap(struct caller *c)
+static void await_hold(struct caller *c)
 {
     reeve_value *v = NULL;
 
-    OK(reeve_queue_get(&v, c->notes, LONG_MS));
+    OK(reeve_queue_get(&v, c->held, LONG_MS));
     reeve_value_free(&v);
 }
 
@@ -679,8 +699,8 @@ TEST(crash_is_told_to_all_sessions_that_call)
     caller_end(&a);
     c = named_new(pool, "clerk");
     caller_begin(&a, &t);
-    thread = lab_thread(call_nap, &a);
-    await_nap(&a);
+    thread = lab_thread(call_hold, &a);
+    await_hold(&a);
     reeve_pool_terminate(pool);
     lab_join(thread);
     CHECK(a.err == REEVE_ECANCELED);
@@ -719,8 +739,8 @@ TEST(calls_end_when_the_session_that_made_it_is_lost)
     CHECK(lab_hear(from));
     caller_begin(&a, &t);
     OK(call_int(&x, a.instance, "add", 2));
-    thread = lab_thread(call_nap, &a);
-    await_nap(&a);
+    thread = lab_thread(call_hold, &a);
+    await_hold(&a);
     lab_kill(maker);
     lab_join(thread);
     CHECK(a.err == REEVE_ECRASHED);
@@ -728,6 +748,97 @@ TEST(calls_end_when_the_session_that_made_it_is_lost)
     FAILS(REEVE_EGONE, call_int(&x, a.instance, "get", 0));
     close(from);
     caller_end(&a);
+    town_end(&t);
+}
+
+/* With queues that we have, too, since it does not live to give them back. */
+static void call_and_be_lost(void *arg, int fd)
+{
+    const struct town *t = arg;
+    struct caller c = {.ctx = lab_open(&t->lab, t->m.url)};
+
+    (void)fd;
+    OK(reeve_instance_open(&c.instance, c.ctx, "clerk"));
+    c.held = lab_queue(c.ctx, "held", NULL);
+    c.go = lab_queue(c.ctx, "go", NULL);
+    call_hold(&c);
+}
+
+TEST(caller_that_is_lost_in_its_call_harms_nobody)
+{
+    struct town t;
+    struct caller a = {0};
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    reeve_instance *c = NULL;
+    pid_t lost = 0;
+    int from = -1;
+    int64_t x = 0;
+
+    town_begin(&t);
+    ctx = lab_open(&t.lab, t.m.url);
+    OK(reeve_pool_open(&pool, ctx, NULL));
+    c = named_new(pool, "clerk");
+    lost = lab_process(call_and_be_lost, &t, &from);
+    caller_begin(&a, &t);
+    reeve_queue_close(&a.held);
+    reeve_queue_close(&a.go);
+    a.held = lab_queue(a.ctx, "held", NULL);
+    a.go = lab_queue(a.ctx, "go", NULL);
+    await_hold(&a);
+    lab_kill(lost);
+    close(from);
+    OK(reeve_queue_put_str(a.go, "go", LONG_MS));
+    OK(call_int(&x, a.instance, "add", 10)); /* behind the one that nobody waits for */
+    CHECK(x == 11);
+    caller_end(&a);
+    OK(reeve_instance_free(&c));
+    reeve_pool_close(&pool);
+    OK(reeve_close(&ctx));
+    town_end(&t);
+}
+
+TEST(call_goes_on_over_a_restart_of_the_manager)
+{
+    struct town t;
+    struct caller a = {0};
+    struct caller b = {0};
+    pthread_t threads[2];
+    reeve_context *ctx = NULL;
+    reeve_pool *pool = NULL;
+    reeve_instance *c = NULL;
+    int64_t x = 0;
+
+    town_begin(&t);
+    ctx = lab_open(&t.lab, t.m.url);
+    OK(reeve_pool_open(&pool, ctx, NULL));
+    c = named_new(pool, "clerk");
+    caller_begin(&a, &t);
+    caller_begin(&b, &t);
+    threads[0] = lab_thread(call_hold, &a);
+    await_hold(&a);
+    threads[1] = lab_thread(call_hold, &b); /* waits behind it */
+    manager_kill(&t.m);
+    manager_start_log(&t.m, &t.lab);
+    OK(reeve_queue_put_str(a.go, "go", LONG_MS));
+    lab_join(threads[0]);
+    OK(a.err);
+    CHECK(a.got == 1);
+    await_hold(&b);
+    OK(reeve_queue_put_str(b.go, "go", LONG_MS));
+    lab_join(threads[1]);
+    OK(b.err);
+    CHECK(b.got == 2); /* each was run once */
+    OK(call_int(&x, a.instance, "get", 0));
+    if (x != 2)
+        fprintf(stderr, "x %lld\n", (long long)x);
+    CHECK(x == 2);
+    OK(reeve_instance_free(&c));
+    FAILS(REEVE_EGONE, call_int(&x, b.instance, "get", 0));
+    caller_end(&a);
+    caller_end(&b);
+    reeve_pool_close(&pool);
+    OK(reeve_close(&ctx));
     town_end(&t);
 }
 
