@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -10,11 +11,25 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { LARGE_PAGE = 2 << 20 };
+enum {
+    LARGE_PAGE = 2 << 20,
+    AHEAD_MAX = 1 << 30, /* of a file that is read ahead */
+    NAME = 64,
+};
+
+/* A file that a thread reads. */
+struct ahead {
+    pthread_t thread;
+    bool running;
+    bool whole; /* in bytes; all below belong to the thread while it runs */
+    char name[NAME];
+    struct rv_buf bytes;
+};
 
 struct disk_dir {
     struct disk disk; /* first */
     int fd;
+    struct ahead ahead;
 };
 
 static int dir_of(struct disk *d)
@@ -136,6 +151,68 @@ static int64_t dir_space(struct disk *d)
     return (int64_t)st.f_bavail * (int64_t)st.f_frsize;
 }
 
+/* ---- a file that is read beside ---- */
+
+static void *read_ahead(void *arg)
+{
+    struct disk_dir *dir = arg;
+    struct ahead *a = &dir->ahead;
+    int file = dir_open(&dir->disk, a->name, DISK_READ);
+    int64_t size = file < 0 ? file : dir_size(&dir->disk, file);
+    uint8_t *room = size <= 0 || size > AHEAD_MAX ? NULL : rv_buf_room(&a->bytes, (size_t)size);
+
+    if (room != NULL && disk_read_all(&dir->disk, file, room, (size_t)size, 0) == size) {
+        a->bytes.len = (size_t)size;
+        a->whole = true;
+    }
+    if (file >= 0)
+        close(file);
+    return NULL;
+}
+
+static void end_ahead(struct ahead *a)
+{
+    if (a->running)
+        rv_assert(pthread_join(a->thread, NULL) == 0);
+    a->running = false;
+}
+
+static void dir_ahead(struct disk *d, const char *name)
+{
+    struct disk_dir *dir = (struct disk_dir *)d;
+    struct ahead *a = &dir->ahead;
+
+    end_ahead(a);
+    a->whole = false;
+    if (name == NULL) {
+        rv_buf_free(&a->bytes);
+        return;
+    }
+    rv_buf_clear(&a->bytes);
+    snprintf(a->name, sizeof a->name, "%s", name);
+    a->running = pthread_create(&a->thread, NULL, read_ahead, dir) == 0;
+}
+
+static bool dir_take(struct disk *d, const char *name, struct rv_buf *out)
+{
+    struct ahead *a = &((struct disk_dir *)d)->ahead;
+    struct rv_buf other = *out;
+
+    end_ahead(a);
+    if (!a->whole || strcmp(a->name, name) != 0)
+        return false;
+    a->whole = false;
+    *out = a->bytes;
+    a->bytes = other;
+    return true;
+}
+
+void disk_dir_read_ahead(struct disk *d)
+{
+    d->ahead = dir_ahead;
+    d->take = dir_take;
+}
+
 int disk_dir_open(struct disk **out, const char *path, bool create, bool lock)
 {
     struct disk_dir *dir = NULL;
@@ -176,6 +253,7 @@ void disk_dir_close(struct disk **d)
 {
     if (*d == NULL)
         return;
+    dir_ahead(*d, NULL);
     close(dir_of(*d));
     free(*d);
     *d = NULL;

@@ -10,4 +10,8 @@
 int disk_dir_open(struct disk **out, const char *path, bool create, bool lock);
 void disk_dir_close(struct disk **d);
 
+/* The next segment of a log is read by a thread while one is replayed. It costs the memory of a segment, until
+ * the log has been read. */
+void disk_dir_read_ahead(struct disk *d);
+
 #endif

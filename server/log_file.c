@@ -4,6 +4,7 @@
 #include "common/proc/image.h"
 #include "server/core/save.h"
 #include "server/disk_dir.h"
+#include "server/pages.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -23,6 +24,7 @@ enum {
     FULL_PART = 4,  /* of the bytes of log before a snapshot, on a full disk */
     SPACE_MS = 500, /* a full disk is looked at so often */
     PICTURE_NICE = 10,
+    LOOK_EACH = 16, /* records of a replay, between two looks at the heap */
 };
 
 /* A command that waits for its commit. */
@@ -44,6 +46,7 @@ struct log_file {
     struct rv_log log; /* first */
     struct rv_log_callbacks callbacks;
     struct rv_log_file_conf conf;
+    struct outbox unheard;    /* of a replay */
     struct mgr *mgr;          /* borrowed; saved by snapshots */
     struct mgr_conf mgr_conf; /* of managers that verify */
     struct rv_id files;       /* the id in them */
@@ -599,17 +602,18 @@ static bool replay_load(void *arg, const struct snapshot *s, struct rv_slice sta
     const struct log_file *lf = arg;
 
     (void)s;
+    pages_expect(state.len);
     return mgr_load(lf->mgr, state);
 }
 
 static bool replay_command(void *arg, const struct record *rec, const struct command *cmd)
 {
-    const struct log_file *lf = arg;
-    struct outbox out = {0};
+    struct log_file *lf = arg;
 
-    (void)rec;
-    mgr_step(lf->mgr, cmd, &out);
-    outbox_free(&out);
+    if (rec->index % LOOK_EACH == 0)
+        pages_look();
+    mgr_step(lf->mgr, cmd, &lf->unheard);
+    outbox_clear(&lf->unheard);
     return true;
 }
 
@@ -677,6 +681,7 @@ bool rv_log_file_open(struct rv_log **out, struct mgr **mgr, const struct rv_log
                                    .repair = conf->repair,
                                    .sink = conf->sink};
     rv_ns began = rv_clock_now();
+    bool replayed = false;
     int err = 0;
 
     rv_random_bytes(&journal.new_store, sizeof journal.new_store);
@@ -692,10 +697,13 @@ bool rv_log_file_open(struct rv_log **out, struct mgr **mgr, const struct rv_log
         goto fail;
     lf->files = *journal_log(lf->journal);
     lf->mgr = mgr_new(&lf->mgr_conf);
-    if (!journal_replay(
-            lf->journal,
-            &(struct journal_replay){.arg = lf, .load = replay_load, .command = replay_command},
-            why))
+    pages_expect(0);
+    replayed = journal_replay(
+        lf->journal,
+        &(struct journal_replay){.arg = lf, .load = replay_load, .command = replay_command}, why);
+    pages_settle();
+    outbox_free(&lf->unheard);
+    if (!replayed)
         goto fail;
     mgr_set_store(lf->mgr, journal_store(lf->journal));
     journal_stat(lf->journal, &lf->journal_stat);

@@ -559,6 +559,7 @@ static bool open_folder(struct shell *sh, const struct shell_conf *conf, const s
                  err == -EWOULDBLOCK ? "another reeve-server has it" : strerror(-err));
         return false;
     }
+    disk_dir_read_ahead(sh->disk);
     if (rv_log_file_open(&sh->log, &sh->mgr,
                          &(struct rv_log_file_conf){.folder = conf->data,
                                                     .disk = sh->disk,

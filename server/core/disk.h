@@ -9,7 +9,7 @@
  * Everything that may fail answers -errno.
  */
 
-#include "common/base/base.h"
+#include "common/base/buf.h"
 
 #include <errno.h>
 
@@ -36,6 +36,13 @@ struct disk {
     /* The names survive the loss of power. */
     int (*sync_dir)(struct disk *d);
     int64_t (*space)(struct disk *d); /* free bytes */
+
+    /* Both NULL, or: read the whole file beside what the caller does; NULL: what was read is not wanted any
+     * more. */
+    void (*ahead)(struct disk *d, const char *name);
+    /* The file that was read last, into *out, whose memory is used for another one. False: it was not this
+     * one, or it could not be read; the calls above say why. */
+    bool (*take)(struct disk *d, const char *name, struct rv_buf *out);
 };
 
 /* All of it, whatever the single calls say: 0 or -errno. */

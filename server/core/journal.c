@@ -274,15 +274,15 @@ static bool damage(struct scan *s, const char *what)
     return false;
 }
 
-static bool read_segment(struct scan *s, uint64_t first)
+/* The bytes of the file s->name: how many, or -errno. */
+static int64_t read_bytes(struct scan *s)
 {
     struct disk *d = s->j->conf.disk;
-    const char *what = NULL;
     int64_t size = 0;
     int file = -1;
 
-    file_name(s->name, "log", first);
-    s->at = s->unproven = SEGMENT_HEADER;
+    if (d->take != NULL && d->take(d, s->name, &s->bytes))
+        return (int64_t)s->bytes.len;
     rv_buf_clear(&s->bytes);
     file = d->open(d, s->name, DISK_READ);
     size = file < 0 ? file : d->size(d, file);
@@ -296,9 +296,27 @@ static bool read_segment(struct scan *s, uint64_t first)
     }
     if (file >= 0)
         d->close(d, file);
+    if (size >= 0)
+        s->bytes.len = (size_t)size;
+    return size;
+}
+
+/* next: the segment behind it, or zero. */
+static bool read_segment(struct scan *s, uint64_t first, uint64_t next)
+{
+    struct disk *d = s->j->conf.disk;
+    char behind[SNAPSHOT_NAME];
+    const char *what = NULL;
+    int64_t size = 0;
+
+    file_name(s->name, "log", first);
+    file_name(behind, "log", next);
+    s->at = s->unproven = SEGMENT_HEADER;
+    size = read_bytes(s);
+    if (d->ahead != NULL)
+        d->ahead(d, next == 0 ? NULL : behind);
     if (size < 0)
         return refuse_error(s->why, s->name, (int)size);
-    s->bytes.len = (size_t)size;
     what = segment_read(&s->header, rv_buf_slice(&s->bytes));
     if (what == NULL && !rv_id_equal(&s->header.store, &s->j->store.log))
         what = "belongs to another store";
@@ -368,12 +386,14 @@ static bool take_record(struct scan *s, const struct record *rec)
     return true;
 }
 
-/* All good records of the segment. */
-static bool scan_segment(struct scan *s, uint64_t first)
+/* All good records of segment number i of the list. */
+static bool scan_segment(struct scan *s, size_t i)
 {
+    const struct numbers *all = &s->j->segments;
+    uint64_t first = all->at[i];
     struct record rec;
 
-    if (!read_segment(s, first))
+    if (!read_segment(s, first, i + 1 < all->len ? all->at[i + 1] : 0))
         return false;
     if (s->started && first != s->index + 1) {
         snprintf(s->why, JOURNAL_WHY, "the log is damaged: %s should begin with record %llu",
@@ -577,7 +597,7 @@ static bool scan_number(struct scan *s, size_t i)
     struct journal *j = s->j;
     uint64_t before = s->index;
 
-    if (!scan_segment(s, j->segments.at[i])) {
+    if (!scan_segment(s, i)) {
         if (!j->conf.repair || !s->started)
             return false;
         s->over = true;
@@ -619,6 +639,8 @@ static bool read_all(struct journal *j, uint64_t before, const struct journal_re
     struct scan s = {.j = j, .to = to, .why = why};
     bool ok = load_snapshot(&s, before) && scan_log(&s);
 
+    if (j->conf.disk->ahead != NULL)
+        j->conf.disk->ahead(j->conf.disk, NULL);
     if (s.started) {
         j->stat.index = s.index;
         j->stat.flush = s.flush + 1;

@@ -193,12 +193,12 @@ static void new_store(struct sim *s)
     s->server.term = 1;
 }
 
+/* As a real one: the id of its store is known when the log has been read. */
 struct mgr *sim_server_mgr(struct sim *s)
 {
     struct sim_server *sv = &s->server;
 
     return mgr_new(&(struct mgr_conf){
-        .store = sv->store,
         .term = sv->term,
         .server = "reeve-server sim",
         .durable = sv->memory ? "none" : "sim",
@@ -247,6 +247,7 @@ void sim_server_start(struct sim *s)
     sv->mgr = sim_server_mgr(s);
     if (!sv->memory)
         sim_log_make(s);
+    mgr_set_store(sv->mgr, sv->memory ? &sv->store : journal_store(sv->journal));
     sv->gate = gate_new(sv->mgr, &(struct rv_sink){say, s});
     sv->up = true;
     sim_principal(s, "admin", "");
@@ -306,6 +307,7 @@ void sim_server_restart(struct sim *s)
         sim_log_replay(s);
         sim_book_replayed(s);
     }
+    mgr_set_store(sv->mgr, sv->memory ? &sv->store : journal_store(sv->journal));
     sim_say(s, "server.start term=%llu", (unsigned long long)sv->term);
     sv->gate = gate_new(sv->mgr, &sink);
     sv->up = true;

@@ -5,7 +5,7 @@
 #     after a loss of power: a million
 LOG_TORTURE ?= 10
 $(BUILD)/run-log: $(call objects,tests/log/*.c tests/lib/check.c tests/lib/disk_mem.c) \
-    $(call objects,server/log_file.c server/disk_dir.c) $(SERVER) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE)
+    $(call objects,server/log_file.c server/disk_dir.c server/pages.c) $(SERVER) $(NET) $(PROC) $(VALUE) $(WIRE) $(BASE)
 	$(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 check-log: $(BUILD)/run-log

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct world {
@@ -432,6 +433,109 @@ TEST(log_whose_last_segments_are_gone_is_refused)
     for (size_t lost = 1; lost < made; lost++)
         lose_segments(lost, &made);
     CHECK(made > 3);
+}
+
+struct seen {
+    uint64_t commands, last;
+};
+
+static bool see(void *arg, const struct record *rec, const struct command *cmd)
+{
+    struct seen *seen = arg;
+
+    (void)rec;
+    seen->commands++;
+    seen->last = cmd->first;
+    return true;
+}
+
+/* What there is to be read, in a few words. */
+static void read_folder(const char *folder, bool ahead, char out[static JOURNAL_WHY + 64])
+{
+    struct seen seen = {0};
+    struct disk *d = NULL;
+    char why[JOURNAL_WHY] = "";
+    bool ok = false;
+
+    CHECK(disk_dir_open(&d, folder, false, false) == 0);
+    if (ahead)
+        disk_dir_read_ahead(d);
+    ok = journal_reread(&(struct journal_conf){.disk = d}, 0,
+                        &(struct journal_replay){.arg = &seen, .command = see}, why);
+    snprintf(out, JOURNAL_WHY + 64, "%llu %llu %s", (unsigned long long)seen.commands,
+             (unsigned long long)seen.last, ok ? "whole" : why);
+    disk_dir_close(&d);
+}
+
+/* It finds this, with a thread or without. */
+static bool finds(const char *folder, const char *wanted)
+{
+    char plain[JOURNAL_WHY + 64];
+    char ahead[JOURNAL_WHY + 64];
+
+    read_folder(folder, false, plain);
+    read_folder(folder, true, ahead);
+    CHECK(strcmp(plain, ahead) == 0);
+    return strstr(ahead, wanted) != NULL;
+}
+
+static const char *path_in(const char *folder, const char *name)
+{
+    static char path[64];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void flip(struct disk *d, const char *name, uint64_t at)
+{
+    int file = d->open(d, name, DISK_WRITE);
+    uint8_t byte = 0;
+
+    CHECK(d->read(d, file, &byte, 1, at) == 1);
+    byte ^= 1;
+    CHECK(d->write(d, file, &byte, 1, at) == 1);
+    d->close(d, file);
+}
+
+/* A thread reads the next segment beside the replay; what is found is what is found without it. */
+TEST(segments_that_are_read_ahead_are_judged_as_others)
+{
+    char folder[] = "/tmp/reeve-log-XXXXXX";
+    struct world w = {.folder = folder, .snapshot_bytes = 1 << 30};
+    struct names names = {.len = 0};
+
+    CHECK(mkdtemp(folder) != NULL);
+    CHECK(disk_dir_open(&w.disk, folder, false, true) == 0);
+    start(&w);
+    for (uint64_t i = 1; i <= 4000; i++) {
+        add(&w, i, RV_DURABLE_OS);
+        if (i % 100 == 0)
+            while (w.committed < i)
+                turn(&w);
+    }
+    stop(&w);
+    CHECK(w.disk->list(w.disk, keep_segment, &names) == 0);
+    CHECK(names.len > 3);
+    CHECK(finds(folder, "4001 4000 whole"));
+    for (size_t i = 0; i < names.len; i++) {
+        flip(w.disk, names.text[i], 5000);
+        CHECK(finds(folder, "is damaged at offset"));
+        flip(w.disk, names.text[i], 5000);
+        flip(w.disk, names.text[i], 3); /* in the header */
+        CHECK(finds(folder, names.text[i]));
+        flip(w.disk, names.text[i], 3);
+        CHECK(w.disk->rename(w.disk, names.text[i], "away") == 0);
+        CHECK(finds(folder, "is "));
+        CHECK(mkdir(path_in(folder, names.text[i]), 0700) == 0);
+        CHECK(finds(folder, names.text[i]));
+        CHECK(rmdir(path_in(folder, names.text[i])) == 0);
+        CHECK(w.disk->rename(w.disk, "away", names.text[i]) == 0);
+    }
+    CHECK(finds(folder, "4001 4000 whole"));
+    remove_files(w.disk);
+    disk_dir_close(&w.disk);
+    CHECK(rmdir(folder) == 0);
 }
 
 TEST(folder_belongs_to_one)
