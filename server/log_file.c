@@ -47,6 +47,7 @@ struct log_file {
     struct rv_log_callbacks callbacks;
     struct rv_log_file_conf conf;
     struct outbox unheard;    /* of a replay */
+    bool partly;              /* the manager was loaded in part, and cannot be freed */
     struct mgr *mgr;          /* borrowed; saved by snapshots */
     struct mgr_conf mgr_conf; /* of managers that verify */
     struct rv_id files;       /* the id in them */
@@ -599,11 +600,12 @@ static const struct rv_log_ops log_file_ops = {
 
 static bool replay_load(void *arg, const struct snapshot *s, struct rv_slice state)
 {
-    const struct log_file *lf = arg;
+    struct log_file *lf = arg;
 
     (void)s;
     pages_expect(state.len);
-    return mgr_load(lf->mgr, state);
+    lf->partly = !mgr_load(lf->mgr, state);
+    return !lf->partly;
 }
 
 static bool replay_command(void *arg, const struct record *rec, const struct command *cmd)
@@ -721,8 +723,9 @@ bool rv_log_file_open(struct rv_log **out, struct mgr **mgr, const struct rv_log
     *out = &lf->log;
     return true;
 fail:
-    /* A manager that was loaded in part cannot be freed; the process ends now. */
     journal_close(&lf->journal);
+    if (!lf->partly)
+        mgr_free(&lf->mgr);
     free(lf);
     return false;
 }

@@ -145,11 +145,13 @@ static int make_store(struct journal *j)
     return put_store(j);
 }
 
-/* Something that was answered is lost: to those who know it, this must be another store. */
-static int renew_store(struct journal *j)
+/* Something that was answered is lost: to those who know it, this must be another store. Without segments
+ * it is one in which none was made, or the next start would miss them again. */
+static int renew_store(struct journal *j, bool segments)
 {
     rv_assert(!rv_id_zero(&j->conf.new_store));
     j->store.id = j->conf.new_store;
+    j->store.written = j->store.written && segments;
     return put_store(j);
 }
 
@@ -185,7 +187,7 @@ static bool lost_log(struct journal *j, char *why)
         return false;
     }
     say(j, RV_WARN, "log.lost why=\"the files log.* are gone\"");
-    err = renew_store(j);
+    err = renew_store(j, false);
     return err == 0 || refuse_error(why, store_name, err);
 }
 
@@ -430,8 +432,30 @@ static void tell_cut(const struct scan *s, size_t len)
     say(s->j, RV_WARN, line);
 }
 
+/* In the header of segment number i of the list: which one is behind it. */
+static int set_next(struct journal *j, size_t i, uint64_t next)
+{
+    struct disk *d = j->conf.disk;
+    char name[SNAPSHOT_NAME];
+    uint8_t bytes[8];
+    int file = -1;
+    int err = 0;
+
+    file_name(name, "log", j->segments.at[i]);
+    file = d->open(d, name, DISK_WRITE);
+    if (file < 0)
+        return file;
+    rv_set_number(bytes, next, 8);
+    err = disk_write_all(d, file, bytes, sizeof bytes, SEGMENT_NEXT);
+    if (err == 0)
+        err = d->sync(d, file);
+    d->close(d, file);
+    return err;
+}
+
 /* The operator's word: what is behind the damage goes, into files that nobody reads again: the
- * segments from number next of the list on, and the bytes of the one before from s->at on. */
+ * segments from number next of the list on, and the bytes of the one before from s->at on. What is left
+ * does not speak of them any more; who starts before the next record is there needs no word again. */
 static int put_aside(struct scan *s, size_t next)
 {
     struct journal *j = s->j;
@@ -442,9 +466,11 @@ static int put_aside(struct scan *s, size_t next)
     int err = 0;
 
     file_name(name, "cut", s->index + 1);
-    err = renew_store(j);
+    err = renew_store(j, next > 0);
     if (err == 0 && !all_zero(bytes.data, bytes.len))
         err = disk_put(d, name, "cut.tmp", bytes);
+    if (err == 0 && next > 0)
+        err = set_next(j, next - 1, 0);
     for (size_t i = j->segments.len; i-- > next && err == 0;) {
         char from[SNAPSHOT_NAME];
         char to[SNAPSHOT_NAME];
@@ -461,14 +487,6 @@ static int put_aside(struct scan *s, size_t next)
              s->at, (unsigned long long)s->index);
     say(j, RV_WARN, line);
     return err;
-}
-
-static int write_next(struct disk *d, int file, uint64_t next)
-{
-    uint8_t bytes[8];
-
-    rv_set_number(bytes, next, 8);
-    return disk_write_all(d, file, bytes, sizeof bytes, SEGMENT_NEXT);
 }
 
 /* Make the last segment ready to be written to: no bytes of a torn write behind the end, and
@@ -490,8 +508,6 @@ static int ready_tail(struct scan *s)
     else
         memset(s->bytes.data + s->at, 0, s->bytes.len - s->at);
     err = disk_write_all(d, j->file, s->bytes.data + s->unproven, end - s->unproven, s->unproven);
-    if (err == 0 && s->header.next != 0) /* what it names is gone, and the operator knows */
-        err = write_next(d, j->file, 0);
     return err == 0 ? d->sync(d, j->file) : err;
 }
 
@@ -591,6 +607,22 @@ static size_t first_needed(const struct journal *j, uint64_t from)
     return i == 0 ? 0 : i - 1;
 }
 
+/* What is left of the log ends before the snapshot, which has all of it and more: it goes aside, and the log
+ * begins behind the snapshot. */
+static bool go_on_from_snapshot(struct scan *s)
+{
+    struct journal *j = s->j;
+
+    if (j->file >= 0)
+        j->conf.disk->close(j->conf.disk, j->file);
+    j->file = -1;
+    j->stat.sealed = false;
+    s->started = false; /* index, epoch and flush are those of the snapshot */
+    s->index = s->from;
+    s->bytes.len = s->at = 0;
+    return put_aside(s, 0) == 0 || refuse_error(s->why, s->name, -EIO);
+}
+
 /* Segment number i of the list, and whether the log goes on behind it. */
 static bool scan_number(struct scan *s, size_t i)
 {
@@ -598,9 +630,11 @@ static bool scan_number(struct scan *s, size_t i)
     uint64_t before = s->index;
 
     if (!scan_segment(s, i)) {
-        if (!j->conf.repair || !s->started)
+        if (!j->conf.repair || (!s->started && s->from == 0))
             return false;
         s->over = true;
+        if (!s->started)
+            return go_on_from_snapshot(s);
         if (s->index > before) /* a record in it */
             return end_of_log(s, i);
         s->bytes.len = s->at = 0; /* its header, or nothing in it: the log ends before it */
@@ -627,8 +661,13 @@ static bool scan_log(struct scan *s)
         if (!scan_number(s, i))
             return false;
     if (s->started && s->index < s->from) {
-        snprintf(s->why, JOURNAL_WHY, "the log is damaged: it ends before snapshot %llu",
-                 (unsigned long long)s->from);
+        if (j->conf.repair)
+            return go_on_from_snapshot(s);
+        snprintf(
+            s->why, JOURNAL_WHY,
+            "the log is damaged: it ends before snapshot %llu; a backup has the rest, or --repair "
+            "truncate goes on from the snapshot",
+            (unsigned long long)s->from);
         return false;
     }
     return true;
@@ -774,22 +813,10 @@ bool journal_prepare(struct journal *j)
 /* In the segment before the last one: that there is one behind it. */
 static int name_last(struct journal *j)
 {
-    struct disk *d = j->conf.disk;
-    char name[SNAPSHOT_NAME];
-    int file = -1;
-    int err = 0;
+    size_t len = j->segments.len;
+    int err = len < 2 ? 0 : set_next(j, len - 2, j->segments.at[len - 1]);
 
-    if (j->segments.len < 2)
-        return 0;
-    file_name(name, "log", j->segments.at[j->segments.len - 2]);
-    file = d->open(d, name, DISK_WRITE);
-    if (file < 0)
-        return file == -ENOENT ? 0 : file; /* a snapshot has what it held */
-    err = write_next(d, file, j->segments.at[j->segments.len - 1]);
-    if (err == 0)
-        err = d->sync(d, file);
-    d->close(d, file);
-    return err;
+    return err == -ENOENT ? 0 : err; /* a snapshot has what it held */
 }
 
 /* Begin a segment that has room for a record of need bytes. */

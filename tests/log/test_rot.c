@@ -293,23 +293,55 @@ static bool repair(struct disk_mem *disk, char *why)
     return ok;
 }
 
-enum damage { INSIDE, HEADER, LAST_GONE, ALL_GONE, DAMAGES };
+enum damage {
+    INSIDE,
+    HEADER,
+    LAST_GONE,
+    ALL_GONE,
+    BEHIND_SNAPSHOT_GONE,
+    BEHIND_SNAPSHOT_HEADER,
+    DAMAGES
+};
+
+/* It is on the disk. */
+static void change_byte(struct disk_mem *disk, const char *name, size_t at)
+{
+    struct disk_mem_file *f = disk_mem_find(disk, name);
+
+    CHECK(f != NULL && f->now.len > at && f->safe.len > at);
+    f->now.data[at] ^= 1;
+    f->safe.data[at] ^= 1;
+}
 
 static void damage(struct disk_mem *disk, enum damage how)
 {
+    char snapshot[40];
     char name[40];
 
-    make_log(disk, true, how == ALL_GONE);
+    make_log(disk, true, how >= ALL_GONE);
     newest(disk, "log.", name);
     switch (how) {
     case INSIDE:
-        disk_mem_find(disk, "log.0000000000000001")->now.data[2000] ^= 1;
+        change_byte(disk, "log.0000000000000001", 2000);
         break;
     case HEADER:
-        disk_mem_find(disk, name)->now.data[20] ^= 1;
+        change_byte(disk, name, 20);
         break;
     case LAST_GONE:
         CHECK(disk->disk.unlink(&disk->disk, name) == 0);
+        break;
+    case BEHIND_SNAPSHOT_GONE: /* what is left ends before it */
+    case BEHIND_SNAPSHOT_HEADER:
+        newest(disk, "snap.", snapshot);
+        while (strcmp(strchr(name, '.'), strchr(snapshot, '.')) > 0) {
+            CHECK(disk->disk.unlink(&disk->disk, name) == 0);
+            newest(disk, "log.", name);
+        }
+        if (how == BEHIND_SNAPSHOT_HEADER)
+            change_byte(disk, name, 20);
+        else
+            CHECK(disk->disk.unlink(&disk->disk, name) == 0);
+        newest(disk, "log.", name);
         break;
     default:
         for (size_t n = disk->names.len; n-- > 0;)
@@ -318,11 +350,11 @@ static void damage(struct disk_mem *disk, enum damage how)
                 CHECK(disk->disk.unlink(&disk->disk, name) == 0);
             }
     }
+    CHECK(disk->disk.sync_dir(&disk->disk) == 0);
 }
 
-/* Whatever was done of it: the log is whole, or is repaired now. Where the end of a segment names one that is
- * gone, or there is none, the next record makes it; until then another repair finds the same. */
-static bool can_be_repaired(struct disk_mem *disk, enum damage how)
+/* Whatever was done of it: the log is whole, or is repaired now. */
+static bool can_be_repaired(struct disk_mem *disk)
 {
     struct script_found found;
     char why[JOURNAL_WHY];
@@ -334,8 +366,6 @@ static bool can_be_repaired(struct disk_mem *disk, enum damage how)
     if (!repair(disk, why))
         return false;
     disk_mem_reopen(disk);
-    if (how == HEADER || how == ALL_GONE)
-        return repair(disk, why);
     script_recover(disk, true, &found);
     return found.ok && script_knows(&found);
 }
@@ -363,12 +393,136 @@ TEST(repair_may_fail_at_every_call_and_be_done_again)
                 failures++;
             }
             more = disk.ops >= call;
-            CHECK(can_be_repaired(&disk, how));
+            CHECK(can_be_repaired(&disk));
             disk_mem_free(&disk);
         }
         disk_mem_free(&damaged);
     }
     CHECK(failures > 20);
+}
+
+/* A start, up to the record that says so. The index of the last record before that one, or NOTHING. */
+enum { NOTHING = 0 };
+
+static uint64_t start(struct disk_mem *disk, bool repair)
+{
+    struct journal *j = NULL;
+    struct journal_stat stat = {0};
+    struct rv_buf group = {0};
+    size_t done = 0;
+    char why[JOURNAL_WHY];
+
+    if (journal_open(&j,
+                     &(struct journal_conf){.disk = &disk->disk,
+                                            .segment_bytes = SCRIPT_SEGMENT,
+                                            .repair = repair,
+                                            .new_store = {{9}}},
+                     why) &&
+        journal_replay(j, &(struct journal_replay){0}, why)) {
+        journal_stat(j, &stat);
+        record_add(
+            &group, stat.index + 1, stat.epoch,
+            &(struct command){
+                .type = COMMAND_RESTART, .logged = true, .at = stat.at, .first = stat.epoch});
+        (void)journal_append(j, &group, &done, true);
+    }
+    rv_buf_free(&group);
+    journal_close(&j);
+    return stat.index;
+}
+
+static void end(struct disk_mem *disk, struct rv_rng *power)
+{
+    if (power != NULL)
+        disk_mem_power(disk, power);
+    else
+        disk_mem_reopen(disk);
+}
+
+/* The log can be read, has what it had, and goes on. */
+static void check_whole(struct disk_mem *disk, uint64_t index)
+{
+    struct script_found found;
+
+    script_recover(disk, false, &found);
+    if (!found.ok)
+        fprintf(stderr, "%s\n", found.why);
+    CHECK(found.ok && found.index >= index);
+    CHECK(found.index > index || script_knows(&found)); /* more: the record of a start */
+}
+
+/* At call number `call` of a start the process is killed, or the power is lost. False: there are fewer. */
+static bool crash_at(const struct disk_mem *from, bool repair_first, uint64_t call, int kill,
+                     struct rv_rng *power, uint64_t *early)
+{
+    struct disk_mem disk;
+    uint64_t index = NOTHING;
+    char why[JOURNAL_WHY];
+    bool more = false;
+
+    disk_mem_copy(&disk, from);
+    disk.ops = 0;
+    disk.kill_at = call;
+    disk.kill = (enum disk_mem_kill)kill;
+    index = start(&disk, repair_first);
+    more = disk.dead;
+    end(&disk, power);
+    if (index == NOTHING &&
+        repair_first) { /* it did not come so far: the operator may say it again */
+        struct disk_mem copy;
+
+        disk_mem_copy(&copy, &disk);
+        if (start(&copy, false) == NOTHING) {
+            ++*early;
+            if (!repair(&disk, why)) {
+                fprintf(stderr, "%s\n", why);
+                CHECK(!"a repair that was cut short cannot be done again");
+            }
+            disk_mem_reopen(&disk);
+        }
+        disk_mem_free(&copy);
+    }
+    check_whole(&disk, index);
+    disk_mem_free(&disk);
+    return more;
+}
+
+static void crash_everywhere(const struct disk_mem *from, bool repair_first, uint64_t *points,
+                             uint64_t *early)
+{
+    struct rv_rng power = {7};
+    bool more = true;
+
+    for (uint64_t call = 1; more; call++)
+        for (int kill = DISK_MEM_BEFORE; kill <= DISK_MEM_AFTER; kill++) {
+            more = crash_at(from, repair_first, call, kill, NULL, early);
+            for (int i = 0; i < 8; i++)
+                (void)crash_at(from, repair_first, call, kill, &power, early);
+            *points += 9;
+        }
+}
+
+/* The operator's word is needed once. A start that has it, and the next one without it, is killed at every call
+ * and loses power there: as soon as the log was read no start refuses it, be there a new record or none. */
+TEST(repair_is_asked_for_once)
+{
+    uint64_t points = 0;
+    uint64_t early = 0;
+
+    for (enum damage how = INSIDE; how < DAMAGES; how++) {
+        struct disk_mem disk;
+        char why[JOURNAL_WHY];
+
+        damage(&disk, how);
+        crash_everywhere(&disk, true, &points, &early);
+        CHECK(repair(&disk, why));
+        disk_mem_power(&disk, NULL);
+        crash_everywhere(&disk, false, &points, &early);
+        disk_mem_free(&disk);
+    }
+    printf("     %llu points, %llu of them before the end of the repair\n",
+           (unsigned long long)points, (unsigned long long)early);
+    CHECK(points > 1000 && early > 0 && early < points / 2);
 }
 
 /* A state that its checksum vouches for and that this program cannot load is refused by its name. */
