@@ -8,6 +8,13 @@
  * The queues have no names; references carry them. A call is done when it is answered, so one that was in a
  * process that ended comes back to the next process, which answers for it and does not run it. When
  * there is none, the pool's callback does.
+ *
+ * A process holds the lock `host` of its instance while it serves: an agent that was out of reach for a moment may run it
+ * still when the pool has dealt it a second time, and then the second process waits for the end of the first.
+ *
+ * For other sessions it has a record, a namespace without a name: its queue of calls, and an RLock that a thread
+ * here holds while the instance lives. All that they do is fenced by it, so that a wait for an answer ends
+ * when that thread releases it, having written how it ended into the record, or dies with its session.
  */
 
 #include "common/value/value.h"
@@ -15,10 +22,15 @@
 #include "proxy/task_state.h"
 
 #include <reeve/class.h>
+#include <reeve/context.h>
+#include <reeve/lock.h>
+#include <reeve/namespace.h>
 #include <reeve/queue.h>
 #include <reeve/ref.h>
+#include <reeve/shared.h>
 #include <reeve/value.h>
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +39,7 @@ enum {
     NEW_MS = 30000,
     END_MS = 10000,
     RESUME_MS = 500, /* after which a call of a process that ended comes back, at the latest */
+    NAME_MS = 1000,  /* that a name outlives a session which could not remove it */
     CONSTRUCTED = 0, /* number of the answer that is not one to a call */
     WORDS_MAX = 1020,
 };
@@ -85,6 +98,7 @@ struct served {
     reeve_task *task;
     reeve_queue *calls;
     const reeve_value *exposed; /* an array, or nil: all */
+    reeve_shared *state;        /* [what was saved last], or nil; NULL: it is not kept */
     void *self;
     reeve_builder *out;   /* of a method */
     reeve_builder *reply; /* around it */
@@ -160,6 +174,55 @@ static reeve_err answer(struct served *s, reeve_queue *answers, uint64_t number,
     return err == REEVE_OK ? reeve_queue_flush(answers, REEVE_FOREVER) : err;
 }
 
+/* ---- its state ---- */
+
+/* Before the answer leaves: who has that can rely on it. Uses the reply's builder. */
+static reeve_err keep(struct served *s)
+{
+    reeve_builder *b = reeve_builder_new();
+    reeve_err err = s->type->save(s->self, s->task, b);
+
+    if (err == REEVE_OK)
+        err = reeve_builder_check(b);
+    if (err == REEVE_OK) {
+        reeve_builder_reset(s->reply);
+        (void)reeve_put_array(s->reply, 1);
+        put_args(s->reply, b);
+        err = reeve_shared_set(s->state, s->reply);
+        if (err != REEVE_OK)
+            (void)reeve_task_fail(s->task, "its state could not be kept: %s", reeve_errmsg());
+    }
+    reeve_builder_free(&b);
+    if (err == REEVE_OK)
+        return err;
+    if (s->task->text_len == 0)
+        (void)reeve_task_fail(s->task, "its state could not be saved: %s", reeve_strerror(err));
+    return REEVE_ECALL;
+}
+
+static reeve_err recall(struct served *s, const reeve_value *in)
+{
+    reeve_ref ref = {0};
+    reeve_value *kept = NULL;
+    reeve_err err = REEVE_OK;
+
+    if (!reeve_get_ref(reeve_value_at(in, 4), &ref))
+        return REEVE_OK;
+    if (s->type->save == NULL || s->type->load == NULL)
+        return reeve_task_fail(s->task, "its class has no save and load, so nothing can be kept");
+    err = reeve_shared_from(&s->state, s->task->ctx, ref);
+    if (err == REEVE_OK)
+        err = reeve_shared_get(s->state, &kept, NULL);
+    if (err != REEVE_OK)
+        return reeve_task_fail(s->task, "%s", reeve_errmsg());
+    if (reeve_value_type(kept) == REEVE_ARRAY) {
+        reeve_builder_reset(s->out);
+        err = outcome(s, s->type->load(s->self, s->task, reeve_value_at(kept, 0)), "load");
+    }
+    reeve_value_free(&kept);
+    return err;
+}
+
 /* Run it, or say why not. */
 static reeve_err run(struct served *s, const reeve_value *call)
 {
@@ -178,8 +241,12 @@ static reeve_err run(struct served *s, const reeve_value *call)
         list_methods(s);
         return REEVE_OK;
     }
-    if (m != NULL)
-        return outcome(s, m->call(s->self, s->task, reeve_value_at(call, 2), s->out), m->name);
+    if (m != NULL) {
+        reeve_err err =
+            outcome(s, m->call(s->self, s->task, reeve_value_at(call, 2), s->out), m->name);
+
+        return err == REEVE_OK && s->state != NULL ? keep(s) : err;
+    }
     (void)reeve_task_fail(s->task, "it has no such method, or does not expose it");
     return REEVE_ENOENT;
 }
@@ -230,7 +297,7 @@ static reeve_err serve_calls(struct served *s)
                            : reeve_task_fail(s->task, "an instance has ended: %s", reeve_errmsg());
 }
 
-/* in: [calls, answers, args, exposed] */
+/* in: [calls, answers, args, exposed, state, host] */
 reeve_err reeve_class_serve(const reeve_class *type, reeve_task *task, const reeve_value *in,
                             reeve_builder *out)
 {
@@ -242,11 +309,15 @@ reeve_err reeve_class_serve(const reeve_class *type, reeve_task *task, const ree
     reeve_queue *answers = NULL;
     reeve_ref calls_ref = {0};
     reeve_ref answers_ref = {0};
+    reeve_ref host_ref = {0};
+    reeve_lock *host = NULL;
+    bool made = false;
     reeve_err err = REEVE_OK;
 
     (void)out;
     if (!reeve_get_ref(reeve_value_at(in, 0), &calls_ref) ||
-        !reeve_get_ref(reeve_value_at(in, 1), &answers_ref))
+        !reeve_get_ref(reeve_value_at(in, 1), &answers_ref) ||
+        !reeve_get_ref(reeve_value_at(in, 5), &host_ref))
         err = reeve_task_fail(task, "a class is not called, but made an instance of");
     if (err == REEVE_OK)
         err = reeve_open(&task->ctx, &(reeve_options){.resume_ms = RESUME_MS});
@@ -254,10 +325,19 @@ reeve_err reeve_class_serve(const reeve_class *type, reeve_task *task, const ree
         err = reeve_queue_from(&s.calls, task->ctx, calls_ref);
     if (err == REEVE_OK)
         err = reeve_queue_from(&answers, task->ctx, answers_ref);
+    if (err == REEVE_OK)
+        err = reeve_lock_from(&host, task->ctx, host_ref);
+    if (err == REEVE_OK)
+        err = reeve_lock_acquire(host, REEVE_FOREVER);
+    if (err == REEVE_OWNER_DIED)
+        err = REEVE_OK;
     if (err != REEVE_OK && task->text_len == 0)
         (void)reeve_task_fail(task, "%s", reeve_errmsg());
     if (err == REEVE_OK && type->construct != NULL)
         err = outcome(&s, type->construct(&s.self, task, reeve_value_at(in, 2)), "the constructor");
+    made = err == REEVE_OK;
+    if (made)
+        err = recall(&s, in);
     if (err == REEVE_OK) {
         reeve_builder_reset(s.out);
         (void)reeve_put_nil(s.out);
@@ -265,11 +345,13 @@ reeve_err reeve_class_serve(const reeve_class *type, reeve_task *task, const ree
         reeve_queue_close(&answers);
         if (err == REEVE_OK)
             err = serve_calls(&s);
-        if (type->destroy != NULL)
-            type->destroy(s.self);
     }
+    if (made && type->destroy != NULL)
+        type->destroy(s.self);
+    reeve_shared_close(&s.state);
     reeve_queue_close(&answers);
     reeve_queue_close(&s.calls);
+    reeve_lock_close(&host);
     (void)reeve_close(&task->ctx);
     reeve_builder_free(&s.out);
     reeve_builder_free(&s.reply);
@@ -292,8 +374,18 @@ struct reeve_instance {
     reeve_async *async;
     reeve_queue *calls;
     reeve_queue *answers;
-    uint64_t last; /* number of a call */
-    bool made;     /* its constructor has run */
+    uint64_t last;           /* number of a call */
+    bool made;               /* its constructor has run */
+    bool borrowed;           /* another session's, or another handle on one of ours */
+    reeve_lock *host;        /* of the process that serves */
+    reeve_shared *state;     /* which its processes keep */
+    reeve_namespace *record; /* for others */
+    reeve_namespace *named;  /* with a name, in which the record is */
+    reeve_lock *life;        /* held while it lives, by the keeper */
+    uint64_t fence;          /* of that */
+    pthread_t keeper;
+    bool keeping, released; /* the keeper has it; and shall release it. Under telling */
+    reeve_err kept;         /* what came of the keeper's acquire */
     atomic_bool ended;
     atomic_uint holders; /* its owner, and the callback to come */
     reeve_err end;       /* how: written before ended is set */
@@ -307,6 +399,11 @@ static void leave(reeve_instance *o)
         return;
     reeve_queue_close(&o->calls);
     reeve_queue_close(&o->answers);
+    reeve_lock_close(&o->host);
+    reeve_shared_close(&o->state);
+    reeve_namespace_close(&o->named);
+    reeve_namespace_close(&o->record);
+    reeve_lock_close(&o->life); /* behind those that it fences */
     pthread_mutex_destroy(&o->mutex);
     pthread_mutex_destroy(&o->telling);
     pthread_cond_destroy(&o->told_all);
@@ -345,6 +442,111 @@ static void note_end(reeve_instance *o, reeve_err err, const reeve_results *resu
                  r.output + (r.output_len > 400 ? r.output_len - 400 : 0));
 }
 
+/* ---- for others ---- */
+
+/* Holds the lock while the instance lives: a thread of the caller's might end before. */
+static void *keep_alive(void *arg)
+{
+    reeve_instance *o = arg;
+    reeve_err err = reeve_lock_acquire(o->life, END_MS);
+
+    if (err == REEVE_OK)
+        err = reeve_lock_fence(o->life, &o->fence);
+    pthread_mutex_lock(&o->telling);
+    o->kept = err;
+    o->keeping = true;
+    pthread_cond_broadcast(&o->told_all);
+    while (err == REEVE_OK && !o->released)
+        pthread_cond_wait(&o->told_all, &o->telling);
+    pthread_mutex_unlock(&o->telling);
+    if (err == REEVE_OK)
+        (void)!reeve_lock_release(o->life);
+    return NULL;
+}
+
+static reeve_err start_keeper(reeve_instance *o)
+{
+    sigset_t all;
+    sigset_t old;
+    int failed = 0;
+
+    sigfillset(&all); /* the host's signals go to the host's threads */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    failed = pthread_create(&o->keeper, NULL, keep_alive, o);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (failed != 0)
+        return rv_fail(REEVE_ENOMEM, "cannot share %s: no thread", o->label);
+    pthread_mutex_lock(&o->telling);
+    while (!o->keeping)
+        pthread_cond_wait(&o->told_all, &o->telling);
+    pthread_mutex_unlock(&o->telling);
+    return o->kept == REEVE_OK
+               ? REEVE_OK
+               : rv_fail(o->kept, "cannot share %s: %s", o->label, reeve_strerror(o->kept));
+}
+
+static reeve_err set_record(reeve_namespace *ns, const char *attribute, reeve_builder *b)
+{
+    reeve_err err = reeve_namespace_set(ns, attribute, b);
+
+    reeve_builder_free(&b);
+    return err;
+}
+
+static reeve_err share(reeve_instance *o, const char *name)
+{
+    reeve_builder *b = NULL;
+    reeve_err err =
+        reeve_lock_open(&o->life, o->ctx, NULL, &(reeve_lock_options){.recursive = true});
+
+    if (err == REEVE_OK)
+        err = start_keeper(o);
+    if (err == REEVE_OK)
+        err = reeve_namespace_open(&o->record, o->ctx, NULL, NULL);
+    if (err == REEVE_OK) {
+        b = reeve_builder_new();
+        (void)reeve_put_array(b, 4);
+        (void)reeve_put_str(b, o->label);
+        (void)reeve_put_ref(b, reeve_queue_ref(o->calls));
+        (void)reeve_put_ref(b, reeve_lock_ref(o->life));
+        (void)reeve_put_uint(b, o->fence);
+        err = set_record(o->record, "instance", b);
+    }
+    if (err != REEVE_OK || name == NULL || name[0] == '\0')
+        return err;
+    err =
+        reeve_namespace_open(&o->named, o->ctx, name,
+                             &(reeve_container_options){.create = REEVE_CREATE, .ttl_ms = NAME_MS});
+    if (err == REEVE_OK) {
+        b = reeve_builder_new();
+        (void)reeve_put_ref(b, reeve_namespace_ref(o->record));
+        err = set_record(o->named, "record", b);
+    }
+    return err;
+}
+
+/* It has ended: so that others hear how, that is told before the lock goes. Once. */
+static void tell_others(reeve_instance *o)
+{
+    if (o->named != NULL)
+        (void)!reeve_remove(o->ctx, reeve_namespace_name(o->named), END_MS);
+    if (o->record != NULL) {
+        reeve_builder *b = reeve_builder_new();
+
+        (void)reeve_put_array(b, 2);
+        (void)reeve_put_uint(b, o->end);
+        (void)reeve_put_str(b, o->words);
+        (void)!set_record(o->record, "end", b);
+    }
+    if (!o->keeping)
+        return;
+    pthread_mutex_lock(&o->telling);
+    o->released = true;
+    pthread_cond_broadcast(&o->told_all);
+    pthread_mutex_unlock(&o->telling);
+    pthread_join(o->keeper, NULL);
+}
+
 static void on_end(void *arg, reeve_err err, reeve_results *results)
 {
     reeve_instance *o = arg;
@@ -352,9 +554,10 @@ static void on_end(void *arg, reeve_err err, reeve_results *results)
     note_end(o, err, results);
     atomic_store(&o->ended, true);
     tell_end(o);
+    tell_others(o);
     pthread_mutex_lock(&o->telling);
     o->told = true;
-    pthread_cond_signal(&o->told_all);
+    pthread_cond_broadcast(&o->told_all);
     pthread_mutex_unlock(&o->telling);
     leave(o);
 }
@@ -377,23 +580,57 @@ static reeve_err has_ended(const reeve_instance *o, reeve_err err)
     return rv_fail(err, "cannot call %s: %s", o->label, o->words);
 }
 
+/* The lock of a borrowed one is nobody's any more: how it ended is in the record, or its maker did not live to write
+ * that. called: it may have been in a call of ours. */
+static reeve_err is_lost(reeve_instance *o, bool called)
+{
+    reeve_value *v = NULL;
+    uint64_t code = REEVE_ECRASHED;
+    const char *text = "";
+    size_t len = 0;
+
+    snprintf(o->words, sizeof o->words, "the session that made it has ended");
+    if (reeve_namespace_get(o->record, "end", &v) == REEVE_OK &&
+        reeve_get_uint(reeve_value_at(v, 0), &code) &&
+        reeve_get_str(reeve_value_at(v, 1), &text, &len))
+        snprintf(o->words, sizeof o->words, "%.*s", (int)len, text);
+    reeve_value_free(&v);
+    atomic_store(&o->ended, true);
+    return has_ended(o, called && code != REEVE_OK ? rv_error_said(code) : REEVE_EGONE);
+}
+
+static uint32_t ms_left(rv_ns deadline)
+{
+    rv_ns left = deadline == RV_NEVER ? RV_NEVER : deadline - rv_clock_now();
+
+    return left == RV_NEVER ? REEVE_FOREVER
+           : left <= 0      ? 0
+                            : (uint32_t)((left + RV_MS - 1) / RV_MS);
+}
+
 /* The answer of that number; what is older was for a call that has given up. */
 static reeve_err await(reeve_value **out, reeve_instance *o, uint64_t number, rv_ns deadline)
 {
+    bool lost = false; /* and the answer may have come before that */
     reeve_err err = REEVE_OK;
 
     *out = NULL;
     for (;;) {
-        rv_ns left = deadline == RV_NEVER ? RV_NEVER : deadline - rv_clock_now();
         uint64_t got = 0;
         uint64_t code = 0;
         const char *text = "";
         size_t len = 0;
 
-        err = reeve_queue_get(out, o->answers,
-                              left == RV_NEVER ? REEVE_FOREVER
-                              : left <= 0      ? 0
-                                               : (uint32_t)((left + RV_MS - 1) / RV_MS));
+        err = reeve_queue_get(out, o->answers, ms_left(deadline));
+        if (err == REEVE_EFENCED && !lost) {
+            lost = true;
+            deadline = rv_clock_now();
+            err = reeve_queue_fence(o->answers, NULL, 0);
+            if (err == REEVE_OK)
+                continue;
+        }
+        if (err == REEVE_EEMPTY && lost)
+            return is_lost(o, true);
         if (err == REEVE_EEMPTY)
             return rv_fail(REEVE_ETIME, "cannot call %s: it has not answered in time", o->label);
         if (err != REEVE_OK)
@@ -423,7 +660,7 @@ static reeve_err begin(reeve_instance *o, reeve_pool *pool, const reeve_fn *type
     size_t len = 0;
     reeve_err err = REEVE_OK;
 
-    (void)reeve_put_array(b, 4);
+    (void)reeve_put_array(b, 6);
     (void)reeve_put_ref(b, reeve_queue_ref(o->calls));
     (void)reeve_put_ref(b, reeve_queue_ref(o->answers));
     put_args(b, args);
@@ -435,6 +672,11 @@ static reeve_err begin(reeve_instance *o, reeve_pool *pool, const reeve_fn *type
         (void)reeve_put_array(b, len);
     for (size_t i = 0; i < len; i++)
         (void)reeve_put_str(b, exposed[i]);
+    if (o->state == NULL)
+        (void)reeve_put_nil(b);
+    else
+        (void)reeve_put_ref(b, reeve_shared_ref(o->state));
+    (void)reeve_put_ref(b, reeve_lock_ref(o->host));
     atomic_fetch_add(&o->holders, 1);
     err = reeve_builder_check(b);
     if (err != REEVE_OK)
@@ -446,6 +688,20 @@ static reeve_err begin(reeve_instance *o, reeve_pool *pool, const reeve_fn *type
         atomic_fetch_sub(&o->holders, 1); /* no callback comes */
     reeve_builder_free(&b);
     return err;
+}
+
+static reeve_instance *instance_handle(reeve_context *ctx)
+{
+    reeve_instance *o = calloc(1, sizeof *o);
+
+    if (o == NULL)
+        return NULL;
+    pthread_mutex_init(&o->mutex, NULL);
+    pthread_mutex_init(&o->telling, NULL);
+    pthread_cond_init(&o->told_all, NULL);
+    atomic_init(&o->holders, 1);
+    o->ctx = ctx;
+    return o;
 }
 
 reeve_err reeve_instance_new(reeve_instance **out, reeve_pool *pool, const reeve_fn *type,
@@ -465,18 +721,19 @@ reeve_err reeve_instance_new(reeve_instance **out, reeve_pool *pool, const reeve
             return rv_fail(REEVE_EINVAL, "cannot make an instance: reserved options must be zero");
     if (type == NULL || type->name == NULL)
         return rv_fail(REEVE_EINVAL, "cannot make an instance: of which class?");
-    o = calloc(1, sizeof *o);
+    o = instance_handle(pool->ctx);
     if (o == NULL)
         return rv_fail(REEVE_ENOMEM, "cannot make an instance: out of memory");
-    pthread_mutex_init(&o->mutex, NULL);
-    pthread_mutex_init(&o->telling, NULL);
-    pthread_cond_init(&o->told_all, NULL);
-    atomic_init(&o->holders, 1);
-    o->ctx = pool->ctx;
     snprintf(o->label, sizeof o->label, "an instance of %.50s", type->name);
     err = reeve_queue_open(&o->calls, o->ctx, NULL, &(reeve_queue_options){.joinable = true});
     if (err == REEVE_OK)
         err = reeve_queue_open(&o->answers, o->ctx, NULL, NULL);
+    if (err == REEVE_OK)
+        err = reeve_lock_open(&o->host, o->ctx, NULL, &(reeve_lock_options){.recursive = true});
+    if (err == REEVE_OK && opt->keep)
+        err = reeve_shared_open(&o->state, o->ctx, NULL, 0, NULL);
+    if (err == REEVE_OK && (opt->shared || (opt->name != NULL && opt->name[0] != '\0')))
+        err = share(o, opt->name);
     if (err == REEVE_OK)
         err = begin(o, pool, type, args, opt->exposed);
     if (err == REEVE_OK)
@@ -492,6 +749,107 @@ reeve_err reeve_instance_new(reeve_instance **out, reeve_pool *pool, const reeve
     }
     *out = o;
     return REEVE_OK;
+}
+
+reeve_ref reeve_instance_ref(const reeve_instance *o)
+{
+    return reeve_namespace_ref(o == NULL ? NULL : o->record);
+}
+
+/* What the record says: [label, calls, life, fence]. */
+static reeve_err borrow(reeve_instance *o)
+{
+    reeve_value *v = NULL;
+    reeve_ref calls = {0};
+    reeve_ref life = {0};
+    const char *label = NULL;
+    size_t len = 0;
+    reeve_err err = reeve_namespace_get(o->record, "instance", &v);
+
+    if (err == REEVE_EATTR ||
+        (err == REEVE_OK && (!reeve_get_str(reeve_value_at(v, 0), &label, &len) ||
+                             !reeve_get_ref(reeve_value_at(v, 1), &calls) ||
+                             !reeve_get_ref(reeve_value_at(v, 2), &life) ||
+                             !reeve_get_uint(reeve_value_at(v, 3), &o->fence)))) {
+        reeve_value_free(&v);
+        return rv_fail(REEVE_ETYPE, "cannot borrow an instance: it is none, but a namespace");
+    }
+    if (err == REEVE_OK)
+        snprintf(o->label, sizeof o->label, "%.*s", len > 70 ? 70 : (int)len, label);
+    if (err == REEVE_OK)
+        err = reeve_queue_from(&o->calls, o->ctx, calls);
+    if (err == REEVE_OK)
+        err = reeve_lock_from(&o->life, o->ctx, life);
+    if (err == REEVE_OK)
+        err = reeve_queue_open(&o->answers, o->ctx, NULL, NULL);
+    if (err == REEVE_OK)
+        err = reeve_queue_fence(o->calls, o->life, o->fence);
+    if (err == REEVE_OK)
+        err = reeve_queue_fence(o->answers, o->life, o->fence);
+    reeve_value_free(&v);
+    return err;
+}
+
+/* It may have ended long ago, and only its record be there. */
+static reeve_err is_alive(reeve_instance *o)
+{
+    reeve_value *v = NULL;
+    reeve_err err = reeve_namespace_get(o->record, "end", &v);
+
+    reeve_value_free(&v);
+    if (err == REEVE_EATTR)
+        return REEVE_OK;
+    return err == REEVE_OK ? is_lost(o, false) : err;
+}
+
+reeve_err reeve_instance_from(reeve_instance **out, reeve_context *ctx, reeve_ref ref)
+{
+    reeve_instance *o = NULL;
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    o = instance_handle(ctx);
+    if (o == NULL)
+        return rv_fail(REEVE_ENOMEM, "cannot borrow an instance: out of memory");
+    o->borrowed = true;
+    err = reeve_namespace_from(&o->record, ctx, ref);
+    if (err == REEVE_OK)
+        err = borrow(o);
+    if (err == REEVE_OK)
+        err = is_alive(o);
+    if (err != REEVE_OK) {
+        char words[WORDS_MAX];
+
+        snprintf(words, sizeof words, "%s", reeve_errmsg());
+        leave(o);
+        return rv_fail(err, "%s", words);
+    }
+    *out = o;
+    return REEVE_OK;
+}
+
+reeve_err reeve_instance_open(reeve_instance **out, reeve_context *ctx, const char *name)
+{
+    reeve_namespace *named = NULL;
+    reeve_value *v = NULL;
+    reeve_ref ref = {0};
+    reeve_err err = REEVE_OK;
+
+    *out = NULL;
+    if (name == NULL || name[0] == '\0')
+        return rv_fail(REEVE_EINVAL, "cannot open an instance: it needs a name");
+    err = reeve_namespace_open(&named, ctx, name,
+                               &(reeve_container_options){.create = REEVE_GET_ONLY});
+    if (err == REEVE_OK)
+        err = reeve_namespace_get(named, "record", &v);
+    if (err == REEVE_EATTR || (err == REEVE_OK && !reeve_get_ref(v, &ref)))
+        err =
+            rv_fail(REEVE_ETYPE, "cannot open instance %.100s: the name is another object's", name);
+    if (err == REEVE_OK)
+        err = reeve_instance_from(out, ctx, ref);
+    reeve_value_free(&v);
+    reeve_namespace_close(&named);
+    return err;
 }
 
 static reeve_err call(reeve_value **out, reeve_instance *o, const char *method,
@@ -511,8 +869,10 @@ static reeve_err call(reeve_value **out, reeve_instance *o, const char *method,
     if (err != REEVE_OK)
         err = rv_fail(err, "cannot call %s: the arguments are not one whole value", o->label);
     else
-        err = reeve_queue_put(o->calls, b, REEVE_FOREVER);
+        err = reeve_queue_put(o->calls, b, o->borrowed ? ms_left(deadline) : REEVE_FOREVER);
     reeve_builder_free(&b);
+    if (err == REEVE_EFENCED)
+        return is_lost(o, false);
     if (err == REEVE_OK)
         err = await(&reply, o, number, deadline);
     if (err == REEVE_OK && out != NULL)
@@ -562,6 +922,10 @@ reeve_err reeve_instance_free(reeve_instance **out)
     if (o == NULL)
         return REEVE_OK;
     *out = NULL;
+    if (o->async == NULL && !o->borrowed) {
+        snprintf(o->words, sizeof o->words, "it was not made");
+        tell_others(o);
+    }
     if (o->async != NULL && !atomic_load(&o->ended)) {
         err = ask_to_end(o);
         if (err == REEVE_OK && o->made)

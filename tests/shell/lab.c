@@ -174,16 +174,27 @@ static void read_url(struct manager *m, int fd)
 }
 
 /* It ends with this process, however that ends: the write end of lifeline closes then. */
-void manager_start(struct manager *m, const struct lab *lab, const char *bind)
+/* data: a folder for its log, or NULL. */
+static void start_manager(struct manager *m, const struct lab *lab, const char *bind,
+                          const char *data)
 {
     char path[512];
     char log[128];
     int ready[2];
     int lifeline[2];
     posix_spawn_file_actions_t actions;
-    const char *const argv[] = {
-        "reeve-server",  "--bind", bind, "--keys", lab->dir, "--ready-fd", "9",
-        "--lifeline-fd", "8",      NULL};
+    const char *const argv[] = {"reeve-server",
+                                "--bind",
+                                bind,
+                                "--keys",
+                                lab->dir,
+                                "--ready-fd",
+                                "9",
+                                "--lifeline-fd",
+                                "8",
+                                data == NULL ? NULL : "--data",
+                                data,
+                                NULL};
 
     program_path(path, sizeof path, "reeve-server");
     snprintf(log, sizeof log, "%s/manager.log", lab->dir);
@@ -202,12 +213,27 @@ void manager_start(struct manager *m, const struct lab *lab, const char *bind)
     close(ready[0]);
 }
 
+void manager_start(struct manager *m, const struct lab *lab, const char *bind)
+{
+    start_manager(m, lab, bind, NULL);
+}
+
 void manager_start_ipc(struct manager *m, const struct lab *lab)
 {
     char bind[128];
 
     snprintf(bind, sizeof bind, "ipc://%s/run/reeve.sock", lab->dir);
     manager_start(m, lab, bind);
+}
+
+void manager_start_log(struct manager *m, const struct lab *lab)
+{
+    char bind[128];
+    char data[128];
+
+    snprintf(bind, sizeof bind, "ipc://%s/run/reeve.sock", lab->dir);
+    snprintf(data, sizeof data, "%s/data", lab->dir);
+    start_manager(m, lab, bind, data);
 }
 
 void manager_kill(struct manager *m)

@@ -57,6 +57,8 @@ struct manager {
 /* bind: ipc://..., or tcp://127.0.0.1:0; url is the real endpoint when it returns. */
 void manager_start(struct manager *m, const struct lab *lab, const char *bind);
 void manager_start_ipc(struct manager *m, const struct lab *lab);
+/* The same with a log, in which it finds what the last one had. */
+void manager_start_log(struct manager *m, const struct lab *lab);
 void manager_kill(struct manager *m); /* SIGKILL, and it is gone when this returns */
 int manager_wait(struct manager *m);  /* until it ends by itself: its exit code */
 
