@@ -24,12 +24,13 @@
  * freed: its process is started, watched and ended by an agent, never by the manager. Its methods run one
  * at a time, in the order of the calls, whoever makes them.
  *
- * When the process ends by itself, the call that was in it fails with ECRASHED, and the words say how
- * it ended (the signal and where, or the exit code) and what it printed last. It is never made
- * twice. In a pool with runs_max = 1 that is the end of the instance. Else it is constructed anew from
+ * When the process ends by itself, the call that was in it fails with ECRASHED, and is never made
+ * twice. In a pool with runs_max = 1 that is the end of the instance, and the words say how it ended (the
+ * signal and where, or the exit code) and what it printed last. Else it is constructed anew from
  * the same arguments, up to runs_max times (3), and goes on with the calls behind that one, all
- * state but theirs being lost, or kept: reeve_instance_options.keep. So it does in any pool when its agent or
- * host is lost and there is another. It ends with its pool, and with the session that made it.
+ * state but theirs being lost, or kept: reeve_instance_options.keep; the words say only that, and the manager's log
+ * says the rest. So it does in any pool when its agent or host is lost and there is another. It ends with its
+ * pool, and with the session that made it.
  *
  * Other sessions call one that has a name or is shared. Handles and references of theirs do not keep it: when it
  * has ended, their calls fail, too, with the same evidence. Whoever has a reference to it, or the right `get`
