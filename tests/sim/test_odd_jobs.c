@@ -771,6 +771,7 @@ TEST(items_beyond_the_window_of_a_job_wait_for_room_or_for_its_end)
         if (how == AGENTS || how == CRASH)
             sim_agent_start(&s, 3, 2);
         if (how == LEAVE) {
+            call->abandoned = true; /* nobody looks at it: it goes with its client */
             sim_client_kill(&s, CLIENT, SIM_DEATH_GONE); /* with its session its job ends */
             sim_run(&s, 60000);
             sim_stop(&s);
